@@ -1,0 +1,2 @@
+//! The interplay command line.
+fn main() {}

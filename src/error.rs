@@ -1,0 +1,51 @@
+//! The one error type of this crate.
+
+use std::path::PathBuf;
+
+/// What went wrong: what was given, what is allowed, what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A tensor that the architecture needs is not in the checkpoint.
+    #[error("the checkpoint has no tensor `{name}`{}; check that config.json describes this checkpoint", nearest(.near))]
+    MissingTensor {
+        /// The name that was looked up.
+        name: String,
+        /// The nearest name that the checkpoint has.
+        near: Option<String>,
+    },
+    /// A tensor has another shape than the configuration says.
+    #[error("tensor `{name}` has shape {given:?}, but the configuration asks for {expected:?}")]
+    Shape {
+        /// The tensor's name.
+        name: String,
+        /// The shape found.
+        given: Vec<usize>,
+        /// The shape the configuration implies.
+        expected: Vec<usize>,
+    },
+    /// A file could not be read or written.
+    #[error("{path}: {source}", path = .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: std::io::Error,
+    },
+    /// A file is there but is not what its name says.
+    #[error("{path}: {problem}", path = .path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+    /// An input or an option outside of what is allowed.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// ", did you mean `x`?" where a near name is known.
+fn nearest(near: &Option<String>) -> String {
+    near.as_ref().map_or_else(String::new, |n| format!("; the nearest name it has is `{n}`"))
+}

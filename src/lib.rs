@@ -1,0 +1,14 @@
+//! The plug of the simulator into Burn.
+//!
+//! A Burn model is captured into its operation graph; an executor runs the graph and sends every matrix product through a
+//! modelled datapath, with weights and activations in a modelled format. Everything else runs on Burn's own CPU backend.
+//!
+//! This crate does not define formats ([`interplay_formats`]) nor machines ([`interplay_hw`]), prints nothing, and parses no
+//! command line.
+
+pub mod burn;
+mod error;
+pub mod models;
+
+pub use error::Error;
+pub use {interplay_formats as formats, interplay_hw as hw};

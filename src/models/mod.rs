@@ -1,0 +1,48 @@
+//! The model zoo: Burn modules cut into stages, and the two traits that join a checkpoint to them.
+//!
+//! A model is a list of stages: the embeddings, the blocks, the head. Stages are built one at a time from a [`Weights`]
+//! source, so that a model never needs more memory than its evaluation does.
+
+use crate::Error;
+use crate::burn::Stage;
+
+/// A source of checkpoint tensors by their Hugging Face names.
+pub trait Weights: Send + Sync {
+    /// The tensor `name` as row-major `f32` in PyTorch's layout (a linear layer is `[out, in]`).
+    ///
+    /// # Errors
+    /// The tensor is missing, has another shape than `shape`, or holds a NaN.
+    fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error>;
+
+    /// Whether the source has a tensor of this name.
+    fn has(&self, name: &str) -> bool;
+}
+
+/// What a model reads and predicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// Token ids `[B, T]` to next-token logits.
+    CausalLm,
+    /// Images `[B, C, H, W]` to class logits.
+    ImageClassification,
+}
+
+/// A model as a list of stages that are built on demand.
+pub trait Checkpoint: Send + Sync {
+    /// The architecture's name as in `config.json` (`opt`, `vit`, `llama`).
+    fn architecture(&self) -> &str;
+
+    /// What goes in and what comes out.
+    fn task(&self) -> Task;
+
+    /// The number of stages: 1 for the embeddings, one a block, 1 for the head.
+    fn stages(&self) -> usize;
+
+    /// Builds stage `index`. Stage 0 takes [`crate::burn::Activation::Ids`] or `Images` and gives a `Sequence` `[B, T, D]`; blocks map
+    /// `Sequence` to `Sequence`; the head takes `Rows` `[R, D]` and gives `Rows` `[R, V]` (for image classification the pooled
+    /// positions, one row an image).
+    ///
+    /// # Errors
+    /// A tensor is missing or malformed.
+    fn stage(&self, index: usize) -> Result<Box<dyn Stage>, Error>;
+}
