@@ -1,2 +1,5 @@
 //! The interplay command line.
+
+mod result;
+
 fn main() {}

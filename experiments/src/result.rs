@@ -1,0 +1,96 @@
+//! One evaluated cell as it is printed and stored: the JSON object of `eval --json` and one line of a study's `results.jsonl`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the JSON layout; docs/json.md describes it.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A measured quantity with the standard error of its mean.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    /// `perplexity`, `top1`, `cross_entropy`, `kl_to_fp32`, …
+    pub name: String,
+    /// The value.
+    pub value: f64,
+    /// The standard error; for a perplexity that of the mean window NLL, on the log scale.
+    pub stderr: f64,
+}
+
+/// Stored bits of the compressed layers, and of the whole model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FootprintBits {
+    /// Element codes.
+    pub values: u64,
+    /// Scales, never compressed.
+    pub scales: u64,
+    /// Positions of the kept values.
+    pub metadata: u64,
+    /// Biases, norms, embeddings and head, as stored.
+    pub other: u64,
+    /// The sum.
+    pub total: u64,
+}
+
+/// Cycles under a named model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CycleCount {
+    /// The cycle model's name.
+    pub model: String,
+    /// Cycles for the evaluated unit of work (one window, one image).
+    pub total: u64,
+}
+
+/// Energy under a named price list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Energy {
+    /// Picojoules for the evaluated unit of work (one window, one image).
+    pub total: f64,
+    /// The price list's name.
+    pub prices: String,
+}
+
+/// One cell: a model in one format, sparsity and order on one datapath, with what it costs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The model's name or path as given.
+    pub model: String,
+    /// The data's name or path as given.
+    pub data: String,
+    /// Tokens a window; 0 for images.
+    pub window: usize,
+    /// Windows, or images.
+    pub windows: usize,
+    /// Predicted tokens, or images.
+    pub tokens: usize,
+    /// The format's name.
+    pub format: String,
+    /// The sparsity pattern.
+    pub sparsity: String,
+    /// `sq`, `qs` or `none`.
+    pub order: String,
+    /// The datapath that was used.
+    pub datapath: String,
+    /// What was measured.
+    pub metric: Metric,
+    /// Further metrics of the same run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more: Vec<Metric>,
+    /// The same metric of the unquantised, dense model.
+    pub fp32: Metric,
+    /// Exact stored bits.
+    pub footprint_bits: FootprintBits,
+    /// Cycles of one window or image.
+    pub cycles: CycleCount,
+    /// Energy of one window or image.
+    pub energy_pj: Energy,
+    /// The seed.
+    pub seed: u64,
+    /// This program's version.
+    pub version: String,
+    /// sha256 of the inputs, by name.
+    pub checksums: BTreeMap<String, String>,
+}
