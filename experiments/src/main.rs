@@ -1,5 +1,3 @@
 //! The interplay command line.
 
-mod result;
-
 fn main() {}

@@ -1,0 +1,92 @@
+//! The command line: what can be asked, and its help.
+
+use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::commands::{eval, fetch, logits, train};
+use crate::studies::orders;
+
+const EXAMPLES: &str = "\
+Examples:
+  interplay                                     the main job: the order table of the embedded models
+  interplay study orders --quick                the same in under a minute
+  interplay fetch smollm2 && interplay fetch wiki
+  interplay study orders --model smollm2 --data wiki --window 512 --windows 4
+  interplay eval --model lm --format hbfp6 --sparsity 2:4 --order sq --json
+  interplay format mxfp8 1.0 0.7 -0.3 0.004     codes, scale and values of one block
+  interplay list formats";
+
+/// Accuracy, footprint, cycles and energy of a compressed model, from one execution.
+#[derive(Debug, Parser)]
+#[command(name = "interplay", version, about, after_help = EXAMPLES, max_term_width = 110)]
+pub struct Cli {
+    /// What to do; without it, `study orders` on the embedded models.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// Threads to use; results do not depend on it [default: one a core].
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a study: a table, figures and machine-readable results.
+    #[command(subcommand)]
+    Study(Study),
+    /// Evaluate one model in one format, sparsity and order.
+    Eval(eval::Args),
+    /// Write the logits of given inputs, to compare with another implementation.
+    Logits(logits::Args),
+    /// Fetch a model or a data set into the cache, checked by its sha256.
+    Fetch(fetch::Args),
+    /// Train the embedded language model or vision transformer from scratch.
+    Train(train::Args),
+    /// List what there is.
+    List {
+        /// What to list.
+        what: Listed,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Describe a number format, or show what it does to values.
+    Format {
+        /// The format's name.
+        name: String,
+        /// Values of one row, quantised with blocks along it.
+        #[arg(allow_negative_numbers = true)]
+        values: Vec<f32>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a completion script, e.g. `interplay completions bash > /etc/bash_completion.d/interplay`.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// The studies.
+#[derive(Debug, Subcommand)]
+pub enum Study {
+    /// Formats x sparsity x order: does the order of sparsifying and quantising matter, and what does each point cost?
+    Orders(orders::Args),
+}
+
+/// What `list` can list.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Listed {
+    /// Number formats with their exact bits.
+    Formats,
+    /// Matrix units.
+    Datapaths,
+    /// Machines with arrays, memories and prices.
+    Accelerators,
+    /// Models that are embedded, fetched, or can be fetched.
+    Models,
+    /// Studies.
+    Studies,
+}

@@ -1,0 +1,20 @@
+//! Files that are either whole or absent.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+/// Writes `bytes` to `path` under a temporary name in the same folder, then renames; makes the folder if needed.
+///
+/// # Errors
+/// The folder cannot be made or written to.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let say = || format!("cannot write {}", path.display());
+    std::fs::create_dir_all(folder).with_context(say)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(say)?;
+    file.write_all(bytes).with_context(say)?;
+    file.persist(path).with_context(say)?;
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! Footprint against accuracy, one panel a model, with the Pareto front.
+
+use anyhow::{Result, anyhow};
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
+use plotters::coord::types::RangedCoordf64;
+use plotters::prelude::*;
+
+use crate::report::style::{self, FONT, FRONT, GRID, INK, Marker};
+use crate::result::Cell;
+
+const PANEL: (u32, u32) = (620, 560);
+const LEGEND_WIDTH: u32 = 150;
+/// Points further than this factor above the best metric are drawn at the upper edge: nobody ships them.
+const TALLEST: f64 = 30.0;
+
+/// Draws one panel a model. The x axis is the stored size of the compressed layers in KiB, the y axis the metric (lower is
+/// better), both logarithmic.
+///
+/// # Errors
+/// The drawing backend refuses, which a string backend does not.
+pub fn pareto(cells: &[Cell]) -> Result<String> {
+    let models = models(cells);
+    let width = PANEL.0 * models.len().max(1) as u32 + LEGEND_WIDTH;
+    let mut svg = String::new();
+    {
+        let root = SVGBackend::with_string(&mut svg, (width, PANEL.1)).into_drawing_area();
+        root.fill(&WHITE).map_err(|e| anyhow!("{e}"))?;
+        let (panels, legend) = root.split_horizontally(width - LEGEND_WIDTH);
+        for (area, model) in panels.split_evenly((1, models.len().max(1))).iter().zip(&models) {
+            let of_model: Vec<&Cell> = cells.iter().filter(|c| &c.model == model).collect();
+            panel(area, &of_model).map_err(|e| anyhow!("{e}"))?;
+        }
+        draw_legend(&legend, cells).map_err(|e| anyhow!("{e}"))?;
+        root.present().map_err(|e| anyhow!("{e}"))?;
+    }
+    Ok(svg)
+}
+
+/// The models in order of appearance.
+pub fn models(cells: &[Cell]) -> Vec<String> {
+    in_order(cells.iter().map(|c| c.model.clone()))
+}
+
+/// Distinct values in order of appearance.
+pub fn in_order(values: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = Vec::new();
+    for v in values {
+        if !seen.contains(&v) {
+            seen.push(v);
+        }
+    }
+    seen
+}
+
+/// Stored KiB of the compressed layers.
+fn kib(cell: &Cell) -> f64 {
+    let f = cell.footprint_bits;
+    (f.values + f.scales + f.metadata) as f64 / 8192.0
+}
+
+/// The cells that no other cell beats in both size and metric, by size.
+pub fn front<'a>(cells: &[&'a Cell]) -> Vec<&'a Cell> {
+    let mut sorted: Vec<&Cell> = cells.iter().copied().filter(|c| c.metric.value.is_finite()).collect();
+    sorted.sort_by(|a, b| kib(a).total_cmp(&kib(b)).then(a.metric.value.total_cmp(&b.metric.value)));
+    let mut best = f64::INFINITY;
+    sorted.retain(|c| {
+        c.metric.value < best && {
+            best = c.metric.value;
+            true
+        }
+    });
+    sorted
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+type Error = DrawingAreaErrorKind<std::io::Error>;
+
+fn panel(area: &Area<'_>, cells: &[&Cell]) -> Result<(), Error> {
+    let Some(first) = cells.first() else { return Ok(()) };
+    let best = cells.iter().map(|c| c.metric.value).fold(f64::INFINITY, f64::min);
+    let ceiling = best * TALLEST;
+    let y = |c: &Cell| if c.metric.value.is_finite() { c.metric.value.min(ceiling) } else { ceiling };
+    let (x_low, x_high) = bounds(cells.iter().map(|c| kib(c)), 1.15);
+    let (y_low, y_high) = bounds(cells.iter().map(|c| y(c)), 1.08);
+    let title = format!("{}: {} on {}", first.model, first.metric.name.replace('_', " "), first.data);
+    let mut chart = ChartBuilder::on(area)
+        .caption(title, (FONT, 20).into_font().color(&INK))
+        .margin(14)
+        .x_label_area_size(46)
+        .y_label_area_size(64)
+        .build_cartesian_2d(Log::new(x_low, x_high), Log::new(y_low, y_high))?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID)
+        .axis_style(INK)
+        .label_style(style::text(13))
+        .axis_desc_style(style::text(15))
+        .x_desc("compressed layers, KiB (values, scales, metadata)")
+        .y_desc(format!("{} (lower is better)", first.metric.name.replace('_', " ")))
+        .x_label_formatter(&short)
+        .y_label_formatter(&short)
+        .draw()?;
+    let steps = front(cells).into_iter().map(|c| (kib(c), y(c)));
+    chart.draw_series(LineSeries::new(steps, FRONT.stroke_width(2)))?;
+    let fp32 = first.fp32.value;
+    chart.draw_series(DashedLineSeries::new([(x_low, fp32), (x_high, fp32)], 4, 4, INK.mix(0.5).stroke_width(1)))?;
+    for c in cells {
+        let mark = style::marker(&c.sparsity).draw((kib(c), y(c)), style::colour(&c.format), c.order != "qs");
+        chart.plotting_area().draw(&mark)?;
+    }
+    Ok(())
+}
+
+/// The least and largest finite value, widened by `factor`.
+fn bounds(values: impl Iterator<Item = f64>, factor: f64) -> (f64, f64) {
+    let (low, high) = values
+        .filter(|v| v.is_finite() && *v > 0.0)
+        .fold((f64::INFINITY, 0.0_f64), |(low, high), v| (low.min(v), high.max(v)));
+    if low.is_finite() { (low / factor, high * factor) } else { (0.1, 10.0) }
+}
+
+/// A number with as many digits as an axis needs.
+pub fn short(value: &f64) -> String {
+    match value.abs() {
+        v if v >= 100.0 || v.fract() == 0.0 => format!("{value:.0}"),
+        v if v >= 1.0 => format!("{value:.1}"),
+        v if v >= 0.01 => format!("{value:.2}"),
+        _ => format!("{value:.0e}"),
+    }
+}
+
+fn draw_legend(area: &Area<'_>, cells: &[Cell]) -> Result<(), Error> {
+    let mut y = 52;
+    let mut line = |marker: Option<(Marker, RGBColor, bool)>, label: &str| -> Result<(), Error> {
+        if let Some((marker, colour, filled)) = marker {
+            area.draw(&marker.draw((14, y), colour, filled))?;
+        }
+        area.draw_text(label, &style::text(14), (if marker.is_some() { 28 } else { 4 }, y - 8))?;
+        y += 22;
+        Ok(())
+    };
+    line(None, "format")?;
+    for format in in_order(cells.iter().map(|c| c.format.clone())) {
+        line(Some((Marker::Circle, style::colour(&format), true)), &format)?;
+    }
+    line(None, "sparsity")?;
+    for sparsity in in_order(cells.iter().map(|c| c.sparsity.clone())) {
+        line(Some((style::marker(&sparsity), INK, true)), &sparsity)?;
+    }
+    line(None, "order")?;
+    line(Some((Marker::Circle, INK, true)), "S→Q, dense")?;
+    line(Some((Marker::Circle, INK, false)), "Q→S")?;
+    line(None, "grey: Pareto front")?;
+    line(None, "dashed: FP32 dense")
+}
+
+/// A logarithmic axis with labels at 1, 2 and 5 times the powers of ten, whatever its length.
+pub struct Log {
+    low: f64,
+    high: f64,
+    pixels: RangedCoordf64,
+}
+
+impl Log {
+    /// An axis from `low` to `high`, both positive.
+    pub fn new(low: f64, high: f64) -> Self {
+        Self { low, high, pixels: (low.ln()..high.ln()).into() }
+    }
+}
+
+impl Ranged for Log {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
+        self.pixels.map(&value.max(f64::MIN_POSITIVE).ln(), limit)
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        if hint.weight().allow_light_points() && hint.max_num_points() > 20 {
+            return Vec::new();
+        }
+        let decades = (self.low.log10().floor() as i32)..=(self.high.log10().ceil() as i32);
+        let steps: &[f64] = if self.high / self.low < 6.0 {
+            &[1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0]
+        } else {
+            &[1.0, 2.0, 5.0]
+        };
+        let points = decades.flat_map(|d| steps.iter().map(move |s| s * 10f64.powi(d)));
+        points.filter(|p| (self.low..=self.high).contains(p)).collect()
+    }
+
+    fn range(&self) -> std::ops::Range<f64> {
+        self.low..self.high
+    }
+}

@@ -1,0 +1,7 @@
+//! What a study leaves behind: a table on the terminal, `results.jsonl` and CSV for machines, SVG figures for people.
+
+pub mod csv;
+pub mod figure;
+pub mod layers;
+pub mod style;
+pub mod table;

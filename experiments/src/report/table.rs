@@ -1,0 +1,78 @@
+//! Plain text tables: the first column to the left, the others to the right.
+
+use std::fmt;
+
+/// A table of text cells.
+#[derive(Debug, Default)]
+pub struct Table {
+    title: String,
+    header: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// An empty table.
+    pub fn new(title: impl Into<String>, header: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { title: title.into(), header: header.into_iter().map(Into::into).collect(), rows: Vec::new() }
+    }
+
+    /// Appends a row; missing cells are empty.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = impl Into<String>>) {
+        let mut row: Vec<String> = cells.into_iter().map(Into::into).collect();
+        row.resize(self.header.len(), String::new());
+        self.rows.push(row);
+    }
+
+    /// The same table as GitHub Markdown.
+    pub fn markdown(&self) -> String {
+        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+        let rule: Vec<String> =
+            (0..self.header.len()).map(|i| if i == 0 { "---" } else { "---:" }.to_owned()).collect();
+        let rows: String = self.rows.iter().map(|r| line(r)).collect();
+        format!("**{}**\n\n{}{}{rows}", self.title, line(&self.header), line(&rule))
+    }
+
+    fn widths(&self) -> Vec<usize> {
+        let width = |i: usize| {
+            let cells = self.rows.iter().map(|r| r[i].chars().count());
+            cells.chain([self.header[i].chars().count()]).max().unwrap_or(0)
+        };
+        (0..self.header.len()).map(width).collect()
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let widths = self.widths();
+        let write_row = |f: &mut fmt::Formatter<'_>, cells: &[String]| {
+            for (i, (cell, &width)) in cells.iter().zip(&widths).enumerate() {
+                match i {
+                    0 => write!(f, "  {cell:<width$}")?,
+                    _ => write!(f, "  {cell:>width$}")?,
+                }
+            }
+            writeln!(f)
+        };
+        if !self.title.is_empty() {
+            writeln!(f, "{}", self.title)?;
+        }
+        write_row(f, &self.header)?;
+        writeln!(f, "  {}", "-".repeat(widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1)))?;
+        self.rows.iter().try_for_each(|row| write_row(f, row))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Table;
+
+    #[test]
+    fn columns_line_up_by_characters_not_bytes() {
+        let mut t = Table::new("perplexity", ["", "int8", "mxfp4"]);
+        t.row(["2:4 S→Q", "9.37", "10.5"]);
+        t.row(["dense", "5.1"]);
+        let expected = "perplexity\n           int8  mxfp4\n  --------------------\n  2:4 S→Q  9.37   10.5\n  dense     5.1       \n";
+        assert_eq!(t.to_string(), expected);
+        assert!(t.markdown().contains("| 2:4 S→Q | 9.37 | 10.5 |"));
+    }
+}
