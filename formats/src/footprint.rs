@@ -1,0 +1,74 @@
+//! Footprint: bits of what is stored, by formula. A test holds the formula to `len()` of the packed bytes.
+
+use crate::{Format, Mask, Pattern};
+use serde::Serialize;
+use std::{iter::Sum, ops::Add, ops::AddAssign};
+
+/// Bits of storage by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Footprint {
+    /// Element codes.
+    pub values: u64,
+    /// Shared scales, never compressed.
+    pub scales: u64,
+    /// Where kept elements belong.
+    pub metadata: u64,
+    /// What is stored beside the quantised matrices: biases, norms, embeddings, heads.
+    pub other: u64,
+}
+
+impl Footprint {
+    /// Bits that are stored as they are, outside of any format.
+    pub const fn other(bits: u64) -> Self {
+        Self { values: 0, scales: 0, metadata: 0, other: bits }
+    }
+
+    /// All bits.
+    pub const fn total(self) -> u64 {
+        self.values + self.scales + self.metadata + self.other
+    }
+}
+
+impl Add for Footprint {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            values: self.values + other.values,
+            scales: self.scales + other.scales,
+            metadata: self.metadata + other.metadata,
+            other: self.other + other.other,
+        }
+    }
+}
+
+impl AddAssign for Footprint {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Sum for Footprint {
+    fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
+        parts.fold(Self::default(), Add::add)
+    }
+}
+
+impl Format {
+    /// Bits of a stored matrix [rows, k]; each bit string is padded to whole bytes once.
+    ///
+    /// Without a mask rows are padded to whole blocks. With one only kept elements are stored; scales stay.
+    pub fn footprint(&self, rows: usize, k: usize, mask: Option<&Mask>) -> Footprint {
+        let whole_bytes = |bits: u64| bits.next_multiple_of(8);
+        let mask = mask.filter(|m| m.pattern() != Pattern::Dense);
+        let dense = rows as u64 * self.padded(k) as u64;
+        let blocks = dense / self.block_len(k) as u64;
+        let scale_bits = self.scaling.map_or(0, |s| s.scale.bits());
+        Footprint {
+            values: whole_bytes(mask.map_or(dense, Mask::stored) * u64::from(self.element.bits())),
+            scales: whole_bytes(blocks * u64::from(scale_bits)),
+            metadata: whole_bytes(mask.map_or(0, Mask::metadata_bits)),
+            other: 0,
+        }
+    }
+}
