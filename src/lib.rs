@@ -8,6 +8,7 @@
 
 pub mod burn;
 mod error;
+pub mod load;
 pub mod models;
 
 pub use error::Error;

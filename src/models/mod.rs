@@ -3,6 +3,8 @@
 //! A model is a list of stages: the embeddings, the blocks, the head. Stages are built one at a time from a [`Weights`]
 //! source, so that a model never needs more memory than its evaluation does.
 
+pub mod llama;
+
 use crate::Error;
 use crate::burn::Stage;
 
@@ -27,6 +29,27 @@ pub enum Task {
     ImageClassification,
 }
 
+/// What a model accepts, so that a caller can refuse an input before any tensor is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// Token ids below `vocabulary`, at most `longest` in a sequence.
+    Tokens {
+        /// Rows of the token embedding.
+        vocabulary: usize,
+        /// The longest sequence that the positions allow.
+        longest: usize,
+    },
+    /// Images of `channels` x `height` x `width` values.
+    Images {
+        /// Channels.
+        channels: usize,
+        /// Rows of pixels.
+        height: usize,
+        /// Pixels a row.
+        width: usize,
+    },
+}
+
 /// A model as a list of stages that are built on demand.
 pub trait Checkpoint: Send + Sync {
     /// The architecture's name as in `config.json` (`opt`, `vit`, `llama`).
@@ -34,6 +57,9 @@ pub trait Checkpoint: Send + Sync {
 
     /// What goes in and what comes out.
     fn task(&self) -> Task;
+
+    /// The inputs that the model accepts.
+    fn input(&self) -> Input;
 
     /// The number of stages: 1 for the embeddings, one a block, 1 for the head.
     fn stages(&self) -> usize;

@@ -1,0 +1,129 @@
+//! A GGUF file of the LLaMA family as a checkpoint: its configuration, and its tensors under Hugging Face names.
+
+use super::Gguf;
+use crate::Error;
+use crate::load::{finite, nearest};
+use crate::models::Weights;
+use crate::models::llama::{LlamaConfig, Pairs};
+
+/// The tensors outside the blocks: Hugging Face's name, then the file's.
+const OUTSIDE: [(&str, &str); 3] = [
+    ("model.embed_tokens.weight", "token_embd.weight"),
+    ("model.norm.weight", "output_norm.weight"),
+    ("lm_head.weight", "output.weight"),
+];
+
+/// The tensors of a block: behind `model.layers.N.` here, behind `blk.N.` in the file.
+const INSIDE: [(&str, &str); 9] = [
+    ("input_layernorm.weight", "attn_norm.weight"),
+    ("self_attn.q_proj.weight", "attn_q.weight"),
+    ("self_attn.k_proj.weight", "attn_k.weight"),
+    ("self_attn.v_proj.weight", "attn_v.weight"),
+    ("self_attn.o_proj.weight", "attn_output.weight"),
+    ("post_attention_layernorm.weight", "ffn_norm.weight"),
+    ("mlp.gate_proj.weight", "ffn_gate.weight"),
+    ("mlp.up_proj.weight", "ffn_up.weight"),
+    ("mlp.down_proj.weight", "ffn_down.weight"),
+];
+
+/// The file's name of the tensor that Hugging Face calls `name`.
+fn stored_name(name: &str) -> Option<String> {
+    if let Some((_, stored)) = OUTSIDE.iter().find(|(hugging_face, _)| *hugging_face == name) {
+        return Some((*stored).to_owned());
+    }
+    let (index, rest) = name.strip_prefix("model.layers.")?.split_once('.')?;
+    let (_, stored) = INSIDE.iter().find(|(hugging_face, _)| *hugging_face == rest)?;
+    index.parse::<usize>().ok()?;
+    Some(format!("blk.{index}.{stored}"))
+}
+
+impl Gguf {
+    /// The configuration that the metadata describe.
+    ///
+    /// # Errors
+    /// The architecture is not `llama`, a key is missing or malformed, or positions are scaled.
+    pub fn llama_config(&self) -> Result<LlamaConfig, Error> {
+        let architecture = self.text("general.architecture")?;
+        if architecture != "llama" {
+            return Err(self.bytes.malformed(format!("the architecture is `{architecture}`; only `llama` can be read from GGUF")));
+        }
+        let count = |key: &str| self.count_or(&format!("llama.{key}"), None);
+        let heads = count("attention.head_count")?;
+        let embedding = self.shape("token_embd.weight")?;
+        let config = LlamaConfig {
+            vocab_size: embedding.first().copied().unwrap_or(0),
+            hidden_size: count("embedding_length")?,
+            intermediate_size: count("feed_forward_length")?,
+            num_hidden_layers: count("block_count")?,
+            num_attention_heads: heads,
+            num_key_value_heads: Some(self.count_or("llama.attention.head_count_kv", Some(heads))?),
+            head_dim: self.head_width()?,
+            max_position_embeddings: count("context_length")?,
+            rms_norm_eps: self.float_or("llama.attention.layer_norm_rms_epsilon", 1e-5)?,
+            rope_theta: self.float_or("llama.rope.freq_base", 10000.0)?,
+            tie_word_embeddings: !self.tensors.contains_key("output.weight"),
+            pairs: Pairs::Adjacent,
+            ..LlamaConfig::default()
+        };
+        self.refuse_scaled_positions(&config)?;
+        Ok(config)
+    }
+
+    fn head_width(&self) -> Result<Option<usize>, Error> {
+        match self.metadata.contains_key("llama.attention.key_length") {
+            true => self.count_or("llama.attention.key_length", None).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    fn refuse_scaled_positions(&self, config: &LlamaConfig) -> Result<(), Error> {
+        let turned = self.count_or("llama.rope.dimension_count", Some(config.head_dim()))?;
+        let scaling = match self.metadata.contains_key("llama.rope.scaling.type") {
+            true => self.text("llama.rope.scaling.type")?,
+            false => "none",
+        };
+        if turned != config.head_dim() || scaling != "none" || self.tensors.contains_key("rope_freqs.weight") {
+            return Err(self.bytes.malformed(format!(
+                "positions are scaled (`{scaling}`) or turn only {turned} of {} values; only plain rotary positions are supported",
+                config.head_dim()
+            )));
+        }
+        Ok(())
+    }
+
+    fn shape(&self, stored: &str) -> Result<&[usize], Error> {
+        self.tensors
+            .get(stored)
+            .map(|tensor| tensor.shape.as_slice())
+            .ok_or_else(|| Error::MissingTensor { name: stored.to_owned(), near: nearest(stored, self.names()) })
+    }
+}
+
+impl Weights for Gguf {
+    fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        let stored = stored_name(name).unwrap_or_else(|| name.to_owned());
+        let given = self.shape(&stored)?;
+        if given != shape {
+            return Err(Error::Shape { name: stored, given: given.to_vec(), expected: shape.to_vec() });
+        }
+        let (values, _) = self.dequantised(&stored)?;
+        finite(self.origin(), &stored, shape, values)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        stored_name(name).is_some_and(|stored| self.tensors.contains_key(&stored))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stored_name;
+
+    #[test]
+    fn names_map_to_the_file() {
+        assert_eq!(stored_name("model.layers.12.mlp.down_proj.weight").as_deref(), Some("blk.12.ffn_down.weight"));
+        assert_eq!(stored_name("model.embed_tokens.weight").as_deref(), Some("token_embd.weight"));
+        assert_eq!(stored_name("model.layers.x.mlp.down_proj.weight"), None);
+        assert_eq!(stored_name("model.layers.1.mlp.down_proj.bias"), None);
+    }
+}

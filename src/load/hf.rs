@@ -1,0 +1,213 @@
+//! Hugging Face folders: `config.json` says which architecture, `model.safetensors` or its shards hold the tensors.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::safetensors::SafeTensors;
+use super::{Tokenizer, finite, nearest};
+use crate::Error;
+use crate::models::llama::{LlamaCheckpoint, LlamaConfig};
+use crate::models::opt::{OptCheckpoint, OptConfig};
+use crate::models::vit::{VitCheckpoint, VitConfig};
+use crate::models::{Checkpoint, Weights};
+
+/// The architectures that [`checkpoint`] builds, as `model_type` spells them.
+const ARCHITECTURES: [&str; 3] = ["llama", "opt", "vit"];
+
+/// What older and partial exports put in front of a name, or leave away.
+const PREFIXES: [&str; 4] = ["model.", "transformer.", "decoder.", "vit."];
+
+/// The tensors of a folder, from one file or many.
+#[derive(Debug)]
+pub struct Tensors {
+    folder: PathBuf,
+    files: Vec<SafeTensors>,
+    /// The file of each stored name.
+    exact: BTreeMap<String, usize>,
+    /// The stored name of each name without its prefixes; none where two tensors share it.
+    bare: BTreeMap<String, Option<String>>,
+}
+
+impl Tensors {
+    /// Opens `model.safetensors`, or the shards of `model.safetensors.index.json`, in `folder`.
+    ///
+    /// # Errors
+    /// Neither is there, or a file is malformed or does not have the tensors that the index promises.
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        let index = folder.join("model.safetensors.index.json");
+        if index.is_file() {
+            return Self::open_shards(folder, &index);
+        }
+        let file = SafeTensors::open(&folder.join("model.safetensors"))?;
+        Self::join(folder, vec![file])
+    }
+
+    /// The tensors of one already opened file.
+    ///
+    /// # Errors
+    /// None today; the signature is that of a source.
+    pub fn single(file: SafeTensors) -> Result<Self, Error> {
+        let folder = file.origin().to_owned();
+        Self::join(&folder, vec![file])
+    }
+
+    fn open_shards(folder: &Path, index: &Path) -> Result<Self, Error> {
+        let malformed = |problem: String| Error::Malformed { path: index.to_owned(), problem };
+        let map: Value = json(index)?;
+        let map = map.get("weight_map").and_then(Value::as_object);
+        let map = map.ok_or_else(|| malformed("there is no `weight_map` object that names each tensor's file".into()))?;
+        let mut places: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (tensor, file) in map {
+            let file = file.as_str().filter(|name| is_plain_file_name(name));
+            let file = file.ok_or_else(|| malformed(format!("the entry of `{tensor}` is not the name of a file in this folder")))?;
+            places.entry(file).or_default().push(tensor);
+        }
+        let mut files = Vec::new();
+        for (file, tensors) in places {
+            let opened = SafeTensors::open(&folder.join(file))?;
+            if let Some(absent) = tensors.into_iter().find(|tensor| !opened.has(tensor)) {
+                return Err(malformed(format!("`{file}` does not have tensor `{absent}` that the index promises")));
+            }
+            files.push(opened);
+        }
+        Self::join(folder, files)
+    }
+
+    fn join(folder: &Path, files: Vec<SafeTensors>) -> Result<Self, Error> {
+        let mut exact = BTreeMap::new();
+        let mut bare: BTreeMap<String, Option<String>> = BTreeMap::new();
+        for (number, file) in files.iter().enumerate() {
+            for name in file.names() {
+                if exact.insert(name.to_owned(), number).is_some() {
+                    let problem = format!("tensor `{name}` is in two files");
+                    return Err(Error::Malformed { path: folder.to_owned(), problem });
+                }
+                let unique = Some(name.to_owned());
+                bare.entry(without_prefixes(name).to_owned()).and_modify(|known| *known = None).or_insert(unique);
+            }
+        }
+        Ok(Self { folder: folder.to_owned(), files, exact, bare })
+    }
+
+    /// The files, in the order in which they were opened.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(SafeTensors::origin)
+    }
+
+    /// The file that has `name`, and the name it has there.
+    fn find<'a>(&'a self, name: &'a str) -> Option<(&'a SafeTensors, &'a str)> {
+        let stored = match self.exact.contains_key(name) {
+            true => name,
+            false => self.bare.get(without_prefixes(name))?.as_deref()?,
+        };
+        Some((&self.files[*self.exact.get(stored)?], stored))
+    }
+}
+
+impl Weights for Tensors {
+    fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        let (file, stored) = self.find(name).ok_or_else(|| Error::MissingTensor {
+            name: name.to_owned(),
+            near: nearest(name, self.exact.keys().map(String::as_str)),
+        })?;
+        let given = file.shape(stored)?;
+        if given != shape {
+            return Err(Error::Shape { name: stored.to_owned(), given: given.to_vec(), expected: shape.to_vec() });
+        }
+        finite(&self.folder, stored, shape, file.floats(stored)?)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+}
+
+/// The checkpoint that `config`, the text of a `config.json` found at `path`, describes over `weights`.
+///
+/// # Errors
+/// The text is not a configuration, or its architecture or a variant of it is not supported.
+pub fn checkpoint(path: &Path, config: &str, weights: Arc<dyn Weights>) -> Result<Box<dyn Checkpoint>, Error> {
+    let malformed = |problem: String| Error::Malformed { path: path.to_owned(), problem };
+    let value: Value = serde_json::from_str(config).map_err(|e| malformed(format!("this is not JSON: {e}")))?;
+    let kind = value.get("model_type").and_then(Value::as_str);
+    let kind = kind.ok_or_else(|| malformed(format!("there is no `model_type`; one of {} is needed", ARCHITECTURES.join(", "))))?;
+    Ok(match kind {
+        "llama" => Box::new(LlamaCheckpoint::new(typed::<LlamaConfig>(path, value)?, weights)?),
+        "opt" => Box::new(OptCheckpoint::new(typed::<OptConfig>(path, value)?, weights)?),
+        "vit" => Box::new(VitCheckpoint::new(typed::<VitConfig>(path, value)?, weights)?),
+        other => {
+            let near = nearest(other, ARCHITECTURES.into_iter());
+            let near = near.map_or_else(String::new, |near| format!("; the nearest is `{near}`"));
+            let known = ARCHITECTURES.join(", ");
+            return Err(malformed(format!("architecture `{other}` is not known; known are {known}{near}")));
+        }
+    })
+}
+
+fn typed<C: DeserializeOwned>(path: &Path, value: Value) -> Result<C, Error> {
+    serde_json::from_value(value)
+        .map_err(|e| Error::Malformed { path: path.to_owned(), problem: format!("a key has a value of the wrong type: {e}") })
+}
+
+/// Opens the model in `folder`, with its tokenizer where it has one.
+///
+/// # Errors
+/// A file is missing or malformed, or the architecture is not supported.
+pub fn open(folder: &Path) -> Result<super::Model, Error> {
+    let config = folder.join("config.json");
+    let text = std::fs::read_to_string(&config).map_err(|source| Error::Io { path: config.clone(), source })?;
+    let tensors = Arc::new(Tensors::open(folder)?);
+    let mut files = vec![config.clone()];
+    files.extend(tensors.files().map(Path::to_owned));
+    let checkpoint = checkpoint(&config, &text, tensors)?;
+    let tokenizer = folder.join("tokenizer.json");
+    let tokenizer = match tokenizer.is_file() {
+        true => {
+            files.push(tokenizer.clone());
+            Some(Tokenizer::open(&tokenizer)?)
+        }
+        false => None,
+    };
+    Ok(super::Model { checkpoint, tokenizer, files })
+}
+
+fn json(path: &Path) -> Result<Value, Error> {
+    let text = std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    serde_json::from_slice(&text).map_err(|e| Error::Malformed { path: path.to_owned(), problem: format!("this is not JSON: {e}") })
+}
+
+/// Whether `name` stays in its folder.
+fn is_plain_file_name(name: &str) -> bool {
+    Path::new(name).file_name().is_some_and(|file| file == name)
+}
+
+fn without_prefixes(mut name: &str) -> &str {
+    while let Some(rest) = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)) {
+        name = rest;
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_do_not_matter() {
+        assert_eq!(without_prefixes("model.decoder.layers.0.fc1.weight"), "layers.0.fc1.weight");
+        assert_eq!(without_prefixes("vit.encoder.layer.0.x"), "encoder.layer.0.x");
+        assert_eq!(without_prefixes("lm_head.weight"), "lm_head.weight");
+    }
+
+    #[test]
+    fn an_index_cannot_leave_its_folder() {
+        assert!(is_plain_file_name("model-00001-of-00002.safetensors"));
+        for bad in ["../x", "/etc/x", "a/b", "..", ""] {
+            assert!(!is_plain_file_name(bad), "{bad}");
+        }
+    }
+}

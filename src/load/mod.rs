@@ -1,0 +1,74 @@
+//! Readers of checkpoints, tokenizers and texts.
+//!
+//! Every reader validates lengths before it allocates and answers malformed input with a typed error; none panics. Nothing here
+//! executes what it reads: pickles and other programs are not supported.
+
+mod bytes;
+mod gguf;
+pub mod hf;
+mod safetensors;
+pub mod text;
+mod tokenizer;
+mod widen;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::Error;
+use crate::models::Checkpoint;
+use crate::models::llama::LlamaCheckpoint;
+
+pub use bytes::Bytes;
+pub use gguf::Gguf;
+pub use safetensors::SafeTensors;
+pub use tokenizer::Tokenizer;
+
+/// A model ready to be run: its stages, its tokenizer, and the files that it came from.
+pub struct Model {
+    /// The stages.
+    pub checkpoint: Box<dyn Checkpoint>,
+    /// The tokenizer, for language models that come with one.
+    pub tokenizer: Option<Tokenizer>,
+    /// The files that were opened, none for an embedded model.
+    pub files: Vec<PathBuf>,
+}
+
+/// Opens a Hugging Face folder or a GGUF file.
+///
+/// # Errors
+/// `path` is neither, or what it holds is malformed or not supported.
+pub fn open(path: &Path) -> Result<Model, Error> {
+    if path.is_dir() {
+        return hf::open(path);
+    }
+    if !path.exists() {
+        let source = std::io::Error::new(std::io::ErrorKind::NotFound, "there is no such folder or GGUF file");
+        return Err(Error::Io { path: path.to_owned(), source });
+    }
+    let file = Arc::new(Gguf::open(path)?);
+    let tokenizer = Tokenizer::from_gguf(&file)?;
+    let checkpoint = LlamaCheckpoint::new(file.llama_config()?, file)?;
+    Ok(Model { checkpoint: Box::new(checkpoint), tokenizer: Some(tokenizer), files: vec![path.to_owned()] })
+}
+
+/// The known name that is most like `given`, if any is like it at all.
+pub(crate) fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    known
+        .map(|name| (strsim::normalized_damerau_levenshtein(given, name), name))
+        .filter(|(likeness, _)| *likeness > 0.4)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name.to_owned())
+}
+
+/// Passes `values` of tensor `name` on unless one is NaN or infinite.
+pub(crate) fn finite(origin: &Path, name: &str, shape: &[usize], values: Vec<f32>) -> Result<Vec<f32>, Error> {
+    let Some(at) = values.iter().position(|value| !value.is_finite()) else { return Ok(values) };
+    let width = shape.last().copied().unwrap_or(1).max(1);
+    let problem = format!(
+        "tensor `{name}` holds {} at row {}, column {}; weights must be finite, so the checkpoint is damaged",
+        values[at],
+        at / width,
+        at % width
+    );
+    Err(Error::Malformed { path: origin.to_owned(), problem })
+}

@@ -1,0 +1,95 @@
+//! Text to token ids: `tokenizer.json`, or the vocabulary that a GGUF file carries.
+
+use std::path::Path;
+
+use tokenizers::decoders::byte_level::ByteLevel;
+use tokenizers::models::bpe::{BPE, Vocab};
+use tokenizers::pre_tokenizers::digits::Digits;
+use tokenizers::pre_tokenizers::sequence::Sequence;
+use tokenizers::{AddedToken, PreTokenizerWrapper};
+
+use super::gguf::Gguf;
+use crate::Error;
+
+/// GGUF's number for a control token such as `<|im_start|>`.
+const CONTROL: i64 = 3;
+
+/// A tokenizer and where it comes from.
+#[derive(Debug, Clone)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+}
+
+impl Tokenizer {
+    /// Reads a `tokenizer.json`.
+    ///
+    /// # Errors
+    /// The file cannot be read or is not a tokenizer.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+        Self::parse(path, &text)
+    }
+
+    /// Reads the text of a `tokenizer.json`; `origin` names it in messages.
+    ///
+    /// # Errors
+    /// The text is not a tokenizer.
+    pub fn parse(origin: &Path, text: &[u8]) -> Result<Self, Error> {
+        let inner = tokenizers::Tokenizer::from_bytes(text).map_err(|e| Error::Malformed {
+            path: origin.to_owned(),
+            problem: format!("this is not a tokenizer.json that can be read: {e}"),
+        })?;
+        Ok(Self { inner })
+    }
+
+    /// Builds the byte-level BPE that a GGUF file of pre-tokenizer `smollm` carries.
+    ///
+    /// # Errors
+    /// The file has no such vocabulary.
+    pub fn from_gguf(file: &Gguf) -> Result<Self, Error> {
+        let malformed = |problem: String| Error::Malformed { path: file.origin().to_owned(), problem };
+        let (model, split) = (file.text("tokenizer.ggml.model")?, file.text("tokenizer.ggml.pre")?);
+        if (model, split) != ("gpt2", "smollm") {
+            let problem = format!("the vocabulary is of kind `{model}`/`{split}`; only `gpt2`/`smollm` can be read from GGUF");
+            return Err(malformed(problem));
+        }
+        let tokens = file.texts("tokenizer.ggml.tokens")?;
+        let kinds = file.integers("tokenizer.ggml.token_type")?;
+        let mut vocabulary = Vocab::default();
+        for (id, token) in (0u32..).zip(&tokens) {
+            vocabulary.insert((*token).to_owned(), id);
+        }
+        let merges = file.texts("tokenizer.ggml.merges")?;
+        let merges: Option<Vec<_>> = merges.iter().map(|merge| merge.split_once(' ')).collect();
+        let merges = merges.ok_or_else(|| malformed("a merge is not two tokens with a blank between".into()))?;
+        let merges = merges.into_iter().map(|(left, right)| (left.to_owned(), right.to_owned())).collect();
+        let bpe = BPE::builder().vocab_and_merges(vocabulary, merges).build();
+        let mut inner = tokenizers::Tokenizer::new(bpe.map_err(|e| malformed(format!("the merges do not fit the tokens: {e}")))?);
+        let byte_level = ByteLevel::new(false, true, true);
+        let steps = vec![PreTokenizerWrapper::from(Digits::new(true)), PreTokenizerWrapper::from(byte_level)];
+        inner.with_pre_tokenizer(Some(Sequence::new(steps)));
+        inner.with_decoder(Some(byte_level));
+        let special = tokens.iter().zip(&kinds).filter(|(_, kind)| **kind == CONTROL);
+        let special: Vec<_> = special.map(|(token, _)| AddedToken::from((*token).to_owned(), true)).collect();
+        inner.add_special_tokens(&special);
+        Ok(Self { inner })
+    }
+
+    /// The ids of `text`; with `special`, also the tokens that the tokenizer puts around a text (a BOS).
+    ///
+    /// # Errors
+    /// The tokenizer cannot represent the text.
+    pub fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>, Error> {
+        let encoding = self.inner.encode_fast(text, special);
+        let encoding = encoding.map_err(|e| Error::Invalid(format!("the tokenizer refuses the text: {e}")))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The text of `ids`, special tokens left out.
+    ///
+    /// # Errors
+    /// The decoder fails.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, Error> {
+        self.inner.decode(ids, true).map_err(|e| Error::Invalid(format!("the tokenizer cannot decode: {e}")))
+    }
+}
