@@ -1,1 +1,20 @@
-//! Placeholder.
+//! Matrix units that give a machine's bits, and what they cost.
+//!
+//! Two halves that never call each other:
+//! * [`Datapath`] computes `y = x w^T` on [`Operand`]s bit for bit as a unit's definition says;
+//! * `cost` counts cycles, bits moved and operations of the same product on an accelerator, and prices them.
+//!
+//! In both a machine is a record and one function interprets all records. Nothing here knows of models, of Burn or of
+//! files.
+#![deny(unsafe_code)]
+
+pub mod datapath;
+pub mod exact;
+
+mod error;
+mod kernel;
+mod names;
+
+pub use datapath::{Arithmetic, Datapath, Operand, Overflow, Weights};
+pub use error::Error;
+pub use kernel::simd::Path;

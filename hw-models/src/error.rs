@@ -1,0 +1,134 @@
+//! Everything that can go wrong, each with what was given, what is allowed and what to do.
+
+use thiserror::Error;
+
+/// An error of this crate.
+#[derive(Clone, Debug, Error, PartialEq)]
+#[non_exhaustive]
+pub enum Error {
+    /// A name that no record of that kind has.
+    #[error("unknown {kind} `{given}`{}; known: {known}", nearest.as_ref().map_or(String::new(), |n| format!(", did you mean `{n}`?")))]
+    UnknownName {
+        /// What was looked up: datapath, accelerator, cycle model, price list.
+        kind: &'static str,
+        /// The name as given.
+        given: String,
+        /// The nearest known name, when one is near.
+        nearest: Option<String>,
+        /// All known names.
+        known: String,
+    },
+    /// `fake` has no arithmetic of its own.
+    #[error(
+        "datapath `{0}` has no matrix unit: the host multiplies; multiply there, or pick `auto`, `ideal` or `fp32`"
+    )]
+    HostMultiplies(String),
+    /// The length of an operand is not a whole number of rows.
+    #[error("an operand of {len} values is not a whole number of rows of {k}; give rows * k values, k >= 1")]
+    Shape {
+        /// Values given.
+        len: usize,
+        /// Row length given.
+        k: usize,
+    },
+    /// The two operands differ in their reduction length.
+    #[error(
+        "activations have rows of {activations} values, weights rows of {weights}; both must share the reduction axis K"
+    )]
+    InnerDimension {
+        /// K of the activations.
+        activations: usize,
+        /// K of the weights.
+        weights: usize,
+    },
+    /// The two operands of a block datapath have different block lengths.
+    #[error(
+        "activations have blocks of {activations}, weights blocks of {weights}; a block unit needs one length on both \
+         sides: pick formats of one family, or datapath `auto`"
+    )]
+    BlockLength {
+        /// Block length of the activations.
+        activations: usize,
+        /// Block length of the weights.
+        weights: usize,
+    },
+    /// The datapath cannot multiply that format.
+    #[error(
+        "datapath `{datapath}` cannot multiply {given}; it takes {allowed}; datapath `auto` picks a unit that fits"
+    )]
+    Unsupported {
+        /// The datapath asked for.
+        datapath: String,
+        /// The operand given: format or plain values.
+        given: String,
+        /// What the datapath takes.
+        allowed: &'static str,
+    },
+    /// The reduction is so long that an integer accumulator could overflow.
+    #[error(
+        "K = {k} could overflow the 32-bit accumulator of datapath `{datapath}`, which is exact up to K = {max}; split K, or use a record that wraps or saturates"
+    )]
+    ReductionTooLong {
+        /// The datapath asked for.
+        datapath: String,
+        /// K given.
+        k: usize,
+        /// Longest K that cannot overflow.
+        max: usize,
+    },
+    /// Weights prepared by one datapath were given to another.
+    #[error("weights were prepared for datapath `{prepared}` and cannot be used by `{used}`; prepare them again")]
+    PreparedFor {
+        /// The datapath that prepared them.
+        prepared: String,
+        /// The datapath that was asked to multiply.
+        used: String,
+    },
+    /// A GEMM with a zero dimension has no cost.
+    #[error("layer `{layer}` has {dimension} = 0; M, K, N and the count must be at least 1")]
+    ZeroDimension {
+        /// Name of the layer.
+        layer: String,
+        /// The dimension that is zero.
+        dimension: &'static str,
+    },
+    /// An N:M ratio that keeps nothing or more than everything.
+    #[error("{n}:{m} is not a sparsity ratio; 1 <= N <= M is allowed")]
+    Ratio {
+        /// Kept.
+        n: u64,
+        /// Group.
+        m: u64,
+    },
+    /// A cycle model that is not defined for the machine's dataflow.
+    #[error("cycle model `{model}` is defined for a weight-stationary array only; use `scalesim` for {dataflow}")]
+    Dataflow {
+        /// Name of the cycle model.
+        model: &'static str,
+        /// The machine's dataflow.
+        dataflow: &'static str,
+    },
+    /// The machine lacks the unit that the formats need.
+    #[error("accelerator `{accelerator}` has no `{datapath}` unit, which {formats} need; it has: {units}")]
+    MissingUnit {
+        /// Name of the machine.
+        accelerator: String,
+        /// The datapath needed.
+        datapath: String,
+        /// The formats given.
+        formats: String,
+        /// The units that the machine has.
+        units: String,
+    },
+    /// A count beyond 64 bits.
+    #[error("layer `{layer}`: {quantity} do not fit 64 bits; give smaller dimensions or a smaller count")]
+    TooLarge {
+        /// Name of the layer.
+        layer: String,
+        /// What was counted.
+        quantity: &'static str,
+    },
+    /// An error of the formats crate.
+    #[error(transparent)]
+    Format(#[from] interplay_formats::Error),
+}

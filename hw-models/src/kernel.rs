@@ -1,0 +1,140 @@
+//! Fast GEMM: register tiles over packed operands, the same text for every instruction set.
+//!
+//! Weights are packed once into panels of [`NR`] output columns, K by K; activations into strips of `MR` rows on the fly.
+//! A [`Unit`] says what happens to one strip and one panel; [`gemm`] walks the tiles and splits them over threads.
+//! Each output is computed by one thread in an order that K alone decides, so neither the thread count nor the
+//! instruction set changes a bit.
+
+mod block;
+mod exact;
+mod fma;
+mod integer;
+mod pack;
+pub(crate) mod simd;
+
+pub(crate) use block::{DoubleBlocks, SingleBlocks, WideBlocks};
+pub(crate) use exact::{CertifiedSums, bounds};
+pub(crate) use fma::FmaChain;
+pub(crate) use integer::Integers;
+pub(crate) use pack::{Left, Panel, Panels, Rows};
+
+use crate::exact::canonical;
+use rayon::prelude::*;
+use simd::Path;
+
+/// Output columns in a panel.
+pub(crate) const NR: usize = 32;
+/// Output rows that one task computes; a multiple of every strip height.
+const TASK_ROWS: usize = 96;
+/// Output columns that one task computes.
+const TASK_COLUMNS: usize = 8 * NR;
+
+/// A number type that products accumulate in.
+pub(crate) trait Lane: Copy + Default + Send + Sync + 'static {
+    /// The nearest number to `x`; units call it only where that is `x` itself.
+    fn of(x: f64) -> Self;
+    /// `a * b + c`, rounded once.
+    fn fma(a: Self, b: f32, c: Self) -> Self;
+}
+
+impl Lane for f32 {
+    #[inline(always)]
+    fn of(x: f64) -> Self {
+        x as f32
+    }
+    #[inline(always)]
+    fn fma(a: Self, b: f32, c: Self) -> Self {
+        a.mul_add(b, c)
+    }
+}
+
+impl Lane for f64 {
+    #[inline(always)]
+    fn of(x: f64) -> Self {
+        x
+    }
+    #[inline(always)]
+    fn fma(a: Self, b: f32, c: Self) -> Self {
+        a.mul_add(f64::from(b), c)
+    }
+}
+
+/// What a matrix unit does with a strip of rows and a panel of columns.
+pub(crate) trait Unit: Sync {
+    /// The type that this unit accumulates products in.
+    type Lane: Lane;
+
+    /// Computes the outputs of one tile.
+    fn tile<const MR: usize>(&self, left: &Left<Self::Lane, MR>, right: Panel<'_>, out: &mut [[f32; NR]; MR]);
+}
+
+/// Adds the products of `left` and `right` to `sums`, k increasing, each by one fused multiply-add.
+#[inline(always)]
+pub(crate) fn chain<L: Lane, const MR: usize>(left: &[[L; MR]], right: &[[f32; NR]], sums: &mut [[L; NR]; MR]) {
+    // A local copy lets the compiler keep the tile in registers.
+    let mut tile = *sums;
+    for (a, b) in left.iter().zip(right) {
+        for r in 0..MR {
+            for c in 0..NR {
+                tile[r][c] = L::fma(a[r], b[c], tile[r][c]);
+            }
+        }
+    }
+    *sums = tile;
+}
+
+/// `y[M, N] = x[M, K] w[N, K]^T` by `unit`.
+pub(crate) fn gemm<U: Unit>(path: Path, unit: &U, x: &Rows<'_>, w: &Panels) -> Vec<f32> {
+    let mut y = vec![0.0; x.rows * w.columns];
+    tasks(&mut y, w.columns).into_par_iter().for_each(|task| simd::run(path, unit, x, w, task));
+    y
+}
+
+/// A rectangle of the output: `rows` are slices of consecutive output rows, all starting at column `panel * NR`.
+pub(crate) struct Task<'a> {
+    row: usize,
+    panel: usize,
+    rows: Vec<&'a mut [f32]>,
+}
+
+/// Cuts the output into rectangles, by its shape alone.
+fn tasks(y: &mut [f32], columns: usize) -> Vec<Task<'_>> {
+    if y.is_empty() {
+        return Vec::new();
+    }
+    let across = columns.div_ceil(TASK_COLUMNS);
+    let down = (y.len() / columns).div_ceil(TASK_ROWS);
+    let mut tasks: Vec<Task<'_>> = (0..down * across)
+        .map(|i| Task { row: i / across * TASK_ROWS, panel: i % across * (TASK_COLUMNS / NR), rows: Vec::new() })
+        .collect();
+    for (row, values) in y.chunks_mut(columns).enumerate() {
+        let first = row / TASK_ROWS * across;
+        for (task, part) in tasks[first..].iter_mut().zip(values.chunks_mut(TASK_COLUMNS)) {
+            task.rows.push(part);
+        }
+    }
+    tasks
+}
+
+/// Computes one task with strips of `MR` rows.
+#[inline(always)]
+fn compute<U: Unit, const MR: usize>(unit: &U, x: &Rows<'_>, w: &Panels, task: Task<'_>) {
+    let mut left = Left::<U::Lane, MR>::default();
+    let mut row = task.row;
+    let mut rows = task.rows;
+    for strip in rows.chunks_mut(MR) {
+        left.pack(x, row);
+        row += MR;
+        for panel in 0..strip[0].len().div_ceil(NR) {
+            let mut out = [[0.0; NR]; MR];
+            unit.tile(&left, w.panel(task.panel + panel), &mut out);
+            for (values, tile) in strip.iter_mut().zip(&out) {
+                let from = panel * NR;
+                let to = values.len().min(from + NR);
+                for (value, result) in values[from..to].iter_mut().zip(tile) {
+                    *value = canonical(*result);
+                }
+            }
+        }
+    }
+}

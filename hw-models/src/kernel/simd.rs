@@ -1,0 +1,73 @@
+//! The choice of an instruction set, made at run time: the only module with `unsafe`.
+//!
+//! The kernels are plain loops; compiling them once for each instruction set lets the compiler vectorise them. Fused
+//! multiply-adds and IEEE conversions give the same bits everywhere, so a path is a matter of speed only.
+#![allow(unsafe_code)]
+
+use super::{Panels, Rows, Task, Unit, compute};
+use std::mem::size_of;
+
+/// An instruction set that the kernels are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Path {
+    /// Any machine. Where the build target has no fused multiply-add this calls a software one and is slow.
+    Portable,
+    /// x86-64 with AVX2 and FMA.
+    Avx2,
+    /// x86-64 with AVX-512F.
+    Avx512,
+}
+
+impl Path {
+    /// The paths that this machine can run, slowest first.
+    pub fn available() -> Vec<Self> {
+        [Self::Portable, Self::Avx2, Self::Avx512].into_iter().filter(|path| path.runs_here()).collect()
+    }
+
+    /// The fastest path of this machine.
+    pub fn best() -> Self {
+        [Self::Avx512, Self::Avx2].into_iter().find(|path| path.runs_here()).unwrap_or(Self::Portable)
+    }
+
+    /// Whether this machine has the instructions; the answer is cached by the standard library.
+    fn runs_here(self) -> bool {
+        match self {
+            Self::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => Self::Avx2.runs_here() && is_x86_feature_detected!("avx512f"),
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx2 | Self::Avx512 => false,
+        }
+    }
+}
+
+/// Computes one task on `path`, or on the portable one where this machine lacks the instructions.
+pub(super) fn run<U: Unit>(path: Path, unit: &U, x: &Rows<'_>, w: &Panels, task: Task<'_>) {
+    #[cfg(target_arch = "x86_64")]
+    if path.runs_here() {
+        match path {
+            // SAFETY: `runs_here` has just found AVX-512F, AVX2 and FMA, all that `avx512` is compiled for.
+            Path::Avx512 => return unsafe { avx512(unit, x, w, task) },
+            // SAFETY: `runs_here` has just found AVX2 and FMA, all that `avx2` is compiled for.
+            Path::Avx2 => return unsafe { avx2(unit, x, w, task) },
+            Path::Portable => {}
+        }
+    }
+    compute::<U, 4>(unit, x, w, task);
+}
+
+/// Strip heights fill the 32 vector registers: 24 sums, the rest for operands.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx2,fma")]
+fn avx512<U: Unit>(unit: &U, x: &Rows<'_>, w: &Panels, task: Task<'_>) {
+    if size_of::<U::Lane>() == 4 { compute::<U, 12>(unit, x, w, task) } else { compute::<U, 6>(unit, x, w, task) }
+}
+
+/// Strip heights fill the 16 vector registers: 12 sums in single precision, 16 in double.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn avx2<U: Unit>(unit: &U, x: &Rows<'_>, w: &Panels, task: Task<'_>) {
+    if size_of::<U::Lane>() == 4 { compute::<U, 3>(unit, x, w, task) } else { compute::<U, 2>(unit, x, w, task) }
+}

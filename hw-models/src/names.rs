@@ -1,0 +1,19 @@
+//! Looking records up by name: case-insensitive, and the nearest name when there is none.
+
+use crate::Error;
+
+/// The record called `given`, or an [`Error::UnknownName`] of that `kind` with the nearest known name.
+pub(crate) fn find<T: Copy>(kind: &'static str, given: &str, known: &[(&'static str, T)]) -> Result<T, Error> {
+    let wanted = given.trim().to_lowercase();
+    if let Some((_, record)) = known.iter().find(|(name, _)| *name == wanted) {
+        return Ok(*record);
+    }
+    let nearest = known
+        .iter()
+        .map(|(name, _)| (strsim::damerau_levenshtein(name, &wanted), *name))
+        .filter(|(distance, name)| *distance <= name.len().max(wanted.len()) / 2)
+        .min()
+        .map(|(_, name)| name.to_owned());
+    let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+    Err(Error::UnknownName { kind, given: given.to_owned(), nearest, known: names.join(", ") })
+}
