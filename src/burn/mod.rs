@@ -1,5 +1,17 @@
 //! The only part of the project, beside the zoo's modules and their training, that names Burn.
 
+mod attention;
+mod capture;
+mod conv;
+mod executor;
+mod hook;
+mod names;
+mod product;
 mod stage;
+mod value;
 
+pub use capture::{Captured, capture, capture_named};
+pub use hook::{Hook, Off};
+pub use product::{Product, Role};
 pub use stage::{Activation, Piece, Stage};
+pub use value::Boundary;

@@ -3,6 +3,9 @@
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 
+use crate::Error;
+use crate::burn::capture::{Captured, capture_named};
+
 /// What flows between stages.
 #[derive(Debug, Clone)]
 pub enum Activation {
@@ -16,6 +19,66 @@ pub enum Activation {
     Images(Tensor<4>),
 }
 
+impl Activation {
+    /// The token ids.
+    ///
+    /// # Panics
+    /// On any other kind: stages were joined in the wrong order.
+    pub fn into_ids(self) -> Tensor<2, Int> {
+        match self {
+            Self::Ids(t) => t,
+            other => other.refuse("token ids"),
+        }
+    }
+
+    /// The independent rows.
+    ///
+    /// # Panics
+    /// On any other kind: stages were joined in the wrong order.
+    pub fn into_rows(self) -> Tensor<2> {
+        match self {
+            Self::Rows(t) => t,
+            other => other.refuse("rows"),
+        }
+    }
+
+    /// The sequences.
+    ///
+    /// # Panics
+    /// On any other kind: stages were joined in the wrong order.
+    pub fn into_sequence(self) -> Tensor<3> {
+        match self {
+            Self::Sequence(t) => t,
+            other => other.refuse("sequences"),
+        }
+    }
+
+    /// The images.
+    ///
+    /// # Panics
+    /// On any other kind: stages were joined in the wrong order.
+    pub fn into_images(self) -> Tensor<4> {
+        match self {
+            Self::Images(t) => t,
+            other => other.refuse("images"),
+        }
+    }
+
+    /// The dimensions.
+    pub fn shape(&self) -> Vec<usize> {
+        match self {
+            Self::Ids(t) => t.dims().to_vec(),
+            Self::Rows(t) => t.dims().to_vec(),
+            Self::Sequence(t) => t.dims().to_vec(),
+            Self::Images(t) => t.dims().to_vec(),
+        }
+    }
+
+    fn refuse(self, wanted: &str) -> ! {
+        panic!("a stage that takes {wanted} was given a tensor of shape {:?}", self.shape())
+    }
+}
+
 /// One stage of a model, of whatever module type.
 pub trait Stage: Send {
     /// The prefix of this stage's layer names (`decoder.layers.0`), empty where the module's paths are complete.
@@ -23,6 +86,12 @@ pub trait Stage: Send {
 
     /// Runs the module eagerly on the device it lives on.
     fn forward(&self, input: Activation) -> Activation;
+
+    /// Captures the stage for inputs shaped like `example`, its layers named under [`Stage::prefix`].
+    ///
+    /// # Errors
+    /// Those of [`crate::burn::capture`].
+    fn capture(&self, example: &Activation) -> Result<Captured, Error>;
 }
 
 /// A Burn module as a [`Stage`].
@@ -47,5 +116,9 @@ impl<M: Module + Send> Stage for Piece<M> {
 
     fn forward(&self, input: Activation) -> Activation {
         (self.forward)(&self.module, input)
+    }
+
+    fn capture(&self, example: &Activation) -> Result<Captured, Error> {
+        capture_named(&self.prefix, &self.module, self.forward, example)
     }
 }

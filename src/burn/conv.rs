@@ -1,0 +1,100 @@
+//! Convolution as exact im2col: pure data movement around one matrix product a group.
+//!
+//! A row is one output position's window, ordered (kh, kw, channel) with channels fastest, so that runs of channels are
+//! contiguous; padding is +0. No element is changed and nothing is summed here.
+
+use burn::backend::flex::FlexTensor;
+use burn::backend::ops::FloatTensorOps;
+use burn_ir::Conv2dOpIr;
+use rayon::prelude::*;
+
+use crate::Error;
+use crate::burn::capture::Host;
+use crate::burn::product::Product;
+use crate::burn::value;
+
+/// The windows of `x` `[b, c, h, w]` as rows `[groups, b*oh*ow, kh*kw*channels]`.
+///
+/// # Errors
+/// `x` is not f32.
+pub(crate) fn im2col(x: FlexTensor, c: &Conv2dOpIr, product: &Product) -> Result<FlexTensor, Error> {
+    let x = value::contiguous(x, &product.name)?;
+    let (k, rows) = (product.k, product.m);
+    let mut data = vec![0.0; product.count * rows * k];
+    if let Some(source) = x.as_slice::<f32>().filter(|_| !data.is_empty()) {
+        let window = Window::new(c, product.run);
+        data.par_chunks_mut(k).enumerate().for_each(|(i, row)| window.fill(source, i / rows, i % rows, row));
+    }
+    Ok(value::tensor(data, &[product.count, rows, k]))
+}
+
+/// The geometry of one convolution.
+struct Window {
+    channels_in: usize,
+    height: usize,
+    width: usize,
+    out: [usize; 2],
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    dilation: [usize; 2],
+    /// Rows above and columns left of the image.
+    before: [usize; 2],
+    /// Channels of one group.
+    channels: usize,
+}
+
+impl Window {
+    fn new(c: &Conv2dOpIr, channels: usize) -> Self {
+        let (x, w, out, o) = (&c.x.shape, &c.weight.shape, &c.out.shape, &c.options);
+        Self {
+            channels_in: x[1],
+            height: x[2],
+            width: x[3],
+            out: [out[2], out[3]],
+            kernel: [w[2], w[3]],
+            stride: o.stride,
+            dilation: o.dilation,
+            before: [o.padding[0].0, o.padding[1].0],
+            channels,
+        }
+    }
+
+    /// Copies the window of output position `index` of `group` into `row`; what lies in the padding stays zero.
+    fn fill(&self, x: &[f32], group: usize, index: usize, row: &mut [f32]) {
+        let [out_h, out_w] = self.out;
+        let (image, y, column) = (index / (out_h * out_w), index / out_w % out_h, index % out_w);
+        for (tap, run) in row.chunks_mut(self.channels).enumerate() {
+            let [i, j] = [tap / self.kernel[1], tap % self.kernel[1]];
+            let Some(h) = (y * self.stride[0] + i * self.dilation[0]).checked_sub(self.before[0]) else { continue };
+            let Some(w) = (column * self.stride[1] + j * self.dilation[1]).checked_sub(self.before[1]) else {
+                continue;
+            };
+            if h >= self.height || w >= self.width {
+                continue;
+            }
+            let plane = self.height * self.width;
+            let first = (image * self.channels_in + group * self.channels) * plane + h * self.width + w;
+            for (channel, element) in run.iter_mut().enumerate() {
+                *element = x[first + channel * plane];
+            }
+        }
+    }
+}
+
+/// A kernel `[n, channels, kh, kw]` as the rows `[groups, n / groups, kh*kw*channels]` of a weight matrix a group.
+pub(crate) fn kernel_rows(kernel: FlexTensor, product: &Product) -> FlexTensor {
+    let rows = Host::float_permute(kernel, &[0, 2, 3, 1]);
+    Host::float_reshape(rows, vec![product.count, product.n, product.k].into())
+}
+
+/// The output `[groups, b*oh*ow, n / groups]` of the product as an image `[b, n, oh, ow]`, with the bias added last.
+pub(crate) fn fold(out: FlexTensor, bias: Option<FlexTensor>, c: &Conv2dOpIr) -> FlexTensor {
+    let [b, n, h, w] = c.out.shape.dims();
+    let groups = c.options.groups;
+    let split = Host::float_reshape(out, vec![groups, b, h, w, n / groups].into());
+    let image = Host::float_reshape(Host::float_permute(split, &[1, 0, 4, 2, 3]), vec![b, n, h, w].into());
+    match bias {
+        Some(bias) => Host::float_add(image, Host::float_reshape(bias, vec![1, n, 1, 1].into())),
+        None => image,
+    }
+}

@@ -1,0 +1,201 @@
+//! The executor: runs a captured graph on Burn's CPU backend and hands the products that a [`Hook`] wants to it.
+//!
+//! With no product wanted, every operation goes to the backend as Burn recorded it, in the recorded order, on the module's own
+//! tensors: the result equals eager execution bit for bit. Tensors are freed after their last use, as eager execution does.
+//!
+//! The executor knows no formats and no machines.
+
+use burn::backend::flex::{FlexDevice, FlexTensor};
+use burn::backend::ops::FloatTensorOps;
+use burn_ir::{AttentionOpIr, FloatOperationIr, ModuleOperationIr, OperationIr, TensorIr, TensorStatus};
+use burn_router::TensorInterpreter;
+
+use crate::Error;
+use crate::burn::capture::{Captured, Host, Step};
+use crate::burn::hook::Hook;
+use crate::burn::product::{Form, Product};
+use crate::burn::value::{self, Boundary, Value};
+use crate::burn::{attention, conv};
+
+impl Captured {
+    /// Runs the graph on `input`.
+    ///
+    /// # Errors
+    /// `input` has another shape than the captured example, the output is not of type `O`, or the hook failed.
+    pub fn run<I: Boundary, O: Boundary>(&self, input: I, hook: &mut dyn Hook) -> Result<O, Error> {
+        let mut outputs = self.run_values(input.into_values()?, hook)?.into_iter();
+        O::from_values(&mut outputs)
+    }
+
+    /// [`Captured::run`] on primitives.
+    pub(crate) fn run_values(&self, inputs: Vec<Value>, hook: &mut dyn Hook) -> Result<Vec<Value>, Error> {
+        let mut run = Run { interpreter: TensorInterpreter::new(FlexDevice), products: &self.products, hook };
+        for (id, value) in &self.constants {
+            run.interpreter.register_tensor_to_device(*id, value.clone());
+        }
+        self.bind(inputs, &mut run.interpreter)?;
+        for step in &self.steps {
+            run.step(step)?;
+        }
+        Ok(self.outputs.iter().map(|out| run.interpreter.get_tensor(out)).collect())
+    }
+
+    fn bind(&self, inputs: Vec<Value>, interpreter: &mut TensorInterpreter<Host>) -> Result<(), Error> {
+        let given: Vec<_> = inputs.iter().map(value::shape).collect();
+        let expected: Vec<_> = self.inputs.iter().map(|(_, shape)| shape.clone()).collect();
+        if given != expected {
+            return Err(Error::Invalid(format!(
+                "the graph was captured for inputs of shape {expected:?}, but was given {given:?}; capture it again for that \
+                 shape"
+            )));
+        }
+        for ((id, _), value) in self.inputs.iter().zip(inputs) {
+            interpreter.register_tensor_to_device(*id, value);
+        }
+        Ok(())
+    }
+
+    /// The matrices that product `index` multiplies by: `[count, n, k]` row-major, as the module holds them.
+    ///
+    /// # Errors
+    /// The parameter is not f32.
+    pub(crate) fn weight_rows(&self, product: &Product) -> Result<Option<FlexTensor>, Error> {
+        let Some(weight) = &product.weight else { return Ok(None) };
+        let mut interpreter = TensorInterpreter::<Host>::new(FlexDevice);
+        if let Some(root) = self.constants.get(&weight.root) {
+            interpreter.register_tensor_to_device(weight.root, root.clone());
+        }
+        for &view in &weight.views {
+            interpreter.register_op(self.steps[view].op.clone());
+        }
+        let Value::Float(leaf) = interpreter.get_tensor(&weight.leaf) else {
+            return Err(Error::Invalid(format!("the weight of `{}` is not of floating point", product.name)));
+        };
+        let rows = match weight.form {
+            Form::Right => transpose(leaf),
+            Form::Left => leaf,
+            Form::Kernel => conv::kernel_rows(leaf, product),
+        };
+        let shape = [product.count, product.n, product.k];
+        let rows = value::contiguous(rows, &product.name)?;
+        Ok(Some(Host::float_reshape(rows, shape.to_vec().into())))
+    }
+}
+
+/// One execution of a graph.
+struct Run<'a> {
+    interpreter: TensorInterpreter<Host>,
+    products: &'a [Product],
+    hook: &'a mut dyn Hook,
+}
+
+impl Run<'_> {
+    fn step(&mut self, step: &Step) -> Result<(), Error> {
+        let range = step.products.clone();
+        // A fused operation of two products is taken apart as soon as one of them is of interest.
+        let apart = range.len() > 1 && self.hook.observes();
+        if apart || range.clone().any(|p| self.hook.wants(p)) {
+            self.products_of(step)?;
+        } else {
+            self.interpreter.register_op(step.op.clone());
+            if range.len() == 1 && self.hook.observes() {
+                self.observe(range.start, &step.op);
+            }
+        }
+        for tensor in &step.free {
+            self.interpreter.register_op(OperationIr::Drop(tensor.clone()));
+        }
+        Ok(())
+    }
+
+    /// Runs an operation of which the hook wants at least one product.
+    fn products_of(&mut self, step: &Step) -> Result<(), Error> {
+        let p = step.products.start;
+        match &step.op {
+            OperationIr::Float(_, FloatOperationIr::Matmul(m)) => {
+                let (lhs, rhs) = (self.take(&m.lhs), self.take(&m.rhs));
+                let out = self.matmul(p, lhs, rhs)?;
+                self.put(&m.out, out);
+            }
+            OperationIr::Module(ModuleOperationIr::Linear(l)) => {
+                let (x, weight) = (self.take(&l.x), self.take(&l.weight));
+                let bias = l.bias.as_ref().map(|b| self.take(b));
+                let out = self.matmul(p, x, weight)?;
+                self.put(&l.out, add(out, bias));
+            }
+            OperationIr::Module(ModuleOperationIr::Conv2d(c)) => {
+                let (x, weight) = (self.take(&c.x), self.take(&c.weight));
+                let bias = c.bias.as_ref().map(|b| self.take(b));
+                let product = &self.products[p];
+                let rows = conv::im2col(x, c, product)?;
+                let rhs = product.weight.is_none().then(|| transpose(conv::kernel_rows(weight, product)));
+                let out = self.hook.multiply(p, product, rows, rhs)?;
+                self.put(&c.out, conv::fold(out, bias, c));
+            }
+            OperationIr::Module(ModuleOperationIr::Attention(a)) => self.attention(p, a)?,
+            other => return Err(Error::Invalid(format!("no product can be taken out of {other:?}"))),
+        }
+        if step.products.len() == 1 && self.hook.observes() {
+            self.observe(p, &step.op);
+        }
+        Ok(())
+    }
+
+    /// Attention as its two products with the masking and the softmax between them on the host.
+    fn attention(&mut self, p: usize, a: &AttentionOpIr) -> Result<(), Error> {
+        let [q, k, v] = [&a.query, &a.key, &a.value].map(|t| self.take(t));
+        let mask = a.mask.as_ref().map(|t| self.take(t));
+        let bias = a.attn_bias.as_ref().map(|t| self.take(t));
+        let scores = self.matmul(p, q, transpose(k))?;
+        self.hook.observe(p, &self.products[p], &scores);
+        let out = self.matmul(p + 1, attention::weights(scores, mask, bias, a), v)?;
+        self.hook.observe(p + 1, &self.products[p + 1], &out);
+        self.put(&a.out, out);
+        Ok(())
+    }
+
+    /// `lhs x rhs` by the hook or, where it does not want this product of a larger operation, by the host.
+    fn matmul(&mut self, p: usize, lhs: FlexTensor, rhs: FlexTensor) -> Result<FlexTensor, Error> {
+        let product = &self.products[p];
+        if !self.hook.wants(p) {
+            return Ok(Host::float_matmul(lhs, rhs));
+        }
+        match product.weight.as_ref().map(|w| w.form) {
+            None => self.hook.multiply(p, product, lhs, Some(rhs)),
+            Some(Form::Left) => Ok(transpose(self.hook.multiply(p, product, transpose(rhs), None)?)),
+            Some(_) => self.hook.multiply(p, product, lhs, None),
+        }
+    }
+
+    /// Shows the hook the output of an operation that is one product.
+    fn observe(&mut self, p: usize, op: &OperationIr) {
+        let Some(out) = op.outputs().next() else { return };
+        let output = self.take(&kept(out));
+        self.hook.observe(p, &self.products[p], &output);
+    }
+
+    fn take(&mut self, ir: &TensorIr) -> FlexTensor {
+        value::into_primitive(self.interpreter.get_tensor(ir))
+    }
+
+    fn put(&mut self, ir: &TensorIr, tensor: FlexTensor) {
+        self.interpreter.register_tensor_to_device(ir.id, Value::Float(tensor));
+    }
+}
+
+/// `tensor` as read by somebody who leaves it where it is.
+pub(crate) fn kept(tensor: &TensorIr) -> TensorIr {
+    TensorIr { status: TensorStatus::ReadOnly, ..tensor.clone() }
+}
+
+/// The last two dimensions swapped, as a view.
+fn transpose(tensor: FlexTensor) -> FlexTensor {
+    Host::float_transpose(tensor)
+}
+
+fn add(out: FlexTensor, bias: Option<FlexTensor>) -> FlexTensor {
+    match bias {
+        Some(bias) => Host::float_add(out, bias),
+        None => out,
+    }
+}

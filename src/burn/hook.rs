@@ -1,0 +1,60 @@
+//! What the executor asks about every matrix product.
+
+use burn::backend::flex::FlexTensor;
+
+use crate::Error;
+use crate::burn::Product;
+
+/// Decides who multiplies, multiplies, and sees the outputs.
+///
+/// The executor asks [`Hook::wants`] before each product. A wanted product arrives at [`Hook::multiply`] with its operands on
+/// the CPU backend; every other one is left to Burn.
+pub trait Hook {
+    /// Whether product `index` of the graph comes to [`Hook::multiply`].
+    fn wants(&self, index: usize) -> bool;
+
+    /// Computes product `index`: `lhs` is `[.., m, k]`, `rhs` is `[.., k, n]` for a product of two activations and `None` for a
+    /// product with a parameter; the output is `[.., m, n]` in the same batch dimensions.
+    ///
+    /// # Errors
+    /// Whatever stops the hook; the run ends with it.
+    fn multiply(
+        &mut self,
+        index: usize,
+        product: &Product,
+        lhs: FlexTensor,
+        rhs: Option<FlexTensor>,
+    ) -> Result<FlexTensor, Error>;
+
+    /// Sees the output of a product, whoever computed it, before any bias is added. Attention that the host fused is not
+    /// seen.
+    fn observe(&mut self, _index: usize, _product: &Product, _output: &FlexTensor) {}
+
+    /// Whether [`Hook::observe`] is of use; without it the executor keeps no output alive longer than needed.
+    fn observes(&self) -> bool {
+        false
+    }
+}
+
+/// No hook: Burn computes everything, bit for bit as in eager execution.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Off;
+
+impl Hook for Off {
+    fn wants(&self, _index: usize) -> bool {
+        false
+    }
+
+    fn multiply(
+        &mut self,
+        _index: usize,
+        product: &Product,
+        _lhs: FlexTensor,
+        _rhs: Option<FlexTensor>,
+    ) -> Result<FlexTensor, Error> {
+        Err(Error::Invalid(format!(
+            "no unit was chosen for `{}`; a hook that wants a product must multiply",
+            product.name
+        )))
+    }
+}

@@ -1,0 +1,192 @@
+//! Concrete tensors of Burn's CPU backend and the typed tensors that cross a captured graph's boundary.
+//!
+//! Only this file converts between Burn's typed tensors and the backend's primitives.
+
+use burn::backend::Capture;
+use burn::backend::capture::TensorId;
+use burn::backend::flex::{Flex, FlexTensor, Layout};
+use burn::tensor::{Bool, Bytes, DType, Device, Int, Shape, Tensor};
+use burn_ir::HandleKind;
+
+use crate::Error;
+use crate::burn::Activation;
+
+/// A tensor of any kind on Burn's CPU backend.
+pub(crate) type Value = HandleKind<Flex>;
+
+/// Typed tensors that may enter or leave a captured graph: a tensor of any rank and kind, a pair of them, or an
+/// [`Activation`].
+///
+/// The methods are the plumbing of [`crate::burn::capture`]; a user only names the types.
+pub trait Boundary: Clone {
+    /// Moves the tensors to `device`.
+    #[doc(hidden)]
+    fn on(self, device: &Device) -> Self;
+
+    /// The identifiers that the tensors have while they are captured.
+    #[doc(hidden)]
+    fn ids(&self) -> Result<Vec<TensorId>, Error>;
+
+    /// The tensors as primitives of the CPU backend.
+    #[doc(hidden)]
+    fn into_values(self) -> Result<Vec<Value>, Error>;
+
+    /// The inverse of [`Boundary::into_values`]; takes its share from the front of `values`.
+    #[doc(hidden)]
+    fn from_values(values: &mut std::vec::IntoIter<Value>) -> Result<Self, Error>;
+}
+
+/// Implements [`Boundary`] for the tensors of one kind.
+macro_rules! boundary {
+    ($kind:ty, $variant:ident) => {
+        impl<const D: usize> Boundary for Tensor<D, $kind> {
+            fn on(self, device: &Device) -> Self {
+                self.to_device(device)
+            }
+
+            fn ids(&self) -> Result<Vec<TensorId>, Error> {
+                let primitive = self.clone().try_into_primitive::<Capture>().map_err(|e| foreign(&e))?;
+                Ok(vec![primitive.id()])
+            }
+
+            fn into_values(self) -> Result<Vec<Value>, Error> {
+                let local = self.to_device(&Device::flex());
+                let primitive = local.try_into_primitive::<Flex>().map_err(|e| foreign(&e))?;
+                Ok(vec![Value::$variant(primitive)])
+            }
+
+            fn from_values(values: &mut std::vec::IntoIter<Value>) -> Result<Self, Error> {
+                match values.next() {
+                    Some(Value::$variant(t)) if t.layout().num_dims() == D => Ok(Self::from_primitive::<Flex>(t)),
+                    other => Err(mismatch(concat!("a ", stringify!($kind), " tensor"), D, other)),
+                }
+            }
+        }
+    };
+}
+
+boundary!(burn::tensor::Float, Float);
+boundary!(Int, Int);
+boundary!(Bool, Bool);
+
+impl<A: Boundary, B: Boundary> Boundary for (A, B) {
+    fn on(self, device: &Device) -> Self {
+        (self.0.on(device), self.1.on(device))
+    }
+
+    fn ids(&self) -> Result<Vec<TensorId>, Error> {
+        Ok([self.0.ids()?, self.1.ids()?].concat())
+    }
+
+    fn into_values(self) -> Result<Vec<Value>, Error> {
+        let mut values = self.0.into_values()?;
+        values.extend(self.1.into_values()?);
+        Ok(values)
+    }
+
+    fn from_values(values: &mut std::vec::IntoIter<Value>) -> Result<Self, Error> {
+        Ok((A::from_values(values)?, B::from_values(values)?))
+    }
+}
+
+/// Applies one expression to the tensor inside an [`Activation`] and rewraps or returns it.
+macro_rules! each {
+    ($activation:expr, $t:ident => $body:expr) => {
+        match $activation {
+            Activation::Ids($t) => $body,
+            Activation::Rows($t) => $body,
+            Activation::Sequence($t) => $body,
+            Activation::Images($t) => $body,
+        }
+    };
+}
+
+impl Boundary for Activation {
+    fn on(self, device: &Device) -> Self {
+        match self {
+            Self::Ids(t) => Self::Ids(t.to_device(device)),
+            Self::Rows(t) => Self::Rows(t.to_device(device)),
+            Self::Sequence(t) => Self::Sequence(t.to_device(device)),
+            Self::Images(t) => Self::Images(t.to_device(device)),
+        }
+    }
+
+    fn ids(&self) -> Result<Vec<TensorId>, Error> {
+        each!(self, t => t.ids())
+    }
+
+    fn into_values(self) -> Result<Vec<Value>, Error> {
+        each!(self, t => t.into_values())
+    }
+
+    fn from_values(values: &mut std::vec::IntoIter<Value>) -> Result<Self, Error> {
+        match values.next() {
+            Some(Value::Int(t)) if rank(&t) == 2 => Ok(Self::Ids(Tensor::from_primitive::<Flex>(t))),
+            Some(Value::Float(t)) if rank(&t) == 2 => Ok(Self::Rows(Tensor::from_primitive::<Flex>(t))),
+            Some(Value::Float(t)) if rank(&t) == 3 => Ok(Self::Sequence(Tensor::from_primitive::<Flex>(t))),
+            Some(Value::Float(t)) if rank(&t) == 4 => Ok(Self::Images(Tensor::from_primitive::<Flex>(t))),
+            other => Err(mismatch("an activation", 2, other)),
+        }
+    }
+}
+
+fn rank(t: &FlexTensor) -> usize {
+    t.layout().num_dims()
+}
+
+/// The primitive inside a value, of whatever kind.
+pub(crate) fn primitive(value: &Value) -> Option<&FlexTensor> {
+    match value {
+        Value::Float(t) | Value::Int(t) | Value::Bool(t) => Some(t),
+        Value::Quantized(_) => None,
+    }
+}
+
+/// The primitive inside a value.
+///
+/// # Panics
+/// On Burn's own quantised tensors, which capture refuses to record.
+pub(crate) fn into_primitive(value: Value) -> FlexTensor {
+    match value {
+        Value::Float(t) | Value::Int(t) | Value::Bool(t) => t,
+        Value::Quantized(_) => unreachable!("capture records no quantised tensors"),
+    }
+}
+
+/// The shape of a value; empty for Burn's own quantised tensors, which no captured graph holds.
+pub(crate) fn shape(value: &Value) -> Vec<usize> {
+    primitive(value).map_or_else(Vec::new, |t| t.layout().shape().to_vec())
+}
+
+/// A row-major `f32` tensor.
+pub(crate) fn tensor(data: Vec<f32>, shape: &[usize]) -> FlexTensor {
+    debug_assert_eq!(data.len(), shape.iter().product::<usize>());
+    FlexTensor::new(Bytes::from_elems(data), Layout::contiguous(Shape::from(shape.to_vec())), DType::F32)
+}
+
+/// The row-major elements of an `f32` tensor, copied only where its layout is a view.
+///
+/// # Errors
+/// The tensor has another element type; `name` is the product that asked.
+pub(crate) fn contiguous(t: FlexTensor, name: &str) -> Result<FlexTensor, Error> {
+    if t.dtype() != DType::F32 {
+        return Err(Error::Invalid(format!(
+            "the operands of `{name}` are {:?}, but a modelled product needs f32; cast the module to f32 or leave this layer to \
+             the host",
+            t.dtype()
+        )));
+    }
+    Ok(if t.as_slice::<f32>().is_some() { t } else { t.to_contiguous() })
+}
+
+fn foreign(e: &dyn std::fmt::Debug) -> Error {
+    Error::Invalid(format!(
+        "a tensor of the captured graph lives on another backend ({e:?}); capture modules and inputs of `Device::flex()` without \
+         autodiff (`module.valid()`)"
+    ))
+}
+
+fn mismatch(wanted: &str, dims: usize, got: Option<Value>) -> Error {
+    let got = got.map_or_else(|| "nothing".to_owned(), |v| format!("a {} tensor of shape {:?}", v.name(), shape(&v)));
+    Error::Invalid(format!("the captured graph gives {got} where {wanted} of {dims} dimensions was asked for"))
+}

@@ -1,0 +1,11 @@
+//! The plug into Burn: capture, replay, names, and products through modelled units.
+
+mod modules;
+mod replay;
+
+use libtest_mimic::Trial;
+
+/// Every case of this file's modules.
+pub fn cases() -> Vec<Trial> {
+    replay::cases()
+}
