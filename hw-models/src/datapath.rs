@@ -3,7 +3,7 @@
 //! A [`Datapath`] is a record; two interpreters read it. [`Datapath::gemm`] is fast,
 //! [`Datapath::gemm_reference`] is slow and obvious, and both give the same bits for every input.
 //! What is not here: quantisation (the formats crate), biases (the host adds them), and time or energy
-//! (the cost model).
+//! ([`cost`](mod@crate::cost)).
 
 mod catalog;
 mod operand;
@@ -11,14 +11,14 @@ mod reference;
 mod register;
 
 pub use operand::Operand;
-pub(crate) use operand::{Family, family};
+pub(crate) use operand::units;
 
 use crate::kernel::{
     CertifiedSums, DoubleBlocks, FmaChain, Integers, Panels, SingleBlocks, WideBlocks, gemm, simd::Path,
 };
 use crate::{Error, names};
 use interplay_formats::Format;
-use operand::Prepared;
+use operand::{Family, Prepared, family};
 use register::{Register, exact_run};
 use serde::Serialize;
 
@@ -128,6 +128,14 @@ impl Datapath {
             (Family::Integers, Family::Integers) => &catalog::INT8,
             _ if weight.is_exact() && activation.is_exact() => &catalog::FAKE,
             _ => &catalog::FP32,
+        }
+    }
+
+    /// The unit that a machine needs for a pair of formats: [`Datapath::auto`], with an FP32 unit in place of the host.
+    pub fn machine(weight: &Format, activation: &Format) -> &'static Datapath {
+        match Self::auto(weight, activation) {
+            datapath if datapath.arithmetic == Arithmetic::Host => &catalog::FP32,
+            datapath => datapath,
         }
     }
 

@@ -2,12 +2,13 @@
 //!
 //! Two halves that never call each other:
 //! * [`Datapath`] computes `y = x w^T` on [`Operand`]s bit for bit as a unit's definition says;
-//! * `cost` counts cycles, bits moved and operations of the same product on an accelerator, and prices them.
+//! * [`cost`](mod@cost) counts cycles, bits moved and operations of the same product on an [`Accelerator`], and prices them.
 //!
 //! In both a machine is a record and one function interprets all records. Nothing here knows of models, of Burn or of
 //! files.
 #![deny(unsafe_code)]
 
+pub mod cost;
 pub mod datapath;
 pub mod exact;
 
@@ -15,6 +16,10 @@ mod error;
 mod kernel;
 mod names;
 
+pub use cost::{
+    Accelerator, Bits, Cost, CycleModel, Cycles, Figures, Gemm, Layer, LayerCost, Picojoules, PriceList, Ratio,
+    Workload, cost,
+};
 pub use datapath::{Arithmetic, Datapath, Operand, Overflow, Weights};
 pub use error::Error;
 pub use kernel::simd::Path;
