@@ -59,6 +59,7 @@ pub enum Block {
 #[non_exhaustive]
 pub enum Scale {
     /// A power of two as a byte biased by 127 (OCP MX); 255 is NaN and never produced.
+    #[serde(rename = "e8m0")]
     E8M0,
     /// A block exponent of this many bits, two's complement.
     Exponent(u32),
@@ -166,7 +167,7 @@ impl Format {
         }
     }
 
-    /// The code of one element under a scale.
+    /// The code of one element under a scale; integers sign-extended. Inputs are finite, so there is always one.
     pub(crate) fn encode_element(&self, v: f32, factor: Factor) -> u64 {
         let scaled = match factor {
             Factor::One => Value::from_f32(v),
@@ -176,11 +177,12 @@ impl Format {
                 other => other,
             },
         };
-        self.element.encode(scaled, self.rounding, self.overflow).unwrap_or(0)
+        let code = self.element.encode(scaled, self.rounding, self.overflow);
+        self.element.sign_extended(code.unwrap_or(0))
     }
 
     /// The FP32 value of one code under a scale: the exact product, rounded once (nearest even) where FP32 does not
-    /// hold it, never beyond the largest FP32 number.
+    /// hold it. Under an FP32 factor it is held to the largest FP32 number, which 127 * fl32(amax / 127) may exceed.
     pub(crate) fn decode_element(&self, code: u64, factor: Factor) -> f32 {
         let element = self.element.decode(code);
         match (factor, element) {

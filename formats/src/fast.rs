@@ -1,34 +1,136 @@
-//! The fast path.
-use crate::{Error, Format, Quantized};
+//! The fast path: quantise, fake-quantise and dequantise by blocks, vectorised and on all threads.
+//!
+//! Invariant: the bits are those of the reference path for any thread count, CPU and shape; tests compare them. Records
+//! that no [`Kernel`] covers take the reference path, so that a new catalogue entry works before it is fast.
+
+use crate::error::{Error, non_finite, rows_of};
+use crate::kernel::{Enclosing, Float, Floor, Mx, Narrow, PowerInteger, RealInteger, Short};
+use crate::simd::Level;
+use crate::sweep::{Job, fake};
+use crate::tensor::{Codes, Scales};
+use crate::{Block, Encoding, Format, Quantized, Rounding, Scale, ScaleRule, Scaling};
+
+/// Values that a scalar format treats as one block; any number gives the same bits.
+const SCALAR_RUN: usize = 64;
+
+/// The kernel that covers a record.
+#[derive(Clone, Copy, Debug)]
+enum Plan {
+    Exact,
+    Narrow(Narrow),
+    Short(Short),
+    Mx(Mx),
+    MxInteger(PowerInteger<Floor>),
+    Hbfp(PowerInteger<Enclosing>),
+    Int(RealInteger),
+    Reference,
+}
+
+impl Plan {
+    fn new(format: &Format) -> Self {
+        if format.is_exact() {
+            return Self::Exact;
+        }
+        Self::of(format).filter(|_| format.rounding == Rounding::NearestEven).unwrap_or(Self::Reference)
+    }
+
+    fn of(format: &Format) -> Option<Self> {
+        let element = format.element;
+        let Some(Scaling { scale, rule, .. }) = format.scaling else {
+            let short = Short::new(format).map(Self::Short);
+            return short
+                .or_else(|| Float::new(format).filter(|_| element.bits() > 8).map(|f| Self::Narrow(Narrow(f))));
+        };
+        if element.bits() > 8 {
+            return None;
+        }
+        let max = element.max_code() as f32;
+        match (element.encoding, scale, rule) {
+            (Encoding::Float { .. }, Scale::E8M0, ScaleRule::Floor) => {
+                Some(Self::Mx(Mx { float: Float::new(format)?, emax: element.emax() }))
+            }
+            (Encoding::Integer { fraction_bits, .. }, Scale::E8M0, ScaleRule::Floor) => {
+                let rule = Floor(element.emax());
+                Some(Self::MxInteger(PowerInteger { max, fraction_bits: fraction_bits as i32, rule }))
+            }
+            (Encoding::Integer { fraction_bits, .. }, Scale::Exponent(_), ScaleRule::Enclosing) => {
+                let rule = Enclosing(format.exponent_offset());
+                Some(Self::Hbfp(PowerInteger { max, fraction_bits: fraction_bits as i32, rule }))
+            }
+            (Encoding::Integer { fraction_bits: 0, .. }, Scale::Float32, ScaleRule::AbsMax) => {
+                Some(Self::Int(RealInteger { element, max }))
+            }
+            _ => None,
+        }
+    }
+}
 
 impl Format {
-    /// Quantises a row-major matrix with rows of `k`.
+    /// Quantises a row-major matrix with rows of `k`: the bits of [`Format::quantize_reference`].
+    ///
+    /// A short last block of a row is padded with zeros.
     ///
     /// # Errors
-    /// A NaN or an infinity, a length that `k` does not divide.
+    /// A NaN or an infinity (the first one, by row and column), a length that `k` does not divide.
     pub fn quantize(&'static self, x: &[f32], k: usize) -> Result<Quantized, Error> {
-        self.quantize_reference(x, k)
+        self.quantize_at(Level::detect(), x, k)
     }
 
     /// Rounds a row-major matrix with rows of `k` in place: the bits of quantising and dequantising.
     ///
     /// # Errors
-    /// A NaN or an infinity, a length that `k` does not divide.
+    /// As [`Format::quantize`]; the contents of `x` are then unspecified.
     pub fn fake_quantize(&'static self, x: &mut [f32], k: usize) -> Result<(), Error> {
-        let values = self.quantize_reference(x, k)?.dequantize();
-        x.copy_from_slice(&values);
-        Ok(())
-    }
-}
-
-impl Quantized {
-    /// The FP32 values [rows, k].
-    pub fn dequantize(&self) -> Vec<f32> {
-        self.dequantize_reference()
+        self.fake_quantize_at(Level::detect(), x, k)
     }
 
-    /// The elements without their scales [rows, k_padded], exact in FP32.
-    pub fn elements(&self) -> Vec<f32> {
-        (0..self.codes().len()).map(|i| self.format().element.decode(self.codes().get(i)).to_f32()).collect()
+    fn fake_quantize_at(&'static self, level: Level, x: &mut [f32], k: usize) -> Result<(), Error> {
+        rows_of(x.len(), k)?;
+        let bad = match Plan::new(self) {
+            Plan::Exact => x.iter().position(|v| !v.is_finite()),
+            Plan::Narrow(kernel) => fake(level, kernel, self, x, k),
+            Plan::Short(kernel) => fake(level, kernel, self, x, k),
+            Plan::Mx(kernel) => fake(level, kernel, self, x, k),
+            Plan::MxInteger(kernel) => fake(level, kernel, self, x, k),
+            Plan::Hbfp(kernel) => fake(level, kernel, self, x, k),
+            Plan::Int(kernel) => fake(level, kernel, self, x, k),
+            Plan::Reference => {
+                let values = self.quantize_reference(x, k)?.dequantize_reference();
+                x.copy_from_slice(&values);
+                None
+            }
+        };
+        bad.map_or(Ok(()), |at| Err(non_finite(x, k, at)))
+    }
+
+    fn quantize_at(&'static self, level: Level, x: &[f32], k: usize) -> Result<Quantized, Error> {
+        let rows = rows_of(x.len(), k)?;
+        let job = Job { format: self, level, x, rows, k };
+        let none = |_| Scales::None;
+        match Plan::new(self) {
+            Plan::Exact => match x.iter().position(|v| !v.is_finite()) {
+                Some(at) => Err(non_finite(x, k, at)),
+                None => {
+                    let codes = Codes::U32(x.iter().map(|v| v.to_bits()).collect());
+                    Ok(Quantized::new(self, rows, k, codes, Scales::None))
+                }
+            },
+            Plan::Narrow(kernel) => job.encode(kernel, Codes::U16, none),
+            Plan::Short(kernel) => job.encode(kernel, Codes::U16, none),
+            Plan::Mx(kernel) => job.encode(kernel, Codes::U8, Scales::E8M0),
+            Plan::MxInteger(kernel) => job.encode(kernel, Codes::I8, Scales::E8M0),
+            Plan::Hbfp(kernel) => job.encode(kernel, Codes::I8, Scales::Exponent),
+            Plan::Int(kernel) => job.encode(kernel, Codes::I8, Scales::Float32),
+            Plan::Reference => self.quantize_reference(x, k),
+        }
+    }
+
+    /// The length of the pieces that kernels see: a block, a run of a scalar format, a row.
+    pub(crate) fn run_len(&self, k: usize) -> usize {
+        match self.scaling.map(|s| s.block) {
+            None => SCALAR_RUN,
+            Some(Block::Run(n)) => n,
+            Some(Block::Row) => k.max(1),
+        }
     }
 }

@@ -2,20 +2,26 @@
 #![deny(unsafe_code)]
 
 mod block;
+mod card;
 pub mod catalog;
+mod decode;
 mod error;
 mod exact;
 mod fast;
 mod footprint;
+mod kernel;
 mod lookup;
 pub mod pack;
 mod pipeline;
 mod rounding;
 pub mod scalar;
+mod simd;
 mod sparsity;
+mod sweep;
 mod tensor;
 
 pub use block::{Block, Format, Scale, ScaleRule, Scaling};
+pub use card::{BitsPerElement, Card};
 pub use error::Error;
 pub use exact::{Exact, Value};
 pub use footprint::Footprint;

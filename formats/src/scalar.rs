@@ -23,7 +23,7 @@ pub struct Scalar {
 
 /// How codes stand for numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Encoding {
     /// Sign, biased exponent, fraction with a hidden bit; exponent field 0 holds zero and the subnormals.
@@ -204,6 +204,14 @@ impl Scalar {
                 let low = if fits { self.magnitude_code(rounded) } else { self.overflowed(overflow) };
                 Some(self.signed(x.negative, low))
             }
+        }
+    }
+
+    /// An integer code with its sign repeated above the format's width; a float code as it is.
+    pub(crate) const fn sign_extended(self, code: u64) -> u64 {
+        match self.encoding {
+            Encoding::Float { .. } => code,
+            Encoding::Integer { bits, .. } => ((code << (64 - bits)) as i64 >> (64 - bits)) as u64,
         }
     }
 

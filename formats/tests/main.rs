@@ -1,0 +1,24 @@
+//! All tests of the crate in one binary; see `support` for how oracle files are found.
+
+mod brute;
+mod fast;
+mod laws;
+mod oracles;
+mod rounding;
+mod spec;
+mod storage;
+mod support;
+
+fn main() {
+    let arguments = libtest_mimic::Arguments::from_args();
+    let trials = [
+        spec::trials(),
+        rounding::trials(),
+        brute::trials(),
+        laws::trials(),
+        fast::trials(),
+        storage::trials(),
+        oracles::trials(),
+    ];
+    libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
+}
