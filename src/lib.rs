@@ -7,9 +7,12 @@
 //! command line.
 
 pub mod burn;
+pub mod catalogue;
 mod error;
+pub mod eval;
 pub mod load;
 pub mod models;
+pub mod train;
 
 pub use error::Error;
 pub use {interplay_formats as formats, interplay_hw as hw};

@@ -71,7 +71,7 @@ mod tests {
         let rotary = Rotary::new(pairs, 4, 100.0);
         let x = Tensor::<4>::from_data(TensorData::new([[0.0; 4], values].concat(), [1, 1, 2, 4]), &device);
         let y = rotary.rotate(x, &rotary.tables(2, &device));
-        y.into_data().to_vec::<f32>().unwrap_or_default()[4..].to_vec()
+        y.into_data().try_to_vec::<f32>().unwrap_or_default()[4..].to_vec()
     }
 
     /// At position 1 with base 100 and width 4 the pairs turn by 1 and 1/10 radian.

@@ -1,0 +1,53 @@
+//! Means with their standard errors, and the logarithm of a softmax's denominator.
+
+/// A mean with the standard error of that mean.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// The mean.
+    pub mean: f64,
+    /// Its standard error; 0 for a single sample, which says nothing about the spread.
+    pub stderr: f64,
+}
+
+impl Estimate {
+    /// The mean of `samples`, which must not be empty, summed in order.
+    pub fn of(samples: &[f64]) -> Self {
+        let n = samples.len() as f64;
+        let mean = samples.iter().sum::<f64>() / n;
+        let spread = samples.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>();
+        let stderr = if samples.len() > 1 { (spread / (n - 1.0) / n).sqrt() } else { 0.0 };
+        Self { mean, stderr }
+    }
+}
+
+/// `ln(sum(exp(logits)))` in `f64`, shifted by the largest logit so that nothing overflows.
+pub fn log_sum_exp(logits: &[f32]) -> f64 {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let largest = f64::from(largest);
+    let sum: f64 = logits.iter().map(|&logit| (f64::from(logit) - largest).exp()).sum();
+    largest + sum.ln()
+}
+
+/// The negative log-likelihood of class `target` under `logits`.
+pub fn negative_log_likelihood(logits: &[f32], target: usize) -> f64 {
+    log_sum_exp(logits) - f64::from(logits[target])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn estimate_of_known_samples() {
+        let estimate = Estimate::of(&[1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(estimate.mean, 2.5);
+        assert!((estimate.stderr - (5.0f64 / 3.0 / 4.0).sqrt()).abs() < 1e-15);
+        assert_eq!(Estimate::of(&[7.0]), Estimate { mean: 7.0, stderr: 0.0 });
+    }
+
+    #[test]
+    fn large_logits_do_not_overflow() {
+        assert!((log_sum_exp(&[1e30, 1e30]) - 1e30f32 as f64).abs() <= f64::from(1e30f32) * 1e-15);
+        assert!((negative_log_likelihood(&[0.0; 4], 2) - 4f64.ln()).abs() < 1e-15);
+    }
+}
