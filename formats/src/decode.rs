@@ -2,8 +2,9 @@
 //!
 //! Invariant: the bits are those of [`Quantized::dequantize_reference`]; see `kernel` for why each operation is exact.
 
-use crate::kernel::{halves, power};
+use crate::kernel::{halves, power, within};
 use crate::simd::{self, Level, Task};
+use crate::sweep::GRAIN;
 use crate::tensor::{Codes, Scales};
 use crate::{Encoding, Quantized, Scalar};
 use rayon::prelude::*;
@@ -23,67 +24,73 @@ impl Quantized {
     /// Rows of `width` elements, scaled or not.
     fn decoded(&self, width: usize, scaled: bool) -> Vec<f32> {
         let mut values = vec![0.0; self.rows() * width];
-        let rows = values.par_chunks_mut(width.max(1)).enumerate().with_min_len((1 << 15) / width.max(1) + 1);
-        rows.for_each(|(row, out)| self.decode_row(row, out, scaled));
+        let rows = if self.rows() * width < 2 * GRAIN { self.rows().max(1) } else { GRAIN.div_ceil(width) };
+        let tasks = values.par_chunks_mut((rows * width).max(1)).enumerate();
+        tasks.for_each(|(i, out)| simd::run(Level::detect(), Rows { from: self, first: i * rows, width, scaled, out }));
         values
     }
+}
 
-    fn decode_row(&self, row: usize, out: &mut [f32], scaled: bool) {
-        let start = row * self.k_padded();
-        let level = Level::detect();
-        let element = self.format().element;
-        match &self.codes() {
-            Codes::U8(codes) => simd::run(level, Decode { codes: &codes[start..], out, decoder: Floats::new(element) }),
-            Codes::U16(codes) => {
-                simd::run(level, Decode { codes: &codes[start..], out, decoder: Floats::new(element) })
+/// Decodes some rows.
+struct Rows<'a> {
+    from: &'a Quantized,
+    first: usize,
+    width: usize,
+    scaled: bool,
+    out: &'a mut [f32],
+}
+
+impl Task for Rows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let element = self.from.format().element;
+        for (row, out) in (self.first..).zip(self.out.chunks_mut(self.width)) {
+            let start = row * self.from.k_padded();
+            match self.from.codes() {
+                Codes::U8(codes) => decode(Floats::new(element), &codes[start..], out),
+                Codes::U16(codes) => decode(Floats::new(element), &codes[start..], out),
+                Codes::I8(codes) => decode(Integers::new(element), &codes[start..], out),
+                Codes::U32(codes) => decode(Bits, &codes[start..], out),
             }
-            Codes::I8(codes) => {
-                simd::run(level, Decode { codes: &codes[start..], out, decoder: Integers::new(element) })
+            if self.scaled {
+                scale(self.from, row, out);
             }
-            Codes::U32(codes) => simd::run(level, Decode { codes: &codes[start..], out, decoder: Bits }),
-        }
-        if scaled {
-            let blocks = out.chunks_mut(self.block_len().max(1)).enumerate();
-            blocks.for_each(|(b, block)| self.scale_block(row * self.blocks_per_row() + b, block));
         }
     }
+}
 
-    fn scale_block(&self, index: usize, block: &mut [f32]) {
-        let offset = self.format().exponent_offset();
-        let shift = |stored: i32, block: &mut [f32]| {
-            let [first, second] = halves(stored - offset);
-            block.iter_mut().for_each(|v| *v = *v * first * second);
-        };
-        match self.scales() {
-            Scales::None => {}
-            Scales::E8M0(s) => shift(i32::from(s[index]), block),
-            Scales::Exponent(s) => shift(i32::from(s[index]), block),
-            Scales::Float32(s) => block.iter_mut().for_each(|v| *v = (*v * s[index]).clamp(-f32::MAX, f32::MAX)),
-        }
+#[inline(always)]
+fn decode<C: Copy>(decoder: impl Decoder<C>, codes: &[C], out: &mut [f32]) {
+    for (out, &code) in out.iter_mut().zip(codes) {
+        *out = decoder.decode(code);
+    }
+}
+
+/// Multiplies the elements of a row by their scales.
+#[inline(always)]
+fn scale(from: &Quantized, row: usize, out: &mut [f32]) {
+    let offset = from.format().exponent_offset();
+    let first = row * from.blocks_per_row();
+    let shift = |stored: i32, block: &mut [f32]| {
+        let [one, two] = halves(stored - offset);
+        block.iter_mut().for_each(|v| *v = *v * one * two);
+    };
+    let blocks = out.chunks_mut(from.block_len());
+    match from.scales() {
+        Scales::None => {}
+        Scales::E8M0(s) => blocks.zip(&s[first..]).for_each(|(block, &s)| shift(i32::from(s), block)),
+        Scales::Exponent(s) => blocks.zip(&s[first..]).for_each(|(block, &s)| shift(i32::from(s), block)),
+        Scales::Float32(s) => blocks.zip(&s[first..]).for_each(|(block, &s)| {
+            block.iter_mut().for_each(|v| *v = within(*v * s, f32::MAX));
+        }),
     }
 }
 
 /// How one code becomes a number.
 trait Decoder<C>: Copy {
     fn decode(self, code: C) -> f32;
-}
-
-/// Decodes a run of codes.
-struct Decode<'a, C, D> {
-    codes: &'a [C],
-    out: &'a mut [f32],
-    decoder: D,
-}
-
-impl<C: Copy, D: Decoder<C>> Task for Decode<'_, C, D> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        for (out, &code) in self.out.iter_mut().zip(self.codes) {
-            *out = self.decoder.decode(code);
-        }
-    }
 }
 
 /// FP32's own codes.

@@ -6,7 +6,7 @@
 use crate::error::{Error, non_finite, rows_of};
 use crate::kernel::{Enclosing, Float, Floor, Mx, Narrow, PowerInteger, RealInteger, Short};
 use crate::simd::Level;
-use crate::sweep::{Job, fake};
+use crate::sweep::{Job, fake, first_non_finite};
 use crate::tensor::{Codes, Scales};
 use crate::{Block, Encoding, Format, Quantized, Rounding, Scale, ScaleRule, Scaling};
 
@@ -87,7 +87,7 @@ impl Format {
     fn fake_quantize_at(&'static self, level: Level, x: &mut [f32], k: usize) -> Result<(), Error> {
         rows_of(x.len(), k)?;
         let bad = match Plan::new(self) {
-            Plan::Exact => x.iter().position(|v| !v.is_finite()),
+            Plan::Exact => first_non_finite(x),
             Plan::Narrow(kernel) => fake(level, kernel, self, x, k),
             Plan::Short(kernel) => fake(level, kernel, self, x, k),
             Plan::Mx(kernel) => fake(level, kernel, self, x, k),
@@ -108,7 +108,7 @@ impl Format {
         let job = Job { format: self, level, x, rows, k };
         let none = |_| Scales::None;
         match Plan::new(self) {
-            Plan::Exact => match x.iter().position(|v| !v.is_finite()) {
+            Plan::Exact => match first_non_finite(x) {
                 Some(at) => Err(non_finite(x, k, at)),
                 None => {
                     let codes = Codes::U32(x.iter().map(|v| v.to_bits()).collect());
@@ -131,6 +131,45 @@ impl Format {
             None => SCALAR_RUN,
             Some(Block::Run(n)) => n,
             Some(Block::Row) => k.max(1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every level of this CPU gives the bits of the baseline; the reference path judges that in `tests/fast.rs`.
+    #[test]
+    fn levels_agree() {
+        let mut bits = 0x1234_5678u32;
+        let mut next = || {
+            bits = bits.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            f32::from_bits(if bits & 0x7F80_0000 == 0x7F80_0000 { bits ^ 0x4000_0000 } else { bits })
+        };
+        let levels: &[Level] = &[
+            Level::Baseline,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512,
+        ];
+        for k in [1, 33, 64, 200, 4096] {
+            let x: Vec<f32> = (0..k * 24).map(|_| next()).collect();
+            for format in Format::all() {
+                let fake = |level| {
+                    let mut values = x.clone();
+                    format.fake_quantize_at(level, &mut values, k).map(|()| values)
+                };
+                let bits = |values: Result<Vec<f32>, Error>| -> Result<Vec<u32>, Error> {
+                    values.map(|v| v.iter().map(|v| v.to_bits()).collect())
+                };
+                for &level in levels {
+                    assert_eq!(bits(fake(level)), bits(fake(Level::Baseline)), "{} {level:?} {k}", format.name);
+                    let quantized = format.quantize_at(level, &x, k);
+                    assert!(quantized == format.quantize_at(Level::Baseline, &x, k), "{} {level:?} {k}", format.name);
+                }
+            }
         }
     }
 }

@@ -59,15 +59,15 @@ impl Format {
     ///
     /// Without a mask rows are padded to whole blocks. With one only kept elements are stored; scales stay.
     pub fn footprint(&self, rows: usize, k: usize, mask: Option<&Mask>) -> Footprint {
-        let whole_bytes = |bits: u64| bits.next_multiple_of(8);
+        let whole_bytes = |count: u64, bits: u32| count.saturating_mul(u64::from(bits)).div_ceil(8).saturating_mul(8);
         let mask = mask.filter(|m| m.pattern() != Pattern::Dense);
-        let dense = rows as u64 * self.padded(k) as u64;
+        let dense = (rows as u64).saturating_mul(self.padded(k) as u64);
         let blocks = dense / self.block_len(k) as u64;
         let scale_bits = self.scaling.map_or(0, |s| s.scale.bits());
         Footprint {
-            values: whole_bytes(mask.map_or(dense, Mask::stored) * u64::from(self.element.bits())),
-            scales: whole_bytes(blocks * u64::from(scale_bits)),
-            metadata: whole_bytes(mask.map_or(0, Mask::metadata_bits)),
+            values: whole_bytes(mask.map_or(dense, Mask::stored), self.element.bits()),
+            scales: whole_bytes(blocks, scale_bits),
+            metadata: whole_bytes(mask.map_or(0, Mask::metadata_bits), 1),
             other: 0,
         }
     }

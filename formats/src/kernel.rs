@@ -28,7 +28,7 @@ const fn least(a: f32, b: f32) -> f32 {
 
 /// Within +-limit, without the care for NaN that `f32::clamp` takes.
 #[inline(always)]
-const fn within(v: f32, limit: f32) -> f32 {
+pub(crate) const fn within(v: f32, limit: f32) -> f32 {
     let low = if v > -limit { v } else { -limit };
     least(low, limit)
 }

@@ -4,12 +4,11 @@
 //! pruned first and a mask does not depend on threads or sort. Scores other than magnitude are not offered yet.
 
 use crate::error::{Error, non_finite, rows_of};
+use crate::kernel::MAGNITUDE;
 use crate::pack;
+use crate::sweep::first_non_finite;
 use rayon::prelude::*;
 use std::{fmt, str::FromStr};
-
-const MAGNITUDE: u32 = 0x7FFF_FFFF;
-const INFINITY: u32 = 0x7F80_0000;
 
 /// Which positions a sparse matrix may keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,7 +91,7 @@ impl Pattern {
     /// A NaN or an infinity, a length that `k` does not divide, a `k` that M does not divide.
     pub fn magnitude_mask(&self, w: &[f32], k: usize) -> Result<Mask, Error> {
         let rows = rows_of(w.len(), k)?;
-        if let Some(at) = w.iter().position(|v| v.to_bits() & MAGNITUDE >= INFINITY) {
+        if let Some(at) = first_non_finite(w) {
             return Err(non_finite(w, k, at));
         }
         let mut kept = vec![true; w.len()];
@@ -158,6 +157,16 @@ pub struct Mask {
 }
 
 impl Mask {
+    /// The mask of a matrix with rows of `k` that keeps the flagged positions.
+    ///
+    /// For layouts whose rows are padded: the pattern was applied to the rows without padding.
+    ///
+    /// # Errors
+    /// [`Error::Ragged`] where the flags are not whole rows.
+    pub fn from_kept(pattern: Pattern, k: usize, kept: Vec<bool>) -> Result<Self, Error> {
+        Ok(Self { pattern, rows: rows_of(kept.len(), k)?, k, kept })
+    }
+
     /// The pattern that it follows.
     pub fn pattern(&self) -> Pattern {
         self.pattern

@@ -11,7 +11,7 @@ use crate::{Format, Quantized};
 use rayon::prelude::*;
 
 /// Values that one parallel task takes at least; fewer are done on the calling thread.
-const GRAIN: usize = 1 << 15;
+pub(crate) const GRAIN: usize = 1 << 15;
 
 /// Rows that one task takes.
 fn rows_per_task(k: usize, rows: usize) -> usize {
@@ -22,6 +22,12 @@ fn rows_per_task(k: usize, rows: usize) -> usize {
 #[inline(always)]
 fn amax(x: &[f32]) -> u32 {
     x.iter().fold(0, |m, v| m.max(v.to_bits() & MAGNITUDE))
+}
+
+/// The flat index of the first non-finite value.
+pub(crate) fn first_non_finite(x: &[f32]) -> Option<usize> {
+    let piece = x.par_chunks(GRAIN).position_first(|piece| amax(piece) >= INFINITY)?;
+    Some(piece * GRAIN + first_bad(&x[piece * GRAIN..]))
 }
 
 /// The first non-finite value of a block that has one.
