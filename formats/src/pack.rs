@@ -27,8 +27,11 @@ pub(crate) fn bits(codes: impl Iterator<Item = u64>, width: u32) -> Vec<u8> {
     bytes
 }
 
-/// The first `count` codes of a bit string; the inverse of [`bits`]. Missing bytes read as zero.
+/// The first `count` codes of `width` bits (1 to 32) of a bit string. Missing bytes read as zero.
+///
+/// The inverse of what [`Quantized::packed`](crate::Quantized::packed) does with codes.
 pub fn unpack(bytes: &[u8], width: u32, count: usize) -> Vec<u64> {
+    assert!((1..=32).contains(&width), "a code has 1 to 32 bits, not {width}");
     let byte = |i: usize| bytes.get(i).copied().map_or(0, u64::from);
     let code = |i: usize| {
         let start = i * width as usize;

@@ -220,7 +220,7 @@ impl Quantized {
         }
     }
 
-    /// The FP32 factor of each row [rows] of an INT format: value = fl32(element * factor).
+    /// The FP32 factor of each row of an INT format: value = fl32(element * factor).
     pub fn row_scales(&self) -> Option<&[f32]> {
         match &self.scales {
             Scales::Float32(s) => Some(s),

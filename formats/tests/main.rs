@@ -4,6 +4,7 @@ mod brute;
 mod fast;
 mod laws;
 mod oracles;
+mod packs;
 mod rounding;
 mod spec;
 mod storage;
@@ -18,6 +19,7 @@ fn main() {
         laws::trials(),
         fast::trials(),
         storage::trials(),
+        packs::trials(),
         oracles::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
