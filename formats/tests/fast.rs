@@ -1,12 +1,17 @@
 //! The fast path against the reference path: bit for bit, codes, scales and values.
 
 use crate::support::{Random, case, codes, interesting, same_bits};
-use interplay_formats::Format;
+use interplay_formats::{Error, Format, Pattern};
 use libtest_mimic::Trial;
 
 pub fn trials() -> Vec<Trial> {
     let formats = Format::all().iter();
-    formats.map(|format| case(&format!("fast::{}", format.name), move || every_shape(format))).collect()
+    let each = formats.map(|format| case(&format!("fast::{}", format.name), move || every_shape(format)));
+    let whole = [
+        case("fast::the_first_bad_value_is_named", the_first_bad_value_is_named),
+        case("fast::threads_never_show", threads_never_show),
+    ];
+    each.chain(whole).collect()
 }
 
 /// All outputs of the fast path for one matrix.
@@ -51,4 +56,33 @@ fn every_shape(format: &'static Format) {
     }
     check(format, &[], 5);
     check(format, &[], 0);
+}
+
+/// A matrix that many tasks share, with bad values in several of them.
+fn the_first_bad_value_is_named() {
+    let (rows, k) = (6000, 40);
+    let mut x = vec![1.0; rows * k];
+    x[4567 * k + 23] = f32::NEG_INFINITY;
+    x[4567 * k + 24] = f32::NAN;
+    x[5999 * k] = f32::NAN;
+    let want = Error::NonFinite { row: 4567, column: 23, value: f32::NEG_INFINITY };
+    for format in Format::all() {
+        assert_eq!(format.quantize(&x, k), Err(want.clone()), "{}", format.name);
+        assert_eq!(format.fake_quantize(&mut x.clone(), k), Err(want.clone()), "{}", format.name);
+    }
+}
+
+fn threads_never_show() {
+    let mut random = Random(23);
+    let x: Vec<f32> = (0..3000 * 72).map(|_| random.near(3)).collect();
+    let half: Pattern = "50%".parse().expect("a pattern");
+    let run = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        pool.install(|| {
+            let all = Format::all().iter().map(|f| f.quantize(&x, 72).map(|q| (q.dequantize(), q)));
+            let all: Result<Vec<_>, Error> = all.collect();
+            (all.expect("finite"), half.magnitude_mask(&x, 72).expect("finite"))
+        })
+    };
+    assert!(run(1) == run(5), "the same codes, scales, values and mask");
 }
