@@ -12,7 +12,7 @@ pub(super) fn gemm(datapath: &Datapath, x: Operand<'_>, w: Operand<'_>) -> Resul
         (Arithmetic::Integer { overflow }, Operand::Quantized(x), Operand::Quantized(w)) => {
             let sums = outer(&x.elements(), &w.elements(), x.k_padded(), integer);
             let scales = outer(x.row_scales().unwrap_or(&[]), w.row_scales().unwrap_or(&[]), 1, |x, w| x[0] * w[0]);
-            Ok(sums.iter().zip(scales).map(|(&sum, scale)| scale * register(sum, overflow)).collect())
+            Ok(sums.iter().zip(scales).map(|(&sum, scale)| canonical(scale * register(sum, overflow))).collect())
         }
         (Arithmetic::Block, Operand::Quantized(qx), Operand::Quantized(qw)) => {
             let blocks = qx.blocks_per_row();

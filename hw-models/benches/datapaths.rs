@@ -1,0 +1,108 @@
+//! Speed of the datapaths, in GMAC/s on one core and on all, beside a plain FP32 GEMM of the same shape.
+//!
+//! The bound is the machine's FMA rate: every kernel here is one fused multiply-add a product, in FP32 or, for formats
+//! whose block sums need it, in FP64 at half that rate. Each result is also given as its share of the peer's rate,
+//! which itself is close to that bound. Weights are packed once outside the clock, as in use; activations are packed inside.
+//!
+//! `cargo bench -p interplay-hw`
+
+use interplay_formats::{Format, Quantized};
+use interplay_hw::{Datapath, Operand};
+use std::hint::black_box;
+use std::time::Instant;
+
+const SHAPES: [(usize, usize, usize); 2] = [(512, 768, 768), (256, 768, 3072)];
+/// Runs whose median is printed.
+const RUNS: usize = 15;
+
+fn main() {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let pools = [1, cores].map(|n| rayon::ThreadPoolBuilder::new().num_threads(n).build().expect("threads start"));
+    for (m, k, n) in SHAPES {
+        println!("M x K x N = {m} x {k} x {n}, GMAC/s (share of f32 gemm) on 1 core, on {cores} cores");
+        let (x, w) = (values(m * k, 1), values(n * k, 2));
+        let gmacs = |run: &mut dyn FnMut()| (m * k * n) as f64 / median(run) / 1e9;
+        let peer = pools.each_ref().map(|pool| gmacs(&mut || peer((m, k, n), &x, &w, pool.current_num_threads())));
+        report("f32 gemm", peer, peer);
+        for name in ["fp32", "ideal"] {
+            let (x, w) = (Operand::Values { data: &x, k }, Operand::Values { data: &w, k });
+            report(name, pools.each_ref().map(|pool| pool.install(|| gmacs(&mut multiply(name, x, w)))), peer);
+        }
+        for name in ["int8", "hbfp8", "hbfp4", "mxfp6", "mxfp4", "mxfp8"] {
+            let format = Format::by_name(name).expect("a known format");
+            let coded = |values: &[f32]| -> Quantized { format.quantize(values, k).expect("finite values") };
+            let (x, w) = (coded(&x), coded(&w));
+            let (x, w) = (Operand::Quantized(&x), Operand::Quantized(&w));
+            let unit = if name == "int8" { "int8" } else { "block" };
+            let label = format!("{unit} {name}");
+            report(&label, pools.each_ref().map(|pool| pool.install(|| gmacs(&mut multiply(unit, x, w)))), peer);
+        }
+    }
+}
+
+/// One product on prepared weights.
+fn multiply<'a>(datapath: &str, x: Operand<'a>, w: Operand<'a>) -> impl FnMut() + use<'a> {
+    let datapath = Datapath::by_name(datapath).expect("a known datapath");
+    let weights = datapath.prepare(w).expect("a format of this unit");
+    move || {
+        black_box(datapath.gemm(x, &weights).expect("operands that go together"));
+    }
+}
+
+/// The `gemm` crate, which Burn's CPU backend calls.
+fn peer((m, k, n): (usize, usize, usize), x: &[f32], w: &[f32], threads: usize) {
+    let mut y = vec![0.0f32; m * n];
+    let parallelism = if threads == 1 { gemm::Parallelism::None } else { gemm::Parallelism::Rayon(threads) };
+    let stride = |stride: usize| stride as isize;
+    // SAFETY: y is [m, n], x is [m, k] and w is [n, k], row-major, and the strides say so.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            y.as_mut_ptr(),
+            1,
+            stride(n),
+            false,
+            x.as_ptr(),
+            1,
+            stride(k),
+            w.as_ptr(),
+            stride(k),
+            1,
+            0.0,
+            1.0,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+    black_box(y);
+}
+
+/// Values with the spread of a trained layer, from a counter.
+fn values(count: usize, seed: u64) -> Vec<f32> {
+    let word = |i: u64| {
+        (i ^ seed << 32).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29).wrapping_mul(0xBF58_476D_1CE4_E5B9)
+    };
+    (0..count as u64).map(|i| (word(i) >> 40) as f32 / (1u64 << 23) as f32 - 1.0).collect()
+}
+
+/// Median seconds of a run, after one to warm up.
+fn median(run: &mut dyn FnMut()) -> f64 {
+    run();
+    let mut seconds: Vec<f64> = (0..RUNS)
+        .map(|_| {
+            let start = Instant::now();
+            run();
+            start.elapsed().as_secs_f64()
+        })
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    seconds[RUNS / 2]
+}
+
+fn report(name: &str, [one, all]: [f64; 2], [peer_one, peer_all]: [f64; 2]) {
+    println!("  {name:<14} {one:7.1} ({:4.0} %) {all:7.1} ({:4.0} %)", 100.0 * one / peer_one, 100.0 * all / peer_all);
+}

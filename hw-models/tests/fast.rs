@@ -1,0 +1,158 @@
+//! The fast kernels against the references, bit for bit, on every instruction set of this machine.
+
+use crate::support::{Kind, Random, case, quantized, same_bits};
+use interplay_formats::Quantized;
+use interplay_hw::{Arithmetic, Datapath, Operand, Overflow, Path};
+use libtest_mimic::Trial;
+use proptest::{prelude::*, test_runner::TestRunner};
+
+/// Pairs of formats for the coded datapaths: each host register, equal and mixed.
+const PAIRS: [(&str, &str, &str); 11] = [
+    ("block", "hbfp8", "hbfp8"),
+    ("block", "hbfp6", "hbfp4"),
+    ("block", "mxfp4", "mxfp4"),
+    ("block", "mxfp6", "mxfp6"),
+    ("block", "mxfp6-e3m2", "mxfp6-e3m2"),
+    ("block", "mxint8", "mxfp4"),
+    ("block", "mxfp8", "mxfp8"),
+    ("block", "mxfp8", "mxfp4"),
+    ("block", "mxfp8-e5m2", "mxfp8-e5m2"),
+    ("int8", "int8", "int8"),
+    ("int8", "int4", "int8"),
+];
+
+pub fn trials() -> Vec<Trial> {
+    let mut trials = vec![
+        case("fast::values", || random(40, |random, kind, (m, n, k)| values(random, kind, (m, n, k)))),
+        case("fast::dequantised", dequantised),
+        case("fast::threads", threads),
+        case("fast::long_integers", long_integers),
+        case("fast::empty", empty),
+    ];
+    for (datapath, a, w) in PAIRS {
+        trials.push(case(&format!("fast::{datapath}::{a}x{w}"), move || {
+            random(24, |random, kind, (m, n, k)| {
+                let x = quantized(a, &kind.matrix(m, k, random), k);
+                let w = quantized(w, &kind.matrix(n, k, random), k);
+                agree(datapath, &x, &w, &format!("{kind:?}, {m} x {k} x {n}"));
+            });
+        }));
+    }
+    trials
+}
+
+/// Runs `body` on random kinds and shapes; edges of tiles and blocks are near.
+fn random(cases: u32, body: impl Fn(&mut Random, Kind, (usize, usize, usize))) {
+    let shapes = (1usize..30, 1usize..80, 1usize..200);
+    let strategy = (any::<u64>(), 0..Kind::ALL.len(), shapes);
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let seed = proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha);
+    let outcome = TestRunner::new_with_rng(config, seed).run(&strategy, |(seed, kind, shape)| {
+        body(&mut Random(seed), Kind::ALL[kind], shape);
+        Ok(())
+    });
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// Asserts that every path gives the bits of the reference.
+#[track_caller]
+fn judge(datapath: &Datapath, x: Operand<'_>, w: Operand<'_>, what: &str) {
+    let want = datapath.gemm_reference(x, w).unwrap();
+    let weights = datapath.prepare(w).unwrap();
+    for path in Path::available() {
+        let got = datapath.gemm_on(path, x, &weights).unwrap();
+        same_bits(&got, &want, &format!("{} on {path:?}, {what}", datapath.name));
+    }
+}
+
+#[track_caller]
+fn agree(datapath: &str, x: &Quantized, w: &Quantized, what: &str) {
+    judge(Datapath::by_name(datapath).unwrap(), Operand::Quantized(x), Operand::Quantized(w), what);
+}
+
+fn values(random: &mut Random, kind: Kind, (m, n, k): (usize, usize, usize)) {
+    let (x, w) = (kind.matrix(m, k, random), kind.matrix(n, k, random));
+    for name in ["ideal", "fp32"] {
+        let (x, w) = (Operand::Values { data: &x, k }, Operand::Values { data: &w, k });
+        judge(Datapath::by_name(name).unwrap(), x, w, &format!("{kind:?}, {m} x {k} x {n}"));
+    }
+}
+
+/// Quantised operands of the dequantising units are their FP32 values.
+fn dequantised() {
+    let mut random = Random(11);
+    let k = 77;
+    for format in ["bf16", "int8", "hbfp8", "mxfp4"] {
+        let x = quantized(format, &Kind::Plain.matrix(9, k, &mut random), k);
+        let w = quantized(format, &Kind::Plain.matrix(40, k, &mut random), k);
+        let (vx, vw) = (x.dequantize(), w.dequantize());
+        for name in ["ideal", "fp32"] {
+            agree(name, &x, &w, format);
+            let datapath = Datapath::by_name(name).unwrap();
+            let coded = datapath.prepare(Operand::Quantized(&w)).unwrap();
+            let plain = datapath.prepare(Operand::Values { data: &vw, k }).unwrap();
+            let coded = datapath.gemm(Operand::Quantized(&x), &coded).unwrap();
+            same_bits(&coded, &datapath.gemm(Operand::Values { data: &vx, k }, &plain).unwrap(), format);
+        }
+    }
+}
+
+/// One, two and three threads give the same bits, on shapes of many tasks.
+fn threads() {
+    let mut random = Random(12);
+    let (m, n, k) = (205, 523, 96);
+    let (x, w) = (Kind::Plain.matrix(m, k, &mut random), Kind::Plain.matrix(n, k, &mut random));
+    let values = (Operand::Values { data: &x, k }, Operand::Values { data: &w, k });
+    let coded = |format: &str| (quantized(format, &x, k), quantized(format, &w, k));
+    let (block, int8) = (coded("hbfp8"), coded("int8"));
+    let run = |name: &str| {
+        let datapath = Datapath::by_name(name).unwrap();
+        let (x, w) = match name {
+            "block" => (Operand::Quantized(&block.0), Operand::Quantized(&block.1)),
+            "int8" => (Operand::Quantized(&int8.0), Operand::Quantized(&int8.1)),
+            _ => values,
+        };
+        datapath.gemm(x, &datapath.prepare(w).unwrap()).unwrap()
+    };
+    for name in ["ideal", "fp32", "int8", "block"] {
+        let [one, two, three] = [1, 2, 3].map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| run(name))
+        });
+        same_bits(&two, &one, &format!("{name} on two threads"));
+        same_bits(&three, &one, &format!("{name} on three threads"));
+    }
+}
+
+/// Sums beyond 32 bits wrap or saturate as the record says.
+fn long_integers() {
+    let k = 140_000;
+    let up = quantized("int8", &vec![1.0; k], k);
+    let down = quantized("int8", &[vec![1.0; k], vec![-1.0; k]].concat(), k);
+    let exact = 127 * 127 * k as i64;
+    let expect = |sum: i64| (1.0f32 / 127.0) * (1.0f32 / 127.0) * (sum as i32 as f32);
+    let wants = [
+        (Overflow::Wrap, [expect(exact), expect(-exact)]),
+        (Overflow::Saturate, [expect(i64::from(i32::MAX)), expect(i64::from(i32::MIN))]),
+    ];
+    for (overflow, want) in wants {
+        let datapath = Datapath { arithmetic: Arithmetic::Integer { overflow }, ..*Datapath::by_name("int8").unwrap() };
+        let (x, w) = (Operand::Quantized(&up), Operand::Quantized(&down));
+        judge(&datapath, x, w, &format!("{overflow:?}"));
+        same_bits(&datapath.gemm_reference(x, w).unwrap(), &want, &format!("{overflow:?}"));
+    }
+}
+
+/// No rows or no columns give no outputs.
+fn empty() {
+    let values = [1.0f32; 6];
+    for name in ["ideal", "fp32"] {
+        let datapath = Datapath::by_name(name).unwrap();
+        let some = Operand::Values { data: &values, k: 3 };
+        let none = Operand::Values { data: &[], k: 3 };
+        for (x, w) in [(some, none), (none, some), (none, none)] {
+            assert_eq!(datapath.gemm(x, &datapath.prepare(w).unwrap()).unwrap(), [0.0f32; 0]);
+            assert_eq!(datapath.gemm_reference(x, w).unwrap(), [0.0f32; 0]);
+        }
+    }
+}
