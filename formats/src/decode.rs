@@ -52,6 +52,7 @@ impl Task for Rows<'_> {
                 Codes::U8(codes) => decode(Floats::new(element), &codes[start..], out),
                 Codes::U16(codes) => decode(Floats::new(element), &codes[start..], out),
                 Codes::I8(codes) => decode(Integers::new(element), &codes[start..], out),
+                Codes::I16(codes) => decode(Integers::new(element), &codes[start..], out),
                 Codes::U32(codes) => decode(Bits, &codes[start..], out),
             }
             if self.scaled {
@@ -116,10 +117,10 @@ impl Integers {
     }
 }
 
-impl Decoder<i8> for Integers {
+impl<C: Into<f32> + Copy> Decoder<C> for Integers {
     #[inline(always)]
-    fn decode(self, code: i8) -> f32 {
-        f32::from(code) * self.unit
+    fn decode(self, code: C) -> f32 {
+        code.into() * self.unit
     }
 }
 
@@ -158,9 +159,10 @@ impl<C: Into<u32> + Copy> Decoder<C> for Floats {
         let code = code.into();
         let low = code & self.magnitude;
         let finite = f32::from_bits(low << self.shift) * self.rebias;
-        let special = if low == self.infinity_code { f32::INFINITY } else { f32::NAN };
-        let magnitude = if low > self.max_code { special } else { finite };
+        let magnitude = if low == self.infinity_code { f32::INFINITY } else { finite };
         let sign = (code & !self.magnitude) << self.sign_shift;
-        f32::from_bits(magnitude.to_bits() | sign)
+        let number = f32::from_bits(magnitude.to_bits() | sign);
+        // NaN has neither sign nor payload here.
+        if low > self.max_code && low != self.infinity_code { f32::NAN } else { number }
     }
 }

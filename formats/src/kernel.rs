@@ -79,7 +79,8 @@ pub(crate) struct Float {
 }
 
 impl Float {
-    /// The constants of a float format with a shorter exponent range than FP32's; `None` for others.
+    /// The constants of a float format with a shorter exponent range than FP32's; `None` for others, and for those that
+    /// overflow to NaN.
     pub(crate) fn new(format: &Format) -> Option<Self> {
         let element = format.element;
         let Encoding::Float { mantissa_bits, bias, .. } = element.encoding else { return None };
@@ -89,6 +90,9 @@ impl Float {
         let max = crate::Value::Finite(element.max()).to_f32();
         let special = format.overflow == Overflow::Special;
         let infinity = element.infinity_code().filter(|_| special);
+        if special && infinity.is_none() {
+            return None;
+        }
         Some(Self {
             drop: 23 - mantissa_bits,
             floor: ((element.emin() + 127) as u32) << 23,

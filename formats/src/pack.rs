@@ -48,6 +48,8 @@ pub(crate) fn codes(codes: &Codes, width: u32) -> Vec<u8> {
         (Codes::I8(c), 8) => c.iter().map(|&v| v as u8).collect(),
         (Codes::U8(c), _) => narrow(c, width, |v| v),
         (Codes::I8(c), _) => narrow(c, width, |v| v as u8),
+        (Codes::I16(c), _) => bits(c.iter().map(|&v| v as u64), width),
+        (Codes::U16(c), ..=15) => bits(c.iter().map(|&v| u64::from(v)), width),
         (Codes::U16(c), _) => c.iter().flat_map(|v| v.to_le_bytes()).collect(),
         (Codes::U32(c), _) => c.iter().flat_map(|v| v.to_le_bytes()).collect(),
     }

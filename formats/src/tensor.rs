@@ -17,6 +17,8 @@ pub enum Codes {
     I8(Vec<i8>),
     /// Float codes of 9 to 16 bits.
     U16(Vec<u16>),
+    /// Integer mantissas of 9 to 16 bits, sign-extended.
+    I16(Vec<i16>),
     /// FP32 itself.
     U32(Vec<u32>),
 }
@@ -27,6 +29,7 @@ impl Codes {
         match (element.encoding, element.bits()) {
             (Encoding::Integer { .. }, ..=8) => Self::I8(vec![0; len]),
             (_, ..=8) => Self::U8(vec![0; len]),
+            (Encoding::Integer { .. }, _) => Self::I16(vec![0; len]),
             (_, ..=16) => Self::U16(vec![0; len]),
             _ => Self::U32(vec![0; len]),
         }
@@ -38,6 +41,7 @@ impl Codes {
             Self::U8(c) => c.len(),
             Self::I8(c) => c.len(),
             Self::U16(c) => c.len(),
+            Self::I16(c) => c.len(),
             Self::U32(c) => c.len(),
         }
     }
@@ -53,16 +57,18 @@ impl Codes {
             Self::U8(c) => u64::from(c[i]),
             Self::I8(c) => c[i] as u64,
             Self::U16(c) => u64::from(c[i]),
+            Self::I16(c) => c[i] as u64,
             Self::U32(c) => u64::from(c[i]),
         }
     }
 
-    /// Writes a code; of an integer code the low byte is the whole number.
+    /// Writes a code; integers come sign-extended, so that their low bits are the whole number.
     pub(crate) fn set(&mut self, i: usize, code: u64) {
         match self {
             Self::U8(c) => c[i] = code as u8,
             Self::I8(c) => c[i] = code as i8,
             Self::U16(c) => c[i] = code as u16,
+            Self::I16(c) => c[i] = code as i16,
             Self::U32(c) => c[i] = code as u32,
         }
     }

@@ -1,7 +1,9 @@
 //! The fast path against the reference path: bit for bit, codes, scales and values.
 
 use crate::support::{Random, case, codes, interesting, same_bits};
-use interplay_formats::{Error, Format, Pattern};
+use interplay_formats::{
+    Block, Error, Format, Overflow, Pattern, Rounding, Scalar, Scale, ScaleRule, Scaling, catalog, pack,
+};
 use libtest_mimic::Trial;
 
 pub fn trials() -> Vec<Trial> {
@@ -11,7 +13,34 @@ pub fn trials() -> Vec<Trial> {
         case("fast::the_first_bad_value_is_named", the_first_bad_value_is_named),
         case("fast::threads_never_show", threads_never_show),
     ];
-    each.chain(whole).collect()
+    let own = OWN.iter().map(|f| case(&format!("fast::own::{}", f.name), move || every_shape(f)));
+    each.chain(own).chain(whole).collect()
+}
+
+/// Records that are not in the catalogue and that a user may write: some have a kernel, the others take the reference
+/// path, and no caller can tell.
+static OWN: [Format; 5] = [
+    own("hbfp16", Scalar::integer("int16", 16, 0), Some((Block::Run(64), Scale::Exponent(10), ScaleRule::Enclosing))),
+    own(
+        "hbfp5-of-16",
+        Scalar::integer("int5", 5, 0),
+        Some((Block::Run(16), Scale::Exponent(10), ScaleRule::Enclosing)),
+    ),
+    own("mxfp8-of-row", catalog::E4M3, Some((Block::Row, Scale::E8M0, ScaleRule::Floor))),
+    Format {
+        rounding: Rounding::NearestAway,
+        ..own("mxfp4-away", catalog::E2M1, Some((Block::Run(32), Scale::E8M0, ScaleRule::Floor)))
+    },
+    Format { overflow: Overflow::Special, ..own("e4m3-with-nan", catalog::E4M3, None) },
+];
+
+const fn own(name: &'static str, element: Scalar, scaling: Option<(Block, Scale, ScaleRule)>) -> Format {
+    let scaling = match scaling {
+        Some((block, scale, rule)) => Some(Scaling { block, scale, rule }),
+        None => None,
+    };
+    let (rounding, overflow) = (Rounding::NearestEven, Overflow::Saturate);
+    Format { name, aliases: &[], element, scaling, rounding, overflow, theorem_3_5: true, source: "this test" }
 }
 
 /// All outputs of the fast path for one matrix.
@@ -25,6 +54,10 @@ fn check(format: &'static Format, x: &[f32], k: usize) {
     assert!(fast == slow, "{} in rows of {k}: shapes or scales differ", format.name);
     let values = slow.dequantize_reference();
     same_bits(&fast.dequantize(), &values, format.name);
+    let packed = fast.packed(None).expect("no mask").values;
+    let width = format.element.bits();
+    let low: Vec<u64> = want.iter().map(|c| c & ((1 << width) - 1)).collect();
+    assert!(pack::unpack(&packed, width, low.len()) == low, "{} in rows of {k}: packed codes", format.name);
     let mut fake = x.to_vec();
     format.fake_quantize(&mut fake, k).expect("finite input of whole rows");
     same_bits(&fake, &values, format.name);

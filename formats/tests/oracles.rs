@@ -109,21 +109,28 @@ fn mx_torchao(pack: &Pack) {
     }
 }
 
-/// microxcaling with its `even` rounding and no bf16 step. Flag 1: its floor(log2) is taken in FP32.
+/// microxcaling without its bf16 step, in its roundings `even` and `nearest` (half away from zero, its default).
+/// Flag 1: its floor(log2) is taken in FP32.
 fn mx_microxcaling(pack: &Pack) {
     let x = pack.floats("x");
-    let columns = [("e4m3", "mxfp8"), ("e2m1", "mxfp4"), ("int8", "mxint8")];
-    for (element, name) in columns {
-        let dequant = pack.floats(&format!("{element}/plain/even/dequant"));
-        let flag = pack.get(&format!("{element}/plain/even/flag"));
-        let mut agreed = 0;
-        for (b, block) in finite_blocks(&x, 32).filter(|(b, _)| flag[*b] == 0) {
-            let got = format(name).quantize(block, 32).expect("finite").dequantize();
-            // This library writes +0 for -0 here and there; the pack says to compare by value.
-            assert_eq!(got, dequant[b * 32..][..32], "{name} block {b}");
-            agreed += 1;
+    for (element, name) in MX.into_iter().chain([("int8", "mxint8")]) {
+        for (round, rounding) in [("even", Rounding::NearestEven), ("nearest", Rounding::NearestAway)] {
+            // The pack has `even` for three of the elements only.
+            if round == "even" && !["e4m3", "e2m1", "int8"].contains(&element) {
+                continue;
+            }
+            let format: &'static Format = Box::leak(Box::new(Format { rounding, ..*format(name) }));
+            let dequant = pack.floats(&format!("{element}/plain/{round}/dequant"));
+            let flag = pack.get(&format!("{element}/plain/{round}/flag"));
+            let mut agreed = 0;
+            for (b, block) in finite_blocks(&x, 32).filter(|(b, _)| flag[*b] == 0) {
+                let got = format.quantize(block, 32).expect("finite").dequantize();
+                // This library writes +0 for -0 here and there; the pack says to compare by value.
+                assert_eq!(got, dequant[b * 32..][..32], "{name} {round} block {b}");
+                agreed += 1;
+            }
+            assert!(agreed > 280, "{name} {round}: only {agreed} blocks compared");
         }
-        assert!(agreed > 280, "{name}: only {agreed} blocks compared");
     }
 }
 
