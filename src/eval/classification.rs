@@ -39,6 +39,20 @@ impl Logits {
         self.values.len() / self.classes
     }
 
+    /// The cross-entropy of each image, in nats.
+    ///
+    /// # Errors
+    /// The labels are not one a row, or one is not a class.
+    pub fn losses(&self, labels: &[usize]) -> Result<Vec<f64>, Error> {
+        if labels.len() != self.images() {
+            return Err(Error::Invalid(format!("{} images need as many labels, not {}", self.images(), labels.len())));
+        }
+        if let Some(label) = labels.iter().find(|label| **label >= self.classes) {
+            return Err(Error::Invalid(format!("label {label} is not one of the classes 0 to {}", self.classes - 1)));
+        }
+        Ok(self.rows().zip(labels).map(|(row, label)| negative_log_likelihood(row, *label)).collect())
+    }
+
     /// Classes.
     pub fn classes(&self) -> usize {
         self.classes
@@ -84,15 +98,13 @@ impl Classification {
     /// The numbers of images differ, a label is not a class, or a logit is not finite.
     pub fn of(logits: &Logits, labels: &[usize], reference: &Logits) -> Result<Self, Error> {
         let (images, classes) = (logits.images(), logits.classes);
-        if images == 0 || labels.len() != images || reference.images() != images || reference.classes != classes {
+        let losses = logits.losses(labels)?;
+        if images == 0 || reference.images() != images || reference.classes != classes {
             return Err(Error::Invalid(format!(
-                "{images} images of {classes} classes need as many labels and reference logits, not {} and {}",
-                labels.len(),
-                reference.images()
+                "{images} images of {classes} classes need as many reference logits, not {} of {}",
+                reference.images(),
+                reference.classes
             )));
-        }
-        if let Some(label) = labels.iter().find(|label| **label >= classes) {
-            return Err(Error::Invalid(format!("label {label} is not one of the classes 0 to {}", classes - 1)));
         }
         if let Some(at) = logits.values.iter().position(|value| !value.is_finite()) {
             return Err(Error::Invalid(format!("image {} has a logit of {}; the model's arithmetic overflowed", at / classes, logits.values[at])));
@@ -102,7 +114,7 @@ impl Classification {
         let hit = |hit: bool| f64::from(u8::from(hit));
         Ok(Self {
             top1: mean(logits.rows().zip(labels).map(|(row, label)| hit(largest(row) == *label)).collect()),
-            cross_entropy: mean(logits.rows().zip(labels).map(|(row, label)| negative_log_likelihood(row, *label)).collect()),
+            cross_entropy: mean(losses),
             kl_to_reference: mean(rows().map(|(row, reference)| divergence(reference, row)).collect()),
             agreement: mean(rows().map(|(row, reference)| hit(largest(row) == largest(reference))).collect()),
         })

@@ -1,17 +1,15 @@
-//! Evaluation: perplexity, classification, and each stage's error against a reference.
+//! Evaluation: perplexity and classification.
 //!
 //! An evaluation runs on anything that is a [`Runner`]; it does not know formats or machines. Losses are computed in `f64` from
 //! `f32` logits.
 
 mod classification;
 pub mod input;
-mod layers;
 mod perplexity;
 mod runner;
 mod stats;
 
 pub use classification::{Classification, Logits, logits};
-pub use layers::{LayerError, layer_errors};
 pub use perplexity::{Perplexity, perplexity, windows};
 pub use runner::{Eager, Runner, for_each_logits};
 pub use stats::{Estimate, log_sum_exp};

@@ -132,7 +132,7 @@ fn head_in_chunks(runner: &mut dyn Runner, rows: Tensor<2>, mut row: impl FnMut(
 }
 
 /// The sequence that stages hand on.
-pub(super) fn sequence(activation: &Activation) -> Result<&Tensor<3>, Error> {
+fn sequence(activation: &Activation) -> Result<&Tensor<3>, Error> {
     match activation {
         Activation::Sequence(tensor) => Ok(tensor),
         _ => Err(Error::Invalid("a stage before the head did not give a sequence".into())),

