@@ -11,7 +11,7 @@ type Law = fn(&'static Format, &[f32]) -> Result<(), TestCaseError>;
 type Claim = fn(&Format) -> bool;
 
 pub fn trials() -> Vec<Trial> {
-    let laws: [(&str, Claim, Law); 7] = [
+    let laws: [(&str, Claim, Law); 8] = [
         ("idempotent", is_idempotent, idempotent),
         ("odd", |_| true, odd),
         ("monotone", |_| true, monotone),
@@ -19,6 +19,7 @@ pub fn trials() -> Vec<Trial> {
         ("scale_invariant", |f| !matches!(f.scaling.map(|s| s.scale), Some(Scale::Float32)), scale_invariant),
         ("permutation_invariant", |_| true, permutation_invariant),
         ("sparsify_then_quantise", |f| f.theorem_3_5, sparsify_then_quantise),
+        ("quantise_then_sparsify", |f| f.scaling.is_some(), quantise_then_sparsify),
     ];
     let each = laws.into_iter().flat_map(|(name, holds, law)| {
         let formats = Format::all().iter().filter(move |f| holds(f));
@@ -157,6 +158,33 @@ fn sparsify_then_quantise(format: &'static Format, x: &[f32]) -> Result<(), Test
             let pruned = if kept[i] { 0.0 } else { error(0.0) };
             prop_assert!(error(stored.values[i]) <= error(quantised[i]) + pruned, "{pattern}, element {i}");
         }
+    }
+    Ok(())
+}
+
+/// Theorem 3.7 in its tight form for N:M and nearest rounding, where |v| is the sum of magnitudes:
+/// |x - s(q(x))| <= |x - q(x)| + |x - s(x)| + step/2 * min(N, M - N)/M * n, step the widest distance of neighbours.
+fn quantise_then_sparsify(format: &'static Format, x: &[f32]) -> Result<(), TestCaseError> {
+    let q = format.quantize(x, x.len()).map_err(|e| TestCaseError::fail(e.to_string()))?;
+    let grid = format.element.grid();
+    let lsb = grid.precision.map_or(grid.lsb_min, |p| format.element.emax() + 1 - p as i32);
+    let step = match (q.block_exponents(), q.row_scales()) {
+        (Some(e), _) => Value::Finite(Exact::integer(1).scaled(lsb + e[0])).to_f64(),
+        (_, Some(s)) => f64::from(s[0]),
+        _ => return Err(TestCaseError::fail("a block format has scales")),
+    };
+    let distance = |y: &[f32]| x.iter().zip(y).map(|(a, b)| (f64::from(*a) - f64::from(*b)).abs()).sum::<f64>();
+    for (n, m) in [(2, 4), (1, 4), (3, 4), (4, 8)] {
+        let pattern = Pattern::NofM { n, m };
+        let run = |order, format| {
+            let stored = Pipeline::ordered(order, pattern, format).and_then(|p| p.apply(x, x.len()));
+            stored.map(|s| s.values).map_err(|e| TestCaseError::fail(e.to_string()))
+        };
+        let both = distance(&run(Order::Qs, format)?);
+        let apart = distance(&q.dequantize()) + distance(&run(Order::None, Format::fp32())?);
+        let swaps = n.min(m - n) as f64 / m as f64 * x.len() as f64;
+        let bound = (apart + step / 2.0 * swaps) * (1.0 + 1e-6);
+        prop_assert!(both <= bound, "{pattern}: {both:e}, bound {bound:e}");
     }
     Ok(())
 }
