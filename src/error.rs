@@ -40,6 +40,28 @@ pub enum Error {
         /// What is wrong and what would be right.
         problem: String,
     },
+    /// A rule for layers that the model does not have.
+    #[error("no layer of this model matches `{glob}`{}; `*` stands for any characters", nearest(.near))]
+    UnknownLayer {
+        /// The glob.
+        glob: String,
+        /// The nearest layer name.
+        near: Option<String>,
+    },
+    /// A layer could not be stored or multiplied as configured.
+    #[error("layer `{layer}`: {source}")]
+    Layer {
+        /// The layer's name.
+        layer: String,
+        /// What went wrong there.
+        source: Box<Error>,
+    },
+    /// The formats crate refused.
+    #[error(transparent)]
+    Format(#[from] interplay_formats::Error),
+    /// The hardware crate refused.
+    #[error(transparent)]
+    Hardware(#[from] interplay_hw::Error),
     /// An input or an option outside of what is allowed.
     #[error("{0}")]
     Invalid(String),

@@ -12,6 +12,8 @@ mod error;
 pub mod eval;
 pub mod load;
 pub mod models;
+pub mod plan;
+pub mod session;
 pub mod train;
 
 pub use error::Error;

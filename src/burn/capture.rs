@@ -47,6 +47,18 @@ pub struct Captured {
     pub(crate) outputs: Vec<TensorIr>,
 }
 
+/// A parameter that a graph uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    /// Its path, prefix included.
+    pub path: String,
+    /// Bits in memory.
+    pub bits: u64,
+    /// For a matrix a number that depends on its elements and not on their order, so that a tied weight and its transposed
+    /// copy can be counted once; `None` for everything else.
+    pub fingerprint: Option<u64>,
+}
+
 /// Captures `forward` of `module` for inputs shaped like `example`.
 ///
 /// Layer names are the module's paths, so a `Linear` in field `fc1` of field `mlp` is `mlp.fc1`. The example's values do not
@@ -150,14 +162,33 @@ impl Captured {
         &self.products
     }
 
-    /// The recorded operations in execution order.
-    pub fn operations(&self) -> impl Iterator<Item = &OperationIr> {
-        self.steps.iter().map(|s| &s.op)
+    /// The recorded operations in execution order: Burn's name, the shape of the first output, the products.
+    pub fn trace(&self) -> impl Iterator<Item = (String, Vec<usize>, &[Product])> {
+        self.steps.iter().map(|step| {
+            let shape = step.op.outputs().next().map_or_else(Vec::new, |out| out.shape.to_vec());
+            (operation_name(&step.op), shape, &self.products[step.products.clone()])
+        })
     }
 
     /// The path of a parameter that the graph uses.
     pub fn name(&self, id: TensorId) -> Option<&str> {
         self.names.get(&id).map(String::as_str)
+    }
+
+    /// The shape of the first output.
+    pub fn output_shape(&self) -> Vec<usize> {
+        self.outputs.first().map_or_else(Vec::new, |out| out.shape.to_vec())
+    }
+
+    /// The parameters that the graph uses.
+    pub fn parameters(&self) -> impl Iterator<Item = Parameter> {
+        self.names.iter().filter_map(|(id, path)| {
+            let tensor = value::primitive(self.constants.get(id)?)?;
+            let bits = 8 * tensor.bytes().len() as u64;
+            let matrix = tensor.layout().num_dims() == 2;
+            let fingerprint = matrix.then(|| fingerprint(tensor.bytes()));
+            Some(Parameter { path: path.clone(), bits, fingerprint })
+        })
     }
 
     /// The number of `f32` (and other) bytes that the graph's parameters and constants hold.
@@ -170,17 +201,26 @@ impl Captured {
             .collect();
         unique.values().sum()
     }
+}
 
-    /// Replaces this graph's parameters by those of the same path in `other`, so that two captures of one stage share them.
-    pub(crate) fn share_weights(&mut self, other: &Self) {
-        let theirs: HashMap<_, _> =
-            other.names.iter().filter_map(|(id, n)| Some((n, other.constants.get(id)?))).collect();
-        for (id, name) in &self.names {
-            if let (Some(mine), Some(value)) = (self.constants.get_mut(id), theirs.get(name)) {
-                *mine = (*value).clone();
-            }
-        }
-    }
+/// The sum of the mixed words of `bytes`.
+fn fingerprint(bytes: &[u8]) -> u64 {
+    let mix = |word: &[u8]| {
+        let mut z = word.iter().rev().fold(0, |z, &byte| z << 8 | u64::from(byte)).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    bytes.chunks(4).map(mix).fold(0, u64::wrapping_add)
+}
+
+/// The variants of an operation without its fields: `Float(Matmul)`.
+fn operation_name(op: &OperationIr) -> String {
+    let text = format!("{op:?}");
+    let end = text.find([' ', '{']).unwrap_or(text.len());
+    let head = text[..end].replace("F32, ", "");
+    let variants: Vec<_> = head.split('(').filter(|v| !v.ends_with("Ir") && !v.is_empty()).collect();
+    variants.join("::")
 }
 
 /// Pairs every operation with its products and with the tensors that can be freed after it.

@@ -55,30 +55,48 @@ impl Captured {
         Ok(())
     }
 
-    /// The matrices that product `index` multiplies by: `[count, n, k]` row-major, as the module holds them.
+    /// The matrices that a product multiplies by: `[count, n, k]` row-major, as the module holds them.
     ///
     /// # Errors
-    /// The parameter is not f32.
-    pub(crate) fn weight_rows(&self, product: &Product) -> Result<Option<FlexTensor>, Error> {
-        let Some(weight) = &product.weight else { return Ok(None) };
+    /// The product has no parameter, or one that is not f32.
+    pub(crate) fn weight_rows(&self, product: &Product) -> Result<FlexTensor, Error> {
+        let rows = match self.weight(product)? {
+            (leaf, Form::Right) => transpose(leaf),
+            (leaf, Form::Left) => leaf,
+            (leaf, Form::Kernel) => conv::kernel_rows(leaf, product),
+        };
+        let rows = value::contiguous(rows, &product.name)?;
+        Ok(Host::float_reshape(rows, vec![product.count, product.n, product.k].into()))
+    }
+
+    /// The same as `[.., k, n]`, without a copy where the graph reads it in that form.
+    ///
+    /// # Errors
+    /// Those of [`Captured::weight_rows`].
+    pub(crate) fn weight_columns(&self, product: &Product) -> Result<FlexTensor, Error> {
+        let columns = match self.weight(product)? {
+            (leaf, Form::Right) => leaf,
+            (leaf, Form::Left) => transpose(leaf),
+            (leaf, Form::Kernel) => transpose(conv::kernel_rows(leaf, product)),
+        };
+        let batches = product.weight.as_ref().map_or_else(Vec::new, |w| w.batches(product));
+        Ok(Host::float_reshape(columns, [batches, vec![product.k, product.n]].concat().into()))
+    }
+
+    /// The tensor that a product's operation reads as its weight.
+    fn weight(&self, product: &Product) -> Result<(FlexTensor, Form), Error> {
+        let missing = || Error::Invalid(format!("`{}` has no parameter of floating point", product.name));
+        let weight = product.weight.as_ref().ok_or_else(missing)?;
+        let root = self.constants.get(&weight.root).ok_or_else(missing)?;
         let mut interpreter = TensorInterpreter::<Host>::new(FlexDevice);
-        if let Some(root) = self.constants.get(&weight.root) {
-            interpreter.register_tensor_to_device(weight.root, root.clone());
-        }
+        interpreter.register_tensor_to_device(weight.root, root.clone());
         for &view in &weight.views {
             interpreter.register_op(self.steps[view].op.clone());
         }
-        let Value::Float(leaf) = interpreter.get_tensor(&weight.leaf) else {
-            return Err(Error::Invalid(format!("the weight of `{}` is not of floating point", product.name)));
-        };
-        let rows = match weight.form {
-            Form::Right => transpose(leaf),
-            Form::Left => leaf,
-            Form::Kernel => conv::kernel_rows(leaf, product),
-        };
-        let shape = [product.count, product.n, product.k];
-        let rows = value::contiguous(rows, &product.name)?;
-        Ok(Some(Host::float_reshape(rows, shape.to_vec().into())))
+        match interpreter.get_tensor(&weight.leaf) {
+            Value::Float(leaf) => Ok((leaf, weight.form)),
+            _ => Err(missing()),
+        }
     }
 }
 
@@ -115,13 +133,13 @@ impl Run<'_> {
             OperationIr::Float(_, FloatOperationIr::Matmul(m)) => {
                 let (lhs, rhs) = (self.take(&m.lhs), self.take(&m.rhs));
                 let out = self.matmul(p, lhs, rhs)?;
-                self.put(&m.out, out);
+                self.put(&m.out, shaped(out, &m.out));
             }
             OperationIr::Module(ModuleOperationIr::Linear(l)) => {
                 let (x, weight) = (self.take(&l.x), self.take(&l.weight));
                 let bias = l.bias.as_ref().map(|b| self.take(b));
                 let out = self.matmul(p, x, weight)?;
-                self.put(&l.out, add(out, bias));
+                self.put(&l.out, add(shaped(out, &l.out), bias));
             }
             OperationIr::Module(ModuleOperationIr::Conv2d(c)) => {
                 let (x, weight) = (self.take(&c.x), self.take(&c.weight));
@@ -189,8 +207,13 @@ pub(crate) fn kept(tensor: &TensorIr) -> TensorIr {
 }
 
 /// The last two dimensions swapped, as a view.
-fn transpose(tensor: FlexTensor) -> FlexTensor {
+pub(crate) fn transpose(tensor: FlexTensor) -> FlexTensor {
     Host::float_transpose(tensor)
+}
+
+/// `out` with the dimensions that the graph gives it: a weight may have carried leading dimensions of 1.
+fn shaped(out: FlexTensor, ir: &TensorIr) -> FlexTensor {
+    if *out.layout().shape() == ir.shape { out } else { Host::float_reshape(out, ir.shape.clone()) }
 }
 
 fn add(out: FlexTensor, bias: Option<FlexTensor>) -> FlexTensor {

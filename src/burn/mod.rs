@@ -8,10 +8,14 @@ mod hook;
 mod names;
 mod product;
 mod stage;
+mod store;
+mod unit;
+mod units;
 mod value;
 
-pub use capture::{Captured, capture, capture_named};
+pub use capture::{Captured, Parameter, capture, capture_named};
 pub use hook::{Hook, Off};
 pub use product::{Product, Role};
 pub use stage::{Activation, Piece, Stage};
+pub use units::{Observed, Observer, Placement, Units};
 pub use value::Boundary;

@@ -68,6 +68,17 @@ pub(crate) struct Weight {
     pub(crate) form: Form,
 }
 
+impl Weight {
+    /// The batch dimensions of the weight matrices; none where there is one matrix.
+    pub(crate) fn batches(&self, product: &Product) -> Vec<usize> {
+        match self.form {
+            _ if product.count == 1 => Vec::new(),
+            Form::Kernel => vec![product.count],
+            Form::Right | Form::Left => self.leaf.shape[..self.leaf.shape.len() - 2].to_vec(),
+        }
+    }
+}
+
 /// How an operation reads its weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {

@@ -1,7 +1,7 @@
 //! A stage: a Burn module with its forward function and the name that its layers have in the checkpoint.
 
 use burn::module::Module;
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::Error;
 use crate::burn::capture::{Captured, capture_named};
@@ -71,6 +71,55 @@ impl Activation {
             Self::Rows(t) => t.dims().to_vec(),
             Self::Sequence(t) => t.dims().to_vec(),
             Self::Images(t) => t.dims().to_vec(),
+        }
+    }
+
+    /// Token ids `[1, length]` or more sequences of `length`, row-major.
+    pub fn ids(ids: &[i64], length: usize) -> Self {
+        let data = TensorData::new(ids.to_vec(), [ids.len() / length.max(1), length]);
+        Self::Ids(Tensor::from_data(data, &Device::flex()))
+    }
+
+    /// Black images of shape `[B, C, H, W]`.
+    pub fn images(shape: [usize; 4]) -> Self {
+        Self::Images(Tensor::zeros(shape, &Device::flex()))
+    }
+
+    /// An activation of floating point and that shape, all zeros: rows, a sequence or images by the number of dimensions.
+    ///
+    /// # Errors
+    /// Another number of dimensions.
+    pub fn zeros(shape: &[usize]) -> Result<Self, Error> {
+        let device = Device::flex();
+        match *shape {
+            [r, d] => Ok(Self::Rows(Tensor::zeros([r, d], &device))),
+            [b, t, d] => Ok(Self::Sequence(Tensor::zeros([b, t, d], &device))),
+            [b, c, h, w] => Ok(Self::images([b, c, h, w])),
+            _ => {
+                Err(Error::Invalid(format!("no stage takes an activation of shape {shape:?}; give 2 to 4 dimensions")))
+            }
+        }
+    }
+
+    /// Every position of a sequence as a row; anything else unchanged.
+    pub fn into_all_rows(self) -> Self {
+        match self {
+            Self::Sequence(t) => {
+                let [b, positions, d] = t.dims();
+                Self::Rows(t.reshape([b * positions, d]))
+            }
+            other => other,
+        }
+    }
+
+    /// The first position of each sequence as a row; anything else unchanged.
+    pub fn into_first_rows(self) -> Self {
+        match self {
+            Self::Sequence(t) => {
+                let [b, _, d] = t.dims();
+                Self::Rows(t.narrow(1, 0, 1).reshape([b, d]))
+            }
+            other => other,
         }
     }
 

@@ -179,6 +179,16 @@ pub(crate) fn contiguous(t: FlexTensor, name: &str) -> Result<FlexTensor, Error>
     Ok(if t.as_slice::<f32>().is_some() { t } else { t.to_contiguous() })
 }
 
+/// A contiguous `f32` tensor whose storage is exactly its elements, so that it can be written in place.
+pub(crate) fn owned(t: FlexTensor) -> FlexTensor {
+    if t.bytes().len() == t.layout().num_elements() * size_of::<f32>() {
+        return t;
+    }
+    let shape = t.layout().shape().to_vec();
+    let values = t.as_slice::<f32>().map(<[f32]>::to_vec);
+    values.map_or(t, |values| tensor(values, &shape))
+}
+
 fn foreign(e: &dyn std::fmt::Debug) -> Error {
     Error::Invalid(format!(
         "a tensor of the captured graph lives on another backend ({e:?}); capture modules and inputs of `Device::flex()` without \

@@ -1,11 +1,13 @@
 //! The plug into Burn: capture, replay, names, and products through modelled units.
 
 mod modules;
+mod plans;
 mod replay;
+mod units;
 
 use libtest_mimic::Trial;
 
 /// Every case of this file's modules.
 pub fn cases() -> Vec<Trial> {
-    replay::cases()
+    [replay::cases(), units::cases(), plans::cases()].into_iter().flatten().collect()
 }

@@ -68,6 +68,11 @@ impl Block {
         }
     }
 
+    /// [`Block::forward`] as a plain function.
+    pub fn forward_owned(block: &Self, x: Tensor<3>) -> Tensor<3> {
+        block.forward(x)
+    }
+
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [b, t, d] = x.dims();
         let split = |y: Tensor<3>| y.reshape([b, t, self.heads, d / self.heads]).swap_dims(1, 2);

@@ -1,0 +1,294 @@
+//! One product's unit: what the plan makes of it, prepared once, and the multiplication itself.
+
+use burn::backend::flex::FlexTensor;
+use burn::backend::ops::FloatTensorOps;
+
+use crate::Error;
+use crate::burn::capture::{Captured, Host};
+use crate::burn::executor::transpose;
+use crate::burn::product::{Product, Role};
+use crate::burn::store::Runs;
+use crate::burn::value::{self, tensor};
+use crate::formats::{Footprint, Format};
+use crate::hw::{Arithmetic, Datapath, Operand, Weights};
+use crate::plan::LayerConfig;
+
+/// Who multiplies a product, with its weights ready.
+#[derive(Debug)]
+enum Unit {
+    /// Burn, on the tensors as they are.
+    Host,
+    /// Burn, on values that went through a format and back.
+    Fake {
+        /// `[.., k, n]`; `None` for a product of two activations.
+        weight: Option<FlexTensor>,
+    },
+    /// A modelled unit.
+    Machine {
+        datapath: &'static Datapath,
+        /// One matrix a batch; empty for a product of two activations.
+        weights: Vec<Weights>,
+    },
+}
+
+/// A product under one configuration.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// The configuration that it was prepared for.
+    pub(crate) config: Option<LayerConfig>,
+    /// Bits of the stored weights, all matrices of the product together.
+    pub(crate) footprint: Option<Footprint>,
+    activations: &'static Format,
+    runs: Runs,
+    unit: Unit,
+}
+
+impl Prepared {
+    /// Prepares `product` of `captured`: stores its weights and packs them for the unit.
+    ///
+    /// # Errors
+    /// [`Error::Layer`]: weights that are not finite or not f32, a pattern that does not divide them, formats that the unit
+    /// does not take.
+    pub(crate) fn new(captured: &Captured, product: &Product, config: Option<LayerConfig>) -> Result<Self, Error> {
+        Self::build(captured, product, config).map_err(|e| at(product, e))
+    }
+
+    fn build(captured: &Captured, product: &Product, config: Option<LayerConfig>) -> Result<Self, Error> {
+        let cfg = config.clone().unwrap_or_else(LayerConfig::fp32);
+        let x = cfg.activations;
+        let w = if product.role == Role::Weight { cfg.weight_format() } else { x };
+        let datapath = cfg.datapath.unwrap_or_else(|| Datapath::auto(w, x));
+        let host = datapath.arithmetic == Arithmetic::Host;
+        let changes_weights = product.role == Role::Weight && !cfg.weights.steps.is_empty();
+        let runs = Runs::new(product, [w, x]);
+        let mut prepared = Self { config, footprint: None, activations: x, runs, unit: Unit::Host };
+        let Some(weight) = &product.weight else {
+            prepared.unit = match (host, x.is_exact()) {
+                (true, true) => Unit::Host,
+                (true, false) => Unit::Fake { weight: None },
+                (false, _) => Unit::Machine { datapath, weights: Vec::new() },
+            };
+            return Ok(prepared);
+        };
+        if host && !changes_weights {
+            if !x.is_exact() {
+                prepared.unit = Unit::Fake { weight: Some(captured.weight_columns(product)?) };
+            }
+            return Ok(prepared);
+        }
+        let rows = captured.weight_rows(product)?;
+        let all = rows.as_slice::<f32>().unwrap_or_default();
+        let (mut values, mut weights, mut footprint) = (Vec::new(), Vec::new(), Footprint::default());
+        for matrix in all.chunks((product.n * product.k).max(1)) {
+            let stored = runs.store(matrix, &cfg.weights)?;
+            footprint += stored.footprint;
+            if host {
+                values.extend(stored.values);
+            } else {
+                let padded;
+                let operand = match &stored.quantized {
+                    Some(quantized) => Operand::Quantized(quantized),
+                    None => {
+                        padded = runs.pad(&stored.values, 0.0);
+                        Operand::Values { data: &padded, k: runs.padded_k() }
+                    }
+                };
+                weights.push(datapath.prepare(operand)?);
+            }
+        }
+        prepared.footprint = Some(footprint);
+        prepared.unit = if host {
+            let shape = [weight.batches(product), vec![product.n, product.k]].concat();
+            Unit::Fake { weight: Some(transpose(tensor(values, &shape)).to_contiguous()) }
+        } else {
+            Unit::Machine { datapath, weights }
+        };
+        Ok(prepared)
+    }
+
+    /// Whether Burn computes the product untouched.
+    pub(crate) fn is_host(&self) -> bool {
+        matches!(self.unit, Unit::Host)
+    }
+
+    /// The name of the datapath that multiplies; `fake` where Burn does.
+    pub(crate) fn datapath(&self) -> &'static str {
+        match &self.unit {
+            Unit::Host | Unit::Fake { .. } => "fake",
+            Unit::Machine { datapath, .. } => datapath.name,
+        }
+    }
+
+    /// Multiplies; shapes as in [`crate::burn::Hook::multiply`].
+    ///
+    /// # Errors
+    /// [`Error::Layer`]: an activation that is not finite, or what the unit refuses.
+    pub(crate) fn multiply(
+        &self,
+        product: &Product,
+        lhs: FlexTensor,
+        rhs: Option<FlexTensor>,
+    ) -> Result<FlexTensor, Error> {
+        let out = match &self.unit {
+            Unit::Host => Err(Error::Invalid("the host multiplies this layer".into())),
+            Unit::Fake { weight } => self.fake(product, lhs, rhs, weight.clone()),
+            Unit::Machine { datapath, weights } => self.machine(product, lhs, rhs, datapath, weights),
+        };
+        out.map_err(|e| at(product, e))
+    }
+
+    fn fake(
+        &self,
+        product: &Product,
+        lhs: FlexTensor,
+        rhs: Option<FlexTensor>,
+        weight: Option<FlexTensor>,
+    ) -> Result<FlexTensor, Error> {
+        let lhs = self.round(product, lhs)?;
+        let rhs = match (weight, rhs) {
+            (Some(weight), _) => weight,
+            (None, Some(rhs)) => transpose(self.round(product, transpose(rhs))?),
+            (None, None) => return Err(missing()),
+        };
+        Ok(Host::float_matmul(lhs, rhs))
+    }
+
+    /// `x` `[.., k]` through the activation format and back, in place where nobody else holds it.
+    fn round(&self, product: &Product, x: FlexTensor) -> Result<FlexTensor, Error> {
+        let mut x = value::owned(value::contiguous(x, &product.name)?);
+        self.activations.fake_quantize(x.storage_mut::<f32>(), self.runs.grain(self.activations))?;
+        Ok(x)
+    }
+
+    fn machine(
+        &self,
+        product: &Product,
+        lhs: FlexTensor,
+        rhs: Option<FlexTensor>,
+        datapath: &'static Datapath,
+        weights: &[Weights],
+    ) -> Result<FlexTensor, Error> {
+        let lhs = value::contiguous(lhs, &product.name)?;
+        let dims = lhs.layout().shape().to_vec();
+        let (batches, m) = (&dims[..dims.len() - 2], dims[dims.len() - 2]);
+        let x = lhs.as_slice::<f32>().unwrap_or_default();
+        if let [weights] = weights {
+            let data = self.gemm(datapath, x, weights)?;
+            return Ok(tensor(data, &[batches, &[m, product.n]].concat()));
+        }
+        let (prepared, right);
+        let weights = match (rhs, &product.weight) {
+            (_, Some(weight)) => {
+                right = weight.batches(product);
+                weights
+            }
+            (Some(rhs), None) => {
+                let rhs = value::contiguous(transpose(rhs), &product.name)?;
+                right = rhs.layout().shape()[..rhs.layout().num_dims() - 2].to_vec();
+                prepared = self.matrices(datapath, product, rhs.as_slice::<f32>().unwrap_or_default())?;
+                &prepared
+            }
+            (None, None) => return Err(missing()),
+        };
+        let plan = Broadcast::new(batches, &right);
+        let mut data = Vec::with_capacity(plan.len() * m * product.n);
+        for (l, r) in plan.pairs() {
+            data.extend(self.gemm(datapath, &x[l * m * product.k..][..m * product.k], &weights[r])?);
+        }
+        Ok(tensor(data, &[&plan.shape[..], &[m, product.n]].concat()))
+    }
+
+    /// The right operands `[.., n, k]` of a product of two activations, packed for the unit.
+    fn matrices(&self, datapath: &Datapath, product: &Product, rhs: &[f32]) -> Result<Vec<Weights>, Error> {
+        let matrices = rhs.chunks_exact((product.n * product.k).max(1));
+        matrices.map(|matrix| self.with_operand(matrix, |operand| Ok(datapath.prepare(operand)?))).collect()
+    }
+
+    fn gemm(&self, datapath: &Datapath, x: &[f32], weights: &Weights) -> Result<Vec<f32>, Error> {
+        self.with_operand(x, |operand| Ok(datapath.gemm(operand, weights)?))
+    }
+
+    /// Activation rows `[rows, k]` in the form that units take them.
+    fn with_operand<T>(&self, x: &[f32], then: impl FnOnce(Operand<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        let padded;
+        let x = if self.runs.is_padded() {
+            padded = self.runs.pad(x, 0.0);
+            &padded[..]
+        } else {
+            x
+        };
+        let k = self.runs.padded_k();
+        if self.activations.is_exact() {
+            then(Operand::Values { data: x, k })
+        } else {
+            then(Operand::Quantized(&self.activations.quantize(x, k)?))
+        }
+    }
+}
+
+fn at(product: &Product, e: Error) -> Error {
+    match e {
+        Error::Layer { .. } => e,
+        e => Error::Layer { layer: product.name.clone(), source: Box::new(e) },
+    }
+}
+
+fn missing() -> Error {
+    Error::Invalid("a product of two activations was given only one".into())
+}
+
+/// Batch dimensions of two operands, broadcast against each other.
+struct Broadcast {
+    shape: Vec<usize>,
+    /// For each dimension of `shape` the step in matrices of the left and of the right operand.
+    steps: Vec<[usize; 2]>,
+}
+
+impl Broadcast {
+    fn new(left: &[usize], right: &[usize]) -> Self {
+        let rank = left.len().max(right.len());
+        let size = |dims: &[usize], i: usize| (i + dims.len()).checked_sub(rank).map_or(1, |i| dims[i]);
+        let shape: Vec<_> = (0..rank).map(|i| size(left, i).max(size(right, i))).collect();
+        let mut steps = vec![[0; 2]; rank];
+        let mut stride = [1; 2];
+        for i in (0..rank).rev() {
+            for (side, dims) in [left, right].into_iter().enumerate() {
+                steps[i][side] = if size(dims, i) == 1 { 0 } else { stride[side] };
+                stride[side] *= size(dims, i);
+            }
+        }
+        Self { shape, steps }
+    }
+
+    fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// The matrix of either operand for each output matrix.
+    fn pairs(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        (0..self.len()).map(|mut flat| {
+            let mut at = [0; 2];
+            for (size, step) in self.shape.iter().zip(&self.steps).rev() {
+                let index = flat % size;
+                flat /= size;
+                at = [at[0] + index * step[0], at[1] + index * step[1]];
+            }
+            (at[0], at[1])
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Broadcast;
+
+    #[test]
+    fn broadcast_repeats_missing_and_single_dimensions() {
+        let plan = Broadcast::new(&[2, 3], &[3]);
+        assert_eq!(plan.shape, [2, 3]);
+        assert_eq!(plan.pairs().collect::<Vec<_>>(), [(0, 0), (1, 1), (2, 2), (3, 0), (4, 1), (5, 2)]);
+        let plan = Broadcast::new(&[2, 1], &[1, 2]);
+        assert_eq!(plan.pairs().collect::<Vec<_>>(), [(0, 0), (0, 1), (1, 0), (1, 1)]);
+        assert_eq!(Broadcast::new(&[], &[]).pairs().collect::<Vec<_>>(), [(0, 0)]);
+    }
+}

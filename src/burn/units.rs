@@ -1,0 +1,182 @@
+//! The hook that a plan makes: one unit a product.
+
+use std::collections::{BTreeSet, HashMap};
+
+use burn::backend::flex::FlexTensor;
+
+use crate::Error;
+use crate::burn::capture::Captured;
+use crate::burn::hook::Hook;
+use crate::burn::product::{Product, Role};
+use crate::burn::unit::Prepared;
+use crate::formats::Footprint;
+use crate::hw::{Gemm, Layer, Workload};
+use crate::plan::{LayerConfig, Plan};
+
+/// Sees the output of every product: the product and its output, row-major.
+pub type Observer<'a> = dyn FnMut(&Product, &[f32]) + 'a;
+
+/// The units of a model's products under one plan; the [`Hook`] that runs them.
+///
+/// Weights are stored and packed once for each layer and configuration; [`Units::prepare`] with another plan keeps what it does
+/// not change, and with another capture of the same module keeps everything.
+#[derive(Debug, Default)]
+pub struct Units {
+    prepared: HashMap<(String, usize), Prepared>,
+    keys: Vec<(String, usize)>,
+}
+
+/// What a plan made of one product.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Placement {
+    /// The layer's name.
+    pub layer: String,
+    /// The name of the unit; `fake` where Burn multiplies.
+    pub datapath: &'static str,
+    /// Bits of the stored weights; `None` where they stay as the module holds them.
+    pub footprint: Option<Footprint>,
+}
+
+impl Units {
+    /// The units of `captured` under `plan`; `architecture` selects the preset's layers.
+    ///
+    /// # Errors
+    /// [`Error::UnknownLayer`] for a rule without a layer; [`Error::Layer`] for one that cannot be stored as configured.
+    pub fn new(captured: &Captured, plan: &Plan, architecture: &str) -> Result<Self, Error> {
+        plan.check(captured.products().iter().map(|p| p.name.as_str()))?;
+        let mut units = Self::default();
+        units.prepare(captured, plan, architecture)?;
+        Ok(units)
+    }
+
+    /// Brings the units up to date with a plan and a capture.
+    ///
+    /// # Errors
+    /// [`Error::Layer`].
+    pub fn prepare(&mut self, captured: &Captured, plan: &Plan, architecture: &str) -> Result<(), Error> {
+        self.keys.clear();
+        for product in captured.products() {
+            let key = (product.name.clone(), product.occurrence);
+            let config = plan.config(architecture, product);
+            if self.prepared.get(&key).is_none_or(|p| p.config != config) {
+                // The former weights go before the new ones come: two forms of one layer are never alive at once.
+                self.prepared.remove(&key);
+                self.prepared.insert(key.clone(), Prepared::new(captured, product, config)?);
+            }
+            self.keys.push(key);
+        }
+        Ok(())
+    }
+
+    /// What the plan made of each product of the capture that was prepared last.
+    pub fn placements(&self) -> Vec<Placement> {
+        let place = |key: &(String, usize)| {
+            let p = self.prepared.get(key)?;
+            Some(Placement { layer: key.0.clone(), datapath: p.datapath(), footprint: p.footprint })
+        };
+        self.keys.iter().filter_map(place).collect()
+    }
+
+    /// The paths of the parameters that a unit stores in its own form.
+    pub(crate) fn stored_parameters(&self, captured: &Captured) -> BTreeSet<String> {
+        let stored =
+            captured.products().iter().enumerate().filter(|(i, _)| self.at(*i).is_some_and(|p| p.footprint.is_some()));
+        stored.filter_map(|(_, p)| captured.name(p.weight.as_ref()?.root).map(str::to_owned)).collect()
+    }
+
+    /// The products of `captured` as the cost model takes them, in execution order, products left to the host included.
+    ///
+    /// # Errors
+    /// A product without elements.
+    pub fn workload(&self, captured: &Captured) -> Result<Workload, Error> {
+        Ok(Workload(captured.products().iter().map(|p| self.layer(p)).collect::<Result<_, _>>()?))
+    }
+
+    fn layer(&self, product: &Product) -> Result<Layer, Error> {
+        let [m, k, n, count] = [product.m, product.k, product.n, product.count].map(|x| x as u64);
+        let gemm = Gemm { count, ..Gemm::new(product.name.clone(), m, k, n) };
+        let prepared = self.prepared.get(&(product.name.clone(), product.occurrence));
+        let config = prepared.and_then(|p| p.config.clone()).unwrap_or_else(LayerConfig::fp32);
+        if product.role == Role::Activation {
+            return Ok(Layer::dense(gemm, config.activations, config.activations)?);
+        }
+        let mut layer = Layer::dense(gemm, config.weight_format(), config.activations)?;
+        layer.pattern = config.pattern();
+        if let Some(all) = prepared.and_then(|p| p.footprint) {
+            layer.stored = share(all, count);
+        }
+        Ok(layer)
+    }
+
+    /// The hook that shows every product's output to `observer`.
+    pub fn observed<'a>(&'a mut self, observer: &'a mut Observer<'a>) -> Observed<'a> {
+        Observed { units: self, observer }
+    }
+
+    fn at(&self, index: usize) -> Option<&Prepared> {
+        self.keys.get(index).and_then(|key| self.prepared.get(key))
+    }
+}
+
+/// The footprint of one of `count` equal matrices.
+fn share(all: Footprint, count: u64) -> Footprint {
+    let count = count.max(1);
+    Footprint {
+        values: all.values / count,
+        scales: all.scales / count,
+        metadata: all.metadata / count,
+        other: all.other / count,
+    }
+}
+
+impl Hook for Units {
+    fn wants(&self, index: usize) -> bool {
+        self.at(index).is_some_and(|p| !p.is_host())
+    }
+
+    fn multiply(
+        &mut self,
+        index: usize,
+        product: &Product,
+        lhs: FlexTensor,
+        rhs: Option<FlexTensor>,
+    ) -> Result<FlexTensor, Error> {
+        match self.at(index) {
+            Some(prepared) => prepared.multiply(product, lhs, rhs),
+            None => Err(Error::Invalid(format!("`{}` was not prepared for this capture", product.name))),
+        }
+    }
+}
+
+/// [`Units`] with somebody who sees every output.
+pub struct Observed<'a> {
+    units: &'a mut Units,
+    observer: &'a mut Observer<'a>,
+}
+
+impl Hook for Observed<'_> {
+    fn wants(&self, index: usize) -> bool {
+        self.units.wants(index)
+    }
+
+    fn multiply(
+        &mut self,
+        index: usize,
+        product: &Product,
+        lhs: FlexTensor,
+        rhs: Option<FlexTensor>,
+    ) -> Result<FlexTensor, Error> {
+        self.units.multiply(index, product, lhs, rhs)
+    }
+
+    fn observe(&mut self, _index: usize, product: &Product, output: &FlexTensor) {
+        let output = output.to_contiguous();
+        if let Some(values) = output.as_slice::<f32>() {
+            (self.observer)(product, values);
+        }
+    }
+
+    fn observes(&self) -> bool {
+        true
+    }
+}

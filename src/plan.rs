@@ -1,0 +1,186 @@
+//! Which layer is stored and multiplied how: a preset by architecture and ordered glob rules on top of it.
+//!
+//! The first rule that matches a layer's name decides; a layer that no rule matches follows the preset: it has the base
+//! configuration or is left to the host. A glob that matches no layer is an error, never silently ignored.
+//!
+//! A plan knows names and roles of products, not tensors.
+
+mod file;
+mod glob;
+
+pub use file::LayerSpec;
+
+use crate::Error;
+use crate::burn::{Product, Role};
+use crate::formats::{Format, Order, Pattern, Pipeline, Step};
+use crate::hw::Datapath;
+use glob::matches;
+
+/// How one layer is stored and multiplied.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerConfig {
+    /// What is done to the weights, once.
+    pub weights: Pipeline,
+    /// The format of the activations; of both operands in a product of two activations.
+    pub activations: &'static Format,
+    /// The unit that multiplies; `None` is the natural one of the two formats.
+    pub datapath: Option<&'static Datapath>,
+}
+
+impl LayerConfig {
+    /// FP32 on the host.
+    pub fn fp32() -> Self {
+        Self { weights: Pipeline::default(), activations: Format::fp32(), datapath: None }
+    }
+
+    /// One format for weights and activations, with weights pruned before or after they are quantised.
+    ///
+    /// # Errors
+    /// Both pruning and quantisation without an order.
+    pub fn new(format: &'static Format, pattern: Pattern, order: Order) -> Result<Self, Error> {
+        Ok(Self { weights: Pipeline::ordered(order, pattern, format)?, activations: format, datapath: None })
+    }
+
+    /// The format that weights end up in.
+    pub fn weight_format(&self) -> &'static Format {
+        let last = self.weights.steps.iter().rev().find_map(|step| match step {
+            Step::Quantize(format) => Some(*format),
+            _ => None,
+        });
+        last.unwrap_or_else(Format::fp32)
+    }
+
+    /// The pattern of the last prune step.
+    pub fn pattern(&self) -> Pattern {
+        let last = self.weights.steps.iter().rev().find_map(|step| match step {
+            Step::Prune(pattern) => Some(*pattern),
+            _ => None,
+        });
+        last.unwrap_or(Pattern::Dense)
+    }
+
+    /// The same without pruning.
+    fn dense(mut self) -> Self {
+        self.weights.steps.retain(|step| !matches!(step, Step::Prune(_)));
+        self
+    }
+}
+
+/// Which layers have the base configuration where no rule speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Preset {
+    /// The published experiments' choice, by architecture: the linear layers inside a decoder's blocks; all of a ViT's
+    /// linear layers and its patch convolution; all of a ResNet's convolutions and its classifier, which stays dense; never
+    /// the products of attention.
+    #[default]
+    Paper,
+    /// Every product, those of attention and the head too.
+    All,
+    /// No product.
+    None,
+}
+
+/// The layers that [`Preset::Paper`] covers in one architecture, as globs.
+struct Published {
+    architecture: &'static str,
+    covered: &'static [&'static str],
+    never_pruned: &'static [&'static str],
+}
+
+/// The `sparsify and quantise` switches of the released code, read per architecture.
+const PUBLISHED: [Published; 4] = [
+    Published { architecture: "opt", covered: &["decoder.layers.*"], never_pruned: &[] },
+    Published { architecture: "llama", covered: &["layers.*"], never_pruned: &[] },
+    Published { architecture: "vit", covered: &["*"], never_pruned: &[] },
+    Published { architecture: "resnet", covered: &["*"], never_pruned: &["classifier*", "fc"] },
+];
+
+/// What a model of the user's own has: every product with a parameter.
+const OTHER: Published = Published { architecture: "", covered: &["*"], never_pruned: &[] };
+
+impl Preset {
+    /// The preset of that name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn by_name(name: &str) -> Result<Self, Error> {
+        match name.trim().to_ascii_lowercase().as_str() {
+            "paper" => Ok(Self::Paper),
+            "all" => Ok(Self::All),
+            "none" => Ok(Self::None),
+            _ => Err(Error::Invalid(format!("unknown preset `{name}`; it is `paper`, `all` or `none`"))),
+        }
+    }
+
+    fn apply(self, architecture: &str, product: &Product, base: &LayerConfig) -> Option<LayerConfig> {
+        match self {
+            Self::All => Some(base.clone()),
+            Self::None => None,
+            Self::Paper => {
+                let published = PUBLISHED.iter().find(|p| p.architecture == architecture).unwrap_or(&OTHER);
+                let any = |globs: &[&str]| globs.iter().any(|glob| matches(glob, &product.name));
+                let covered = product.role == Role::Weight && any(published.covered);
+                let dense = any(published.never_pruned);
+                covered.then(|| if dense { base.clone().dense() } else { base.clone() })
+            }
+        }
+    }
+}
+
+/// One glob and what it decides.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// A layer name in which `*` stands for any characters and `?` for one; case matters.
+    pub glob: String,
+    /// The configuration; `None` leaves the layer to the host.
+    pub config: Option<LayerConfig>,
+}
+
+/// The configuration of every layer of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Who has `base` where no rule matches.
+    pub preset: Preset,
+    /// The configuration that the preset gives.
+    pub base: LayerConfig,
+    /// Tried in order; the first match decides.
+    pub rules: Vec<Rule>,
+}
+
+impl Plan {
+    /// The preset's layers in one configuration.
+    pub fn new(preset: Preset, base: LayerConfig) -> Self {
+        Self { preset, base, rules: Vec::new() }
+    }
+
+    /// Everything in FP32 on the host.
+    pub fn fp32() -> Self {
+        Self::new(Preset::None, LayerConfig::fp32())
+    }
+
+    /// The configuration of one product; `None` leaves it to the host.
+    pub fn config(&self, architecture: &str, product: &Product) -> Option<LayerConfig> {
+        match self.rules.iter().find(|rule| matches(&rule.glob, &product.name)) {
+            Some(rule) => rule.config.clone(),
+            None => self.preset.apply(architecture, product, &self.base),
+        }
+    }
+
+    /// Refuses a rule whose glob matches none of the model's layers.
+    ///
+    /// # Errors
+    /// [`Error::UnknownLayer`] with the nearest name.
+    pub fn check<'a>(&self, layers: impl IntoIterator<Item = &'a str> + Clone) -> Result<(), Error> {
+        let lost = |rule: &&Rule| !layers.clone().into_iter().any(|layer| matches(&rule.glob, layer));
+        match self.rules.iter().find(lost) {
+            None => Ok(()),
+            Some(rule) => Err(Error::UnknownLayer {
+                glob: rule.glob.clone(),
+                near: layers
+                    .into_iter()
+                    .min_by_key(|layer| strsim::damerau_levenshtein(layer, &rule.glob))
+                    .map(str::to_owned),
+            }),
+        }
+    }
+}

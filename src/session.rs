@@ -1,0 +1,251 @@
+//! A session: a checkpoint's stages captured and resident, with every layer's weights prepared once for the current plan.
+//!
+//! A stage is captured once for each input shape; all its captures, the module itself and, where a layer stays in FP32, its unit
+//! share one copy of the weights. Changing the plan keeps every layer whose configuration does not change.
+//!
+//! Memory: the FP32 weights once, plus what the plan stores of them (as much again for `fake`), plus the activations of one
+//! call. Inputs of several windows are the caller's to hand in one by one; [`crate::eval`] cuts the head's rows in chunks.
+//!
+//! A session reads no files and knows no tokens.
+
+mod compare;
+mod trace;
+
+pub use compare::{LayerError, compare};
+pub use trace::Operation;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::Error;
+use crate::burn::{Activation, Captured, Observer, Placement, Product, Stage, Units};
+use crate::eval::Runner;
+use crate::formats::Footprint;
+use crate::hw::Workload;
+use crate::models::{Checkpoint, Input};
+use crate::plan::Plan;
+
+/// A model that runs under a [`Plan`].
+pub struct Session {
+    checkpoint: Arc<dyn Checkpoint>,
+    plan: Plan,
+    stages: Vec<Resident>,
+    current: usize,
+}
+
+/// One stage with its captures and units.
+struct Resident {
+    stage: Box<dyn Stage>,
+    captures: BTreeMap<Vec<usize>, Captured>,
+    units: Units,
+    /// The shape for which `units` was brought up to date last.
+    ready: Option<Vec<usize>>,
+}
+
+/// The bits of a model as its plan stores it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModelFootprint {
+    /// The layers that the plan configures.
+    pub configured: Footprint,
+    /// The whole model: the same, with everything else counted as FP32 in `other`.
+    pub total: Footprint,
+}
+
+impl Session {
+    /// Builds every stage of `checkpoint`, captures it for its smallest input and checks the plan against the layers found.
+    ///
+    /// # Errors
+    /// A stage cannot be built, or a rule of the plan matches no layer.
+    pub fn new(checkpoint: Arc<dyn Checkpoint>, plan: Plan) -> Result<Self, Error> {
+        let mut session = Self { stages: Vec::new(), plan, current: 0, checkpoint };
+        let mut example = smallest(session.checkpoint.input());
+        for index in 0..session.checkpoint.stages() {
+            if index + 1 == session.checkpoint.stages() {
+                example = session.head_input(example);
+            }
+            let stage = session.checkpoint.stage(index)?;
+            let captured = stage.capture(&example)?;
+            let (shape, output) = (example.shape(), captured.output_shape());
+            let captures = BTreeMap::from([(shape, captured)]);
+            session.stages.push(Resident { stage, captures, units: Units::default(), ready: None });
+            example = Activation::zeros(&output)?;
+        }
+        session.plan.check(session.layer_names().iter().map(String::as_str))?;
+        Ok(session)
+    }
+
+    /// Replaces the plan; weights are prepared again where a layer's configuration changes, when its stage next runs.
+    ///
+    /// # Errors
+    /// A rule of the plan matches no layer; the former plan then stays.
+    pub fn set_plan(&mut self, plan: Plan) -> Result<(), Error> {
+        plan.check(self.layer_names().iter().map(String::as_str))?;
+        self.plan = plan;
+        for stage in &mut self.stages {
+            stage.ready = None;
+        }
+        Ok(())
+    }
+
+    /// The current plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The name of every product, in execution order.
+    pub fn layer_names(&self) -> Vec<String> {
+        self.products().map(|p| p.name.clone()).collect()
+    }
+
+    /// Every product at the shape of each stage's smallest capture.
+    pub fn products(&self) -> impl Iterator<Item = &Product> {
+        self.stages.iter().filter_map(|s| s.captures.values().next()).flat_map(Captured::products)
+    }
+
+    /// Runs stage `index`.
+    ///
+    /// # Errors
+    /// There is no such stage, or [`Error::Layer`].
+    pub fn run(&mut self, index: usize, input: Activation) -> Result<Activation, Error> {
+        let (captured, units) = self.ready(index, &input)?;
+        captured.run(input, units)
+    }
+
+    /// [`Session::run`], showing every product's output to `observer`.
+    ///
+    /// # Errors
+    /// Those of [`Session::run`].
+    pub fn run_observed(
+        &mut self,
+        index: usize,
+        input: Activation,
+        observer: &mut Observer<'_>,
+    ) -> Result<Activation, Error> {
+        let (captured, units) = self.ready(index, &input)?;
+        captured.run(input, &mut units.observed(observer))
+    }
+
+    /// The residual stream before the head.
+    ///
+    /// # Errors
+    /// Those of [`Session::run`].
+    pub fn hidden(&mut self, input: Activation) -> Result<Activation, Error> {
+        let blocks = self.stages.len().saturating_sub(1);
+        (0..blocks).try_fold(input, |activation, index| self.run(index, activation))
+    }
+
+    /// The products of one whole forward pass on an input shaped like `input`, as the cost model takes them.
+    ///
+    /// # Errors
+    /// Those of [`Session::run`].
+    pub fn workload(&mut self, input: &Activation) -> Result<Workload, Error> {
+        let mut layers = Vec::new();
+        self.each_stage(input, |captured, units| {
+            layers.extend(units.workload(captured)?.0);
+            Ok(())
+        })?;
+        Ok(Workload(layers))
+    }
+
+    /// What the plan makes of every product: the unit, and the bits of the stored weights.
+    ///
+    /// # Errors
+    /// Those of [`Session::run`].
+    pub fn placements(&mut self) -> Result<Vec<Placement>, Error> {
+        let mut placements = Vec::new();
+        self.each_stage(&smallest(self.checkpoint.input()), |_, units| {
+            placements.extend(units.placements());
+            Ok(())
+        })?;
+        Ok(placements)
+    }
+
+    /// The bits of the model under the plan; what no layer stores counts as the module holds it, a tied matrix once.
+    ///
+    /// # Errors
+    /// Those of [`Session::run`].
+    pub fn footprint(&mut self) -> Result<ModelFootprint, Error> {
+        let (mut configured, mut rest) = (Footprint::default(), 0);
+        let mut seen = std::collections::BTreeSet::new();
+        self.each_stage(&smallest(self.checkpoint.input()), |captured, units| {
+            let stored = units.stored_parameters(captured);
+            for parameter in captured.parameters() {
+                let tied = parameter.fingerprint.is_some_and(|f| !seen.insert((parameter.bits, f)));
+                if !tied && !stored.contains(&parameter.path) {
+                    rest += parameter.bits;
+                }
+            }
+            configured += units.placements().iter().filter_map(|p| p.footprint).sum();
+            Ok(())
+        })?;
+        Ok(ModelFootprint { configured, total: configured + Footprint::other(rest) })
+    }
+
+    /// Captures and prepares every stage for one forward pass of `input`, without running it.
+    fn each_stage(
+        &mut self,
+        input: &Activation,
+        mut visit: impl FnMut(&Captured, &Units) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut example = input.clone();
+        for index in 0..self.stages.len() {
+            if index + 1 == self.stages.len() {
+                example = self.head_input(example);
+            }
+            let (captured, units) = self.ready(index, &example)?;
+            visit(captured, units)?;
+            example = Activation::zeros(&captured.output_shape())?;
+        }
+        Ok(())
+    }
+
+    /// What the head reads of the last block's output: every position, or an image's class token.
+    fn head_input(&self, sequence: Activation) -> Activation {
+        match self.checkpoint.input() {
+            Input::Tokens { .. } => sequence.into_all_rows(),
+            Input::Images { .. } => sequence.into_first_rows(),
+        }
+    }
+
+    /// The capture of stage `index` for inputs like `input`, and its units under the current plan.
+    fn ready(&mut self, index: usize, input: &Activation) -> Result<(&Captured, &mut Units), Error> {
+        let count = self.stages.len();
+        let Some(resident) = self.stages.get_mut(index) else {
+            return Err(Error::Invalid(format!("stage {index} of {count}: give 0 to {}", count.saturating_sub(1))));
+        };
+        let shape = input.shape();
+        if !resident.captures.contains_key(&shape) {
+            let captured = resident.stage.capture(input)?;
+            resident.captures.insert(shape.clone(), captured);
+        }
+        let captured = &resident.captures[&shape];
+        if resident.ready.as_ref() != Some(&shape) {
+            resident.units.prepare(captured, &self.plan, self.checkpoint.architecture())?;
+            resident.ready = Some(shape);
+        }
+        Ok((captured, &mut resident.units))
+    }
+}
+
+impl Runner for Session {
+    fn checkpoint(&self) -> &dyn Checkpoint {
+        &*self.checkpoint
+    }
+
+    fn enter(&mut self, index: usize) -> Result<(), Error> {
+        self.current = index;
+        Ok(())
+    }
+
+    fn forward(&mut self, input: Activation) -> Result<Activation, Error> {
+        self.run(self.current, input)
+    }
+}
+
+/// The smallest input that a model accepts.
+fn smallest(input: Input) -> Activation {
+    match input {
+        Input::Tokens { .. } => Activation::ids(&[0], 1),
+        Input::Images { channels, height, width } => Activation::images([1, channels, height, width]),
+    }
+}
