@@ -163,7 +163,7 @@ impl Format {
                 let stored = leading.map_or(0, |(x, e)| e + i32::from(!x.significand.is_power_of_two()));
                 Factor::Power { stored, exponent: stored - self.exponent_offset() }
             }
-            Some(ScaleRule::AbsMax) => Factor::Real(real_scale(amax, self.element)),
+            Some(ScaleRule::AbsMax) => Factor::Real(real_scale(amax, Value::Finite(self.element.max()).to_f32())),
         }
     }
 
@@ -207,7 +207,7 @@ pub(crate) enum Factor {
 
 /// fl32(amax / largest element): the one host division. 1 where the quotient is zero, that is for an all-zero row and
 /// for a row of FP32 subnormals so small that the quotient underflows; all codes of such a row are zero.
-pub(crate) fn real_scale(amax: f32, element: Scalar) -> f32 {
-    let scale = amax / element.max_code() as f32;
+pub(crate) fn real_scale(amax: f32, largest: f32) -> f32 {
+    let scale = amax / largest;
     if scale == 0.0 { 1.0 } else { scale }
 }

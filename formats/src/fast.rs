@@ -58,7 +58,7 @@ impl Plan {
                 Some(Self::Hbfp(PowerInteger { max, fraction_bits: fraction_bits as i32, rule }))
             }
             (Encoding::Integer { fraction_bits: 0, .. }, Scale::Float32, ScaleRule::AbsMax) => {
-                Some(Self::Int(RealInteger { element, max }))
+                Some(Self::Int(RealInteger { max }))
             }
             _ => None,
         }

@@ -4,7 +4,7 @@
 //! the comment beside it argues; so the bits are those of the reference path on any CPU and at any vector width.
 //! Only nearest-even is implemented: other records take the reference path ([`Kernel`] is not made for them).
 
-use crate::{Encoding, Format, Overflow, Scalar, block};
+use crate::{Encoding, Format, Overflow, block};
 
 /// All bits but the sign.
 pub(crate) const MAGNITUDE: u32 = 0x7FFF_FFFF;
@@ -324,7 +324,6 @@ impl<R: Rule> Kernel for PowerInteger<R> {
 /// Integers of at most 8 bits under an FP32 factor.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RealInteger {
-    pub(crate) element: Scalar,
     pub(crate) max: f32,
 }
 
@@ -335,7 +334,7 @@ impl Kernel for RealInteger {
 
     #[inline(always)]
     fn factor(self, amax: u32) -> (f32, f32) {
-        let scale = block::real_scale(f32::from_bits(amax), self.element);
+        let scale = block::real_scale(f32::from_bits(amax), self.max);
         (scale, scale)
     }
 

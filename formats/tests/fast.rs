@@ -12,6 +12,7 @@ pub fn trials() -> Vec<Trial> {
     let whole = [
         case("fast::the_first_bad_value_is_named", the_first_bad_value_is_named),
         case("fast::threads_never_show", threads_never_show),
+        case("fast::float_elements_under_a_real_scale", float_elements_under_a_real_scale),
     ];
     let own = OWN.iter().map(|f| case(&format!("fast::own::{}", f.name), move || every_shape(f)));
     each.chain(own).chain(whole).collect()
@@ -19,7 +20,7 @@ pub fn trials() -> Vec<Trial> {
 
 /// Records that are not in the catalogue and that a user may write: some have a kernel, the others take the reference
 /// path, and no caller can tell.
-static OWN: [Format; 5] = [
+static OWN: [Format; 6] = [
     own("hbfp16", Scalar::integer("int16", 16, 0), Some((Block::Run(64), Scale::Exponent(10), ScaleRule::Enclosing))),
     own(
         "hbfp5-of-16",
@@ -31,6 +32,7 @@ static OWN: [Format; 5] = [
         rounding: Rounding::NearestAway,
         ..own("mxfp4-away", catalog::E2M1, Some((Block::Run(32), Scale::E8M0, ScaleRule::Floor)))
     },
+    own("e4m3-of-row", catalog::E4M3, Some((Block::Row, Scale::Float32, ScaleRule::AbsMax))),
     Format { overflow: Overflow::Special, ..own("e4m3-with-nan", catalog::E4M3, None) },
 ];
 
@@ -118,4 +120,11 @@ fn threads_never_show() {
         })
     };
     assert!(run(1) == run(5), "the same codes, scales, values and mask");
+}
+
+/// The largest element is a value, not a code: 448 for E4M3.
+fn float_elements_under_a_real_scale() {
+    let Some(format) = OWN.iter().find(|f| f.name == "e4m3-of-row") else { panic!("it is in the list") };
+    let q = format.quantize(&[896.0, -2.0, 448.0], 3).expect("finite");
+    assert_eq!((q.row_scales(), q.dequantize()), (Some(&[2.0][..]), vec![896.0, -2.0, 448.0]));
 }
