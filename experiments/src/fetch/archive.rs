@@ -9,9 +9,9 @@ use anyhow::{Context, Result, bail, ensure};
 use flate2::read::{DeflateDecoder, GzDecoder};
 
 /// Signatures and fixed sizes of a zip archive's records.
-const END: (&[u8], usize) = (b"PK\x05\x06", 22);
-const ENTRY: (&[u8], usize) = (b"PK\x01\x02", 46);
-const LOCAL: (&[u8], usize) = (b"PK\x03\x04", 30);
+const END: (&[u8; 4], usize) = (b"PK\x05\x06", 22);
+const ENTRY: (&[u8; 4], usize) = (b"PK\x01\x02", 46);
+const LOCAL: (&[u8; 4], usize) = (b"PK\x03\x04", 30);
 /// The longest comment behind the end record.
 const LONGEST_COMMENT: usize = 0xffff;
 
@@ -58,7 +58,7 @@ fn limited(reader: impl Read, size: u64) -> Result<Vec<u8>> {
 }
 
 /// The fixed part of the record at `at`.
-fn record(archive: &[u8], at: usize, (signature, size): (&[u8], usize)) -> Result<&[u8]> {
+fn record<'a>(archive: &'a [u8], at: usize, (signature, size): (&[u8; 4], usize)) -> Result<&'a [u8]> {
     let bytes = archive.get(at..).and_then(|rest| rest.get(..size));
     bytes.filter(|bytes| bytes.starts_with(signature)).context("the archive's directory is damaged")
 }
@@ -124,11 +124,11 @@ mod tests {
         let method = if deflate { 8u16 } else { 0 };
         let sizes = [(data.len() as u32).to_le_bytes(), (content.len() as u32).to_le_bytes()].concat();
         let common = [&[0; 2][..], &method.to_le_bytes(), &[0; 8], &sizes, &(name.len() as u16).to_le_bytes(), &[0; 2]].concat();
-        let mut out = [LOCAL.0, &[20, 0], &common, name.as_bytes(), &data].concat();
+        let mut out = [&LOCAL.0[..], &[20, 0], &common, name.as_bytes(), &data].concat();
         let directory = out.len() as u32;
-        out.extend([ENTRY.0, &[20, 0, 20, 0], &common, &[0; 14], name.as_bytes()].concat());
+        out.extend([&ENTRY.0[..], &[20, 0, 20, 0], &common, &[0; 14], name.as_bytes()].concat());
         let length = out.len() as u32 - directory;
-        out.extend([END.0, &[0; 4], &[1, 0, 1, 0], &length.to_le_bytes(), &directory.to_le_bytes(), &[0; 2]].concat());
+        out.extend([&END.0[..], &[0; 4], &[1, 0, 1, 0], &length.to_le_bytes(), &directory.to_le_bytes(), &[0; 2]].concat());
         out
     }
 

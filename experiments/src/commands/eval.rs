@@ -1,0 +1,252 @@
+//! `interplay eval`: one model in one configuration, with what it costs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use interplay::eval::{Runner, input};
+use interplay::plan::{LayerSpec, Plan, Preset};
+use interplay::session::{LayerError, Session, compare};
+use interplay_hw::cost::{Accelerator, CycleModel, PriceList};
+use serde_json::json;
+
+use crate::cell::{Labels, Machine, cell, evaluate};
+use crate::result::{Cell, Metric};
+use crate::subject::{Amount, Data, Subject};
+
+/// Arguments of `eval`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// `lm`, `vit`, a fetched model such as `smollm2`, a Hugging Face folder, or a GGUF file.
+    #[arg(long, default_value = "lm")]
+    model: String,
+
+    /// `heldout` (embedded models), a fetched text such as `wiki`, a text file, or a safetensors file of labelled images.
+    #[arg(long)]
+    data: Option<String>,
+
+    /// Tokens a window.
+    #[arg(long, value_name = "N")]
+    window: Option<usize>,
+
+    /// Windows, or images, from the start of the data.
+    #[arg(long, value_name = "N")]
+    windows: Option<usize>,
+
+    #[command(flatten)]
+    configuration: Configuration,
+
+    #[command(flatten)]
+    machine: MachineNames,
+
+    /// Also compare every product's output with the FP32 model's, on the first window or image.
+    #[arg(long)]
+    layer_errors: bool,
+
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How layers are stored and multiplied, by name.
+#[derive(Debug, clap::Args)]
+pub struct Configuration {
+    /// Format of weights and activations [default: fp32].
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<String>,
+
+    /// Format of the weights, where it differs.
+    #[arg(long, value_name = "FORMAT")]
+    weights: Option<String>,
+
+    /// Format of the activations, where it differs.
+    #[arg(long, value_name = "FORMAT")]
+    activations: Option<String>,
+
+    /// Pattern of the weights: `dense`, `50%`, `2:4`, … [default: dense].
+    #[arg(long, value_name = "PATTERN")]
+    sparsity: Option<String>,
+
+    /// `sq` (sparsify, then quantise) or `qs`.
+    #[arg(long)]
+    order: Option<String>,
+
+    /// The unit that multiplies; `auto` is the natural one of the formats.
+    #[arg(long, value_name = "NAME")]
+    datapath: Option<String>,
+
+    /// Which layers have it: `paper` (as in the publication), `all`, `none` [default: paper].
+    #[arg(long)]
+    preset: Option<String>,
+
+    /// A TOML file of rules for single layers, tried before the preset.
+    #[arg(long, value_name = "FILE")]
+    layers: Option<PathBuf>,
+}
+
+/// The machine that is costed, by name.
+#[derive(Debug, clap::Args)]
+pub struct MachineNames {
+    /// The accelerator; `interplay list accelerators` shows all.
+    #[arg(long, value_name = "NAME", default_value = "ws128")]
+    accelerator: String,
+
+    /// The price list of energy.
+    #[arg(long, value_name = "NAME", default_value = "horowitz45")]
+    prices: String,
+
+    /// How cycles are counted: `scalesim` or `double-buffered`.
+    #[arg(long, value_name = "NAME", default_value = "double-buffered")]
+    cycle_model: String,
+}
+
+impl MachineNames {
+    /// Looks the names up.
+    ///
+    /// # Errors
+    /// An unknown name.
+    pub fn resolve(&self) -> Result<Machine> {
+        Ok(Machine {
+            accelerator: Accelerator::by_name(&self.accelerator)?,
+            cycle_model: CycleModel::by_name(&self.cycle_model)?,
+            prices: PriceList::by_name(&self.prices)?,
+        })
+    }
+}
+
+impl Configuration {
+    /// The plan: the file's rules, with this command line's base configuration and preset where it gives them.
+    ///
+    /// # Errors
+    /// An unknown name, a missing order, or a malformed file.
+    pub fn plan(&self) -> Result<Plan> {
+        let mut plan = match &self.layers {
+            Some(path) => {
+                let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+                Plan::from_toml(&text).with_context(|| path.display().to_string())?
+            }
+            None => Plan::new(Preset::default(), LayerSpec::default().resolve()?),
+        };
+        let spec = LayerSpec {
+            format: self.format.clone(),
+            weights: self.weights.clone(),
+            activations: self.activations.clone(),
+            sparsity: self.sparsity.clone(),
+            order: self.order.clone(),
+            datapath: self.datapath.clone(),
+        };
+        if spec != LayerSpec::default() {
+            plan.base = spec.resolve()?;
+        }
+        if let Some(preset) = &self.preset {
+            plan.preset = Preset::by_name(preset)?;
+        }
+        Ok(plan)
+    }
+
+    /// The names that results carry.
+    fn labels(&self, plan: &Plan) -> Labels {
+        let (weights, activations) = (plan.base.weight_format().name, plan.base.activations.name);
+        let mut format = if weights == activations { weights.to_owned() } else { format!("{weights}/{activations}") };
+        if let Some(rules) = &self.layers {
+            format = format!("{format} + {}", rules.display());
+        }
+        let order = self.order.as_ref().map_or_else(|| "none".to_owned(), |order| order.to_lowercase());
+        Labels { format, sparsity: plan.base.pattern().to_string(), order }
+    }
+}
+
+/// Evaluates and prints.
+///
+/// # Errors
+/// An unknown name, a model or data that cannot be opened, or a configuration that the model cannot run.
+pub fn run(args: &Args) -> Result<()> {
+    let (plan, machine) = (args.configuration.plan()?, args.machine.resolve()?);
+    let amount = Amount { window: args.window, windows: args.windows };
+    let subject = Subject::open(&args.model, args.data.as_deref(), amount)?;
+    let labels = args.configuration.labels(&plan);
+
+    let mut session = Session::new(Arc::clone(&subject.model.checkpoint), Plan::fp32())?;
+    // A rule that matches nothing is refused before anything long runs.
+    plan.check(session.layer_names().iter().map(String::as_str))?;
+    let reference = evaluate(&subject, &mut session, None)?;
+    let fp32 = reference.metric.clone();
+    let unchanged = plan.rules.is_empty() && plan.base == interplay::plan::LayerConfig::fp32();
+    session.set_plan(plan.clone())?;
+    let outcome = match unchanged {
+        true => reference,
+        false => evaluate(&subject, &mut session, Some(&reference.into_baseline()))?,
+    };
+    let cell = cell(&subject, &mut session, machine, labels, &outcome, &fp32, 0)?;
+    let errors = if args.layer_errors { Some(layer_errors(&subject, &mut session)?) } else { None };
+
+    match args.json {
+        true => print_json(&cell, errors.as_deref())?,
+        false => print_summary(&cell, errors.as_deref()),
+    }
+    if let Some(caveat) = subject.caveat {
+        eprintln!("note: {caveat}");
+    }
+    Ok(())
+}
+
+/// The error of every product on the first window or image.
+fn layer_errors(subject: &Subject, session: &mut Session) -> Result<Vec<LayerError>> {
+    let first = match &subject.data {
+        Data::Windows(windows) => input::tokens(session.checkpoint(), &windows[0], windows[0].len())?,
+        Data::Images { pixels, labels } => input::images(session.checkpoint(), &pixels[..pixels.len() / labels.len()])?,
+    };
+    let mut reference = Session::new(Arc::clone(&subject.model.checkpoint), Plan::fp32())?;
+    Ok(compare(&mut reference, session, &[first])?)
+}
+
+fn print_json(cell: &Cell, errors: Option<&[LayerError]>) -> Result<()> {
+    let mut object = serde_json::to_value(cell)?;
+    if let Some(errors) = errors {
+        object["layer_errors"] = errors.iter().map(|e| json!({"layer": e.layer, "relative_error": e.error})).collect();
+    }
+    println!("{}", serde_json::to_string_pretty(&object)?);
+    Ok(())
+}
+
+fn print_summary(cell: &Cell, errors: Option<&[LayerError]>) {
+    let kib = |bits: u64| bits as f64 / 8192.0;
+    let stored = &cell.footprint_bits;
+    println!("{} on {}: {}", cell.model, cell.data, size(cell));
+    println!("{}, {}, order {}, datapath {}", cell.format, cell.sparsity, cell.order, cell.datapath);
+    println!("  {:<22}{}   (FP32 {})", cell.metric.name, interval(&cell.metric), interval(&cell.fp32));
+    for metric in &cell.more {
+        println!("  {:<22}{}", metric.name, interval(metric));
+    }
+    println!(
+        "  {:<22}{:.1} KiB: values {:.1}, scales {:.1}, metadata {:.1}, other {:.1}",
+        "footprint",
+        kib(stored.total),
+        kib(stored.values),
+        kib(stored.scales),
+        kib(stored.metadata),
+        kib(stored.other)
+    );
+    let unit = if cell.window == 0 { "an image" } else { "a window" };
+    println!("  {:<22}{} {unit} ({})", "cycles", cell.cycles.total, cell.cycles.model);
+    println!("  {:<22}{:.2} uJ {unit} ({})", "energy", cell.energy_pj.total / 1e6, cell.energy_pj.prices);
+    for error in errors.unwrap_or_default() {
+        println!("  {:<44}{:.4e}", error.layer, error.error);
+    }
+}
+
+fn size(cell: &Cell) -> String {
+    match cell.window {
+        0 => format!("{} images", cell.windows),
+        window => format!("{} windows of {window} tokens", cell.windows),
+    }
+}
+
+/// A value with one standard error to each side; a perplexity's is one of its logarithm.
+fn interval(metric: &Metric) -> String {
+    let Metric { name, value, stderr } = metric;
+    match name.as_str() {
+        "perplexity" => format!("{value:.4} [{:.4}, {:.4}]", value * (-stderr).exp(), value * stderr.exp()),
+        _ => format!("{value:.5} ± {stderr:.5}"),
+    }
+}
