@@ -1,6 +1,8 @@
-//! Matrix units that give a machine's bits, and what they cost.
+#![doc = include_str!("../README.md")]
 //!
-//! Two halves that never call each other:
+//! ## Invariants
+//!
+//! Two halves; cost asks datapaths only which unit two formats call for:
 //! * [`Datapath`] computes `y = x w^T` on [`Operand`]s bit for bit as a unit's definition says;
 //! * [`cost`](mod@cost) counts cycles, bits moved and operations of the same product on an [`Accelerator`], and prices them.
 //!
