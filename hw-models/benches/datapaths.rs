@@ -28,7 +28,7 @@ fn main() {
             let (x, w) = (Operand::Values { data: &x, k }, Operand::Values { data: &w, k });
             report(name, pools.each_ref().map(|pool| pool.install(|| gmacs(&mut multiply(name, x, w)))), peer);
         }
-        for name in ["int8", "hbfp8", "hbfp4", "mxfp6", "mxfp4", "mxfp8"] {
+        for name in ["int8", "hbfp8", "hbfp4", "mxfp6", "mxfp4", "mxfp8", "mxfp8-e5m2"] {
             let format = Format::by_name(name).expect("a known format");
             let coded = |values: &[f32]| -> Quantized { format.quantize(values, k).expect("finite values") };
             let (x, w) = (coded(&x), coded(&w));

@@ -14,7 +14,7 @@ pub use operand::Operand;
 pub(crate) use operand::units;
 
 use crate::kernel::{
-    CertifiedSums, DoubleBlocks, FmaChain, Integers, Panels, SingleBlocks, WideBlocks, gemm, simd::Path,
+    CertifiedSums, DoubleBlocks, FmaChain, Integers, Panels, SingleBlocks, SplitBlocks, gemm, simd::Path,
 };
 use crate::{Error, names};
 use interplay_formats::Format;
@@ -176,10 +176,10 @@ impl Datapath {
             Arithmetic::Integer { overflow } => {
                 gemm(path, &Integers { steps: exact_run(&prepared, &w.prepared), overflow }, x, &w.panels)
             }
-            Arithmetic::Block => match Register::of(&prepared, &w.prepared) {
+            Arithmetic::Block => match self.register(&prepared, &w.prepared)? {
                 Register::Single => gemm(path, &SingleBlocks { length }, x, &w.panels),
                 Register::Double => gemm(path, &DoubleBlocks { length }, x, &w.panels),
-                Register::Wide => gemm(path, &WideBlocks { length }, x, &w.panels),
+                Register::Split { bias } => gemm(path, &SplitBlocks { length, bias }, x, &w.panels),
             },
         })
     }
@@ -192,6 +192,15 @@ impl Datapath {
         let ((_, px), (_, pw)) = (x.prepare(self)?, w.prepare(self)?);
         self.check(&px, &pw)?;
         reference::gemm(self, x, w)
+    }
+
+    /// The host register for two block operands.
+    fn register(&self, x: &Prepared, w: &Prepared) -> Result<Register, Error> {
+        Register::of(x, w).ok_or_else(|| Error::Unsupported {
+            datapath: self.name.to_owned(),
+            given: "elements of so many bits".to_owned(),
+            allowed: operand::BLOCKS,
+        })
     }
 
     /// Whether two operands that the unit takes also go together.

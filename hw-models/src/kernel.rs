@@ -12,7 +12,7 @@ mod integer;
 mod pack;
 pub(crate) mod simd;
 
-pub(crate) use block::{DoubleBlocks, SingleBlocks, WideBlocks};
+pub(crate) use block::{DoubleBlocks, SingleBlocks, SplitBlocks};
 pub(crate) use exact::{CertifiedSums, bounds};
 pub(crate) use fma::FmaChain;
 pub(crate) use integer::Integers;

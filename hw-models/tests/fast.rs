@@ -31,7 +31,7 @@ pub fn trials() -> Vec<Trial> {
     ];
     for (datapath, a, w) in PAIRS {
         trials.push(case(&format!("fast::{datapath}::{a}x{w}"), move || {
-            random(24, |random, kind, (m, n, k)| {
+            random(40, |random, kind, (m, n, k)| {
                 let x = quantized(a, &kind.matrix(m, k, random), k);
                 let w = quantized(w, &kind.matrix(n, k, random), k);
                 agree(datapath, &x, &w, &format!("{kind:?}, {m} x {k} x {n}"));

@@ -69,10 +69,12 @@ pub enum Kind {
     Integers,
     /// Blocks of very different size in one row.
     Steps,
+    /// Few significant bits over 32 binades: long sums with sticky bits far below a tie.
+    Spread,
 }
 
 impl Kind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Plain,
         Self::AnyBits,
         Self::Tiny,
@@ -81,6 +83,7 @@ impl Kind {
         Self::Cancelling,
         Self::Integers,
         Self::Steps,
+        Self::Spread,
     ];
 
     /// A matrix of this kind, `[rows, k]`.
@@ -107,6 +110,7 @@ impl Kind {
                 sign => f32::from_bits((sign as u32 & 1) << 31),
             },
             Self::Integers => (pick % 17) as f32 - 8.0,
+            Self::Spread => f32::from_bits(random.number(112 + pick % 32).to_bits() & 0xFFE0_0000),
             Self::Steps => random.number([3, 60, 127, 200][column / 32 % 4] + pick % 4),
         }
     }

@@ -31,6 +31,8 @@ pub(crate) struct Prepared {
     pub block_length: usize,
     /// The element grid: units of the last place in the largest element; 0 for plain values.
     pub units: u128,
+    /// The element grid: exponent of the last place.
+    pub last_place: i32,
     /// Smallest and largest block exponent among blocks that are not all zero.
     pub exponents: (i32, i32),
 }
@@ -127,18 +129,20 @@ impl<'a> Operand<'a> {
     fn plain(self) -> Result<(Rows<'a>, Prepared), Error> {
         let (elements, k) = (self.values()?, self.k());
         let rows = Rows { rows: elements.len().checked_div(k).unwrap_or(0), k, elements, notes: Vec::new() };
-        Ok((rows, Prepared { k, block_length: 1, units: 0, exponents: (0, 0) }))
+        Ok((rows, Prepared { k, block_length: 1, units: 0, last_place: 0, exponents: (0, 0) }))
     }
 }
 
 /// What the integer unit takes.
 const INTEGERS: &str = "symmetric integers with one scale a row (`int8`, `int4`) on both sides";
 /// What the block unit takes.
-const BLOCKS: &str = "block formats (MX, HBFP) of one block length on both sides";
+pub(super) const BLOCKS: &str = "block formats (MX, HBFP) of one block length on both sides";
 
 /// Rows of unscaled elements.
 fn coded(q: &Quantized, notes: Vec<f64>, exponents: (i32, i32)) -> (Rows<'static>, Prepared) {
-    let prepared = Prepared { k: q.k(), block_length: q.block_len(), units: units(q.format()), exponents };
+    let (format, k, block_length) = (q.format(), q.k(), q.block_len());
+    let last_place = format.element.grid().lsb_min;
+    let prepared = Prepared { k, block_length, units: units(format), last_place, exponents };
     (Rows { rows: q.rows(), k: q.k_padded(), elements: Cow::Owned(q.elements()), notes }, prepared)
 }
 

@@ -1,16 +1,23 @@
 //! Which machine register of the host holds the sums of a unit exactly.
 
 use super::operand::Prepared;
+use crate::exact::power_of_two;
+
+/// Where sums are split between two FP64 registers, in bits above their last place.
+const SPLIT: i32 = 40;
 
 /// A register that every partial sum of a block fits without rounding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Register {
     /// FP32.
     Single,
     /// FP64.
     Double,
-    /// The long accumulator.
-    Wide,
+    /// Two FP64 registers, the coarse one starting at `bias`.
+    Split {
+        /// See [`SplitBlocks`](crate::kernel::SplitBlocks).
+        bias: f64,
+    },
 }
 
 /// The largest product of two elements, in units of the product of the two last places; at least 1.
@@ -33,17 +40,24 @@ impl Register {
     ///
     /// In FP32 the block factor 2^(ea+eb) must be exact too: it and its two halves are normal numbers when all exponents
     /// in question lie within -126 to 127. In FP64 they always are, as |ea + eb| < 1000 for exponents of 10 bits.
-    pub fn of(x: &Prepared, w: &Prepared) -> Self {
+    ///
+    /// Two FP64 registers split each sum at `2^SPLIT u`: the coarse one needs sums below `2^(51 + SPLIT) u`, rounding of
+    /// each product included, the fine one at most `2^(53 - SPLIT)` terms. Wider formats have no register here.
+    pub fn of(x: &Prepared, w: &Prepared) -> Option<Self> {
+        let product = largest_product(x, w);
         let normal = |low: i32, high: i32| low >= -126 && high <= 127;
         let factors = normal(x.exponents.0, x.exponents.1)
             && normal(w.exponents.0, w.exponents.1)
             && normal(x.exponents.0 + w.exponents.0, x.exponents.1 + w.exponents.1);
+        let length = x.block_length as u128;
         if x.block_length <= exact_run(x, w) && factors {
-            Self::Single
-        } else if x.block_length as u128 <= (1u128 << 53) / largest_product(x, w) {
-            Self::Double
+            Some(Self::Single)
+        } else if length <= (1u128 << 53) / product {
+            Some(Self::Double)
+        } else if length <= 1 << (53 - SPLIT) && product + (1 << SPLIT) <= (1u128 << (51 + SPLIT)) / length {
+            Some(Self::Split { bias: 1.5 * power_of_two(52 + SPLIT + x.last_place + w.last_place) })
         } else {
-            Self::Wide
+            None
         }
     }
 }

@@ -4,7 +4,6 @@
 //! `Register::of` in `datapath/register.rs` proves which are exact for a pair of formats.
 
 use super::{Left, NR, Panel, Unit, chain};
-use crate::exact::Sum;
 
 /// Block sums in FP32; exact when every sum of products has at most 24 bits and every factor is a normal FP32 number.
 pub(crate) struct SingleBlocks {
@@ -59,31 +58,79 @@ impl Unit for DoubleBlocks {
     }
 }
 
-/// Block sums in the long accumulator: exact for every format, and slow.
-pub(crate) struct WideBlocks {
+/// Block sums in two FP64 registers, a coarse and a fine one; exact for elements as wide as E5M2.
+///
+/// The coarse register starts at `bias = 1.5 * 2^(52 + SPLIT) * u`, `u` being the product of the two grids' last places.
+/// As long as the sum stays below `2^(51 + SPLIT) u` in magnitude it remains in one binade, whose last place is
+/// `2^SPLIT u`: each addition rounds its product to a multiple of that, and what is left, a multiple of `u` of at most
+/// `2^(SPLIT - 1) u`, goes into the fine register, where up to `2^(53 - SPLIT)` of them add exactly.
+pub(crate) struct SplitBlocks {
     /// Elements in a block.
     pub length: usize,
+    /// Where the coarse register starts.
+    pub bias: f64,
 }
 
-impl Unit for WideBlocks {
-    type Lane = f32;
+/// Columns that one pass of [`SplitBlocks`] computes, so that both registers of a tile fit the machine's.
+const GROUP: usize = 8;
 
-    fn tile<const MR: usize>(&self, left: &Left<f32, MR>, right: Panel<'_>, out: &mut [[f32; NR]; MR]) {
+impl Unit for SplitBlocks {
+    type Lane = f64;
+
+    #[inline(always)]
+    fn tile<const MR: usize>(&self, left: &Left<f64, MR>, right: Panel<'_>, out: &mut [[f32; NR]; MR]) {
         let blocks = left.elements.chunks_exact(self.length).zip(right.elements.chunks_exact(self.length));
         let notes = left.notes.iter().zip(right.notes);
         for ((a, b), (scale_a, scale_b)) in blocks.zip(notes) {
-            for r in 0..MR {
-                for c in 0..NR {
-                    let mut sum = Sum::new();
-                    a.iter().zip(b).for_each(|(a, b)| sum.add_product(a[r], b[c]));
-                    out[r][c] += sum.round(exponent(scale_a[r]) + exponent(scale_b[c]));
+            for from in (0..NR).step_by(GROUP) {
+                let (coarse, fine) = self.sums(a, b, from);
+                for r in 0..MR {
+                    for c in 0..GROUP {
+                        let sum = to_odd(coarse[r][c], fine[r][c]);
+                        out[r][from + c] += (sum * (scale_a[r] * scale_b[from + c])) as f32;
+                    }
                 }
             }
         }
     }
 }
 
-/// The exponent of a power of two.
-fn exponent(scale: f64) -> i32 {
-    (scale.to_bits() >> 52) as i32 - 1023
+/// The two registers of a group of columns.
+type Registers<const MR: usize> = [[f64; GROUP]; MR];
+
+impl SplitBlocks {
+    /// Sums of one block for the columns from `from` on.
+    #[inline(always)]
+    fn sums<const MR: usize>(&self, a: &[[f64; MR]], b: &[[f32; NR]], from: usize) -> (Registers<MR>, Registers<MR>) {
+        let (mut coarse, mut fine) = ([[self.bias; GROUP]; MR], [[0.0f64; GROUP]; MR]);
+        for (a, b) in a.iter().zip(b) {
+            for r in 0..MR {
+                for c in 0..GROUP {
+                    let b = f64::from(b[from + c]);
+                    let next = a[r].mul_add(b, coarse[r][c]);
+                    let rounded = next - coarse[r][c];
+                    fine[r][c] += a[r].mul_add(b, -rounded);
+                    coarse[r][c] = next;
+                }
+            }
+        }
+        coarse.as_flattened_mut().iter_mut().for_each(|sum| *sum -= self.bias);
+        (coarse, fine)
+    }
+}
+
+/// `a + b` rounded to odd: of the two FP64 numbers around an inexact sum the one whose last bit is 1.
+///
+/// Rounding that to FP32 equals rounding the sum itself (Boldo and Melquiond 2008), as 53 >= 24 + 2.
+#[inline(always)]
+fn to_odd(a: f64, b: f64) -> f64 {
+    let sum = a + b;
+    // Knuth's two-sum: `a + b = sum + error` exactly.
+    let part = sum - a;
+    let error = (a - (sum - part)) + (b - part);
+    let bits = sum.to_bits();
+    // Away from zero when the error has the sign of the sum, else towards it.
+    let away = (error > 0.0) == (sum > 0.0);
+    let odd = if away { bits + 1 } else { bits.wrapping_sub(1) };
+    if error != 0.0 && bits & 1 == 0 { f64::from_bits(odd) } else { sum }
 }
