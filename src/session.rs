@@ -14,7 +14,8 @@ mod trace;
 pub use compare::{LayerError, compare};
 pub use trace::Operation;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 
 use crate::Error;
@@ -36,6 +37,8 @@ pub struct Session {
 /// One stage with its captures and units.
 struct Resident {
     stage: Box<dyn Stage>,
+    /// What the stage takes.
+    kind: Discriminant<Activation>,
     captures: BTreeMap<Vec<usize>, Captured>,
     units: Units,
     /// The shape for which `units` was brought up to date last.
@@ -67,7 +70,8 @@ impl Session {
             let captured = stage.capture(&example)?;
             let (shape, output) = (example.shape(), captured.output_shape());
             let captures = BTreeMap::from([(shape, captured)]);
-            session.stages.push(Resident { stage, captures, units: Units::default(), ready: None });
+            let kind = discriminant(&example);
+            session.stages.push(Resident { stage, kind, captures, units: Units::default(), ready: None });
             example = Activation::zeros(&output)?;
         }
         session.plan.check(session.layer_names().iter().map(String::as_str))?;
@@ -166,7 +170,7 @@ impl Session {
     /// Those of [`Session::run`].
     pub fn footprint(&mut self) -> Result<ModelFootprint, Error> {
         let (mut configured, mut rest) = (Footprint::default(), 0);
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         self.each_stage(&smallest(self.checkpoint.input()), |captured, units| {
             let stored = units.stored_parameters(captured);
             for parameter in captured.parameters() {
@@ -213,6 +217,13 @@ impl Session {
         let Some(resident) = self.stages.get_mut(index) else {
             return Err(Error::Invalid(format!("stage {index} of {count}: give 0 to {}", count.saturating_sub(1))));
         };
+        if resident.kind != discriminant(input) {
+            return Err(Error::Invalid(format!(
+                "stage {index} of this {} model was given {:?}, a tensor of another kind or number of dimensions than it takes",
+                self.checkpoint.architecture(),
+                input.shape()
+            )));
+        }
         let shape = input.shape();
         if !resident.captures.contains_key(&shape) {
             let captured = resident.stage.capture(input)?;

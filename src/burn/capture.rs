@@ -214,13 +214,13 @@ fn fingerprint(bytes: &[u8]) -> u64 {
     bytes.chunks(4).map(mix).fold(0, u64::wrapping_add)
 }
 
-/// The variants of an operation without its fields: `Float(Matmul)`.
+/// The variants of an operation without its fields: `Float::Matmul`.
 fn operation_name(op: &OperationIr) -> String {
     let text = format!("{op:?}");
-    let end = text.find([' ', '{']).unwrap_or(text.len());
-    let head = text[..end].replace("F32, ", "");
-    let variants: Vec<_> = head.split('(').filter(|v| !v.ends_with("Ir") && !v.is_empty()).collect();
-    variants.join("::")
+    let head = text.split('{').next().unwrap_or_default();
+    let variants = head.split('(').filter_map(|part| part.rsplit(", ").next());
+    let variants = variants.map(|v| v.trim_matches([' ', ')'])).filter(|v| !v.is_empty() && !v.ends_with("Ir"));
+    variants.collect::<Vec<_>>().join("::")
 }
 
 /// Pairs every operation with its products and with the tensors that can be freed after it.

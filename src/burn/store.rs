@@ -34,6 +34,11 @@ impl Runs {
         Self { k, run, padded: if run == k { k } else { formats.iter().fold(run, grow) } }
     }
 
+    /// Whether they are the runs of `product`.
+    pub(crate) fn fit(&self, product: &Product) -> bool {
+        (self.k, self.run) == (product.k, product.run)
+    }
+
     /// Length of a row with padded runs.
     pub(crate) fn padded_k(&self) -> usize {
         self.k / self.run.max(1) * self.padded

@@ -106,6 +106,11 @@ impl Prepared {
         Ok(prepared)
     }
 
+    /// Whether this is what [`Prepared::new`] would give: a product of two activations follows the input's shape.
+    pub(crate) fn fits(&self, product: &Product, config: &Option<LayerConfig>) -> bool {
+        self.config == *config && self.runs.fit(product)
+    }
+
     /// Whether Burn computes the product untouched.
     pub(crate) fn is_host(&self) -> bool {
         matches!(self.unit, Unit::Host)

@@ -58,7 +58,7 @@ impl Units {
         for product in captured.products() {
             let key = (product.name.clone(), product.occurrence);
             let config = plan.config(architecture, product);
-            if self.prepared.get(&key).is_none_or(|p| p.config != config) {
+            if self.prepared.get(&key).is_none_or(|p| !p.fits(product, &config)) {
                 // The former weights go before the new ones come: two forms of one layer are never alive at once.
                 self.prepared.remove(&key);
                 self.prepared.insert(key.clone(), Prepared::new(captured, product, config)?);

@@ -26,6 +26,9 @@ pub fn compare(
     session: &mut Session,
     inputs: &[Activation],
 ) -> Result<Vec<LayerError>, Error> {
+    if reference.layer_names() != session.layer_names() {
+        return Err(Error::Invalid("two sessions of different models cannot be compared".into()));
+    }
     let mut sums = Sums::default();
     for input in inputs {
         let mut streams = [input.clone(), input.clone()];
@@ -33,15 +36,10 @@ pub fn compare(
             let [want, got] = streams;
             let mut outputs = Vec::new();
             let want = reference.run_observed(stage, want, &mut |_, y| outputs.push(y.to_vec()))?;
+            // Both run the same graph, so outputs come in the same order.
             let mut outputs = outputs.into_iter();
-            let mut odd = false;
-            let got = session.run_observed(stage, got, &mut |product, y| match outputs.next() {
-                Some(want) if want.len() == y.len() => sums.add(product, &want, y),
-                _ => odd = true,
-            })?;
-            if odd || outputs.next().is_some() {
-                return Err(Error::Invalid("two sessions of different models cannot be compared".into()));
-            }
+            let mut add = |product: &Product, y: &[f32]| sums.add(product, &outputs.next().unwrap_or_default(), y);
+            let got = session.run_observed(stage, got, &mut add)?;
             streams = [want, got];
         }
     }

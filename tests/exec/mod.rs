@@ -3,11 +3,12 @@
 mod modules;
 mod plans;
 mod replay;
+mod sessions;
 mod units;
 
 use libtest_mimic::Trial;
 
 /// Every case of this file's modules.
 pub fn cases() -> Vec<Trial> {
-    [replay::cases(), units::cases(), plans::cases()].into_iter().flatten().collect()
+    [replay::cases(), units::cases(), plans::cases(), sessions::cases()].into_iter().flatten().collect()
 }
