@@ -1,0 +1,128 @@
+//! Burn modules filled from checkpoint tensors, and the small tensor helpers that the architectures share.
+//!
+//! A checkpoint keeps a linear layer as `[out, in]`, Burn as `[in, out]`: the transposition happens here and nowhere else.
+
+use burn::module::Param;
+use burn::nn::{Embedding, LayerNorm, LayerNormConfig, Linear};
+use burn::tensor::activation::softmax;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use super::Weights;
+use crate::Error;
+use crate::burn::Activation;
+
+/// Where tensors come from and where they go.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    /// The checkpoint.
+    pub weights: &'a dyn Weights,
+    /// The device that the parameters live on.
+    pub device: &'a Device,
+}
+
+impl Source<'_> {
+    /// The tensor `name` as a parameter of shape `shape`.
+    pub fn param<const D: usize>(&self, name: &str, shape: [usize; D]) -> Result<Param<Tensor<D>>, Error> {
+        let values = self.weights.get(name, &shape)?;
+        Ok(self.place(values, shape))
+    }
+
+    /// `{name}.weight` (and `{name}.bias` where `bias`) as a linear layer from `input` to `output` features.
+    pub fn linear(&self, name: &str, input: usize, output: usize, bias: bool) -> Result<Linear, Error> {
+        let weight = self.weights.get(&format!("{name}.weight"), &[output, input])?;
+        let bias = bias.then(|| self.param(&format!("{name}.bias"), [output])).transpose()?;
+        Ok(Linear { weight: self.place(transposed(&weight, output, input), [input, output]), bias })
+    }
+
+    /// `{name}.weight` and `{name}.bias` as a layer norm over `width` features.
+    pub fn layer_norm(&self, name: &str, width: usize, epsilon: f64) -> Result<LayerNorm, Error> {
+        let mut norm = LayerNormConfig::new(width).with_epsilon(epsilon).init(self.device);
+        norm.gamma = self.param(&format!("{name}.weight"), [width])?;
+        norm.beta = Some(self.param(&format!("{name}.bias"), [width])?);
+        Ok(norm)
+    }
+
+    /// `{name}.weight` as a lookup table of `rows` vectors of `width` values.
+    pub fn embedding(&self, name: &str, rows: usize, width: usize) -> Result<Embedding, Error> {
+        Ok(Embedding { weight: self.param(&format!("{name}.weight"), [rows, width])? })
+    }
+
+    fn place<const D: usize>(&self, values: Vec<f32>, shape: [usize; D]) -> Param<Tensor<D>> {
+        Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), self.device))
+    }
+}
+
+/// A row-major `[rows, columns]` matrix as `[columns, rows]`.
+pub(crate) fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    (0..columns).flat_map(|c| (0..rows).map(move |r| values[r * columns + c])).collect()
+}
+
+/// `[B, T, heads * width]` as `[B, heads, T, width]`.
+pub(crate) fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
+    let [batch, positions, width] = x.dims();
+    x.reshape([batch, positions, heads, width / heads]).swap_dims(1, 2)
+}
+
+/// Attention as two plain products, so that a datapath can be put under each: `softmax(q kᵀ + mask) v`, heads joined.
+///
+/// `q`, `k`, `v` are `[B, heads, T, width]`, `q` already scaled; `mask` is added to the scores; the result is
+/// `[B, T, heads * width]`.
+pub(crate) fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Option<Tensor<4>>) -> Tensor<3> {
+    let [batch, heads, positions, width] = q.dims();
+    let scores = q.matmul(k.swap_dims(2, 3));
+    let scores = match mask {
+        Some(mask) => scores + mask,
+        None => scores,
+    };
+    softmax(scores, 3).matmul(v).swap_dims(1, 2).reshape([batch, positions, heads * width])
+}
+
+/// `[1, 1, T, T]`: 0 where a position may look, the lowest finite value where it may not.
+pub(crate) fn causal_mask(positions: usize, device: &Device) -> Tensor<4> {
+    let values = (0..positions)
+        .flat_map(|row| (0..positions).map(move |column| if column <= row { 0.0 } else { f32::MIN }))
+        .collect::<Vec<_>>();
+    Tensor::from_data(TensorData::new(values, [1, 1, positions, positions]), device)
+}
+
+/// The ids in an activation. A stage is only ever given what the stage before it makes.
+pub(crate) fn ids(activation: Activation) -> Tensor<2, Int> {
+    match activation {
+        Activation::Ids(ids) => ids,
+        other => unreachable!("a stage that reads token ids was given {other:?}"),
+    }
+}
+
+/// The images in an activation.
+pub(crate) fn images(activation: Activation) -> Tensor<4> {
+    match activation {
+        Activation::Images(images) => images,
+        other => unreachable!("a stage that reads images was given {other:?}"),
+    }
+}
+
+/// The sequence in an activation.
+pub(crate) fn sequence(activation: Activation) -> Tensor<3> {
+    match activation {
+        Activation::Sequence(sequence) => sequence,
+        other => unreachable!("a stage that reads sequences was given {other:?}"),
+    }
+}
+
+/// The rows in an activation.
+pub(crate) fn rows(activation: Activation) -> Tensor<2> {
+    match activation {
+        Activation::Rows(rows) => rows,
+        other => unreachable!("a stage that reads rows was given {other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::transposed;
+
+    #[test]
+    fn transposes_row_major() {
+        assert_eq!(transposed(&[1., 2., 3., 4., 5., 6.], 2, 3), [1., 4., 2., 5., 3., 6.]);
+    }
+}
