@@ -28,6 +28,8 @@ pub fn trials() -> Vec<Trial> {
         case("fast::threads", threads),
         case("fast::long_integers", long_integers),
         case("fast::empty", empty),
+        case("fast::sticky_values", sticky_values),
+        case("fast::sticky_blocks", sticky_blocks),
     ];
     for (datapath, a, w) in PAIRS {
         trials.push(case(&format!("fast::{datapath}::{a}x{w}"), move || {
@@ -141,6 +143,45 @@ fn long_integers() {
         judge(&datapath, x, w, &format!("{overflow:?}"));
         same_bits(&datapath.gemm_reference(x, w).unwrap(), &want, &format!("{overflow:?}"));
     }
+}
+
+/// Sums that an FP64 register loses bits of, in every lane of a tile: the certificate must not be given.
+fn sticky_values() {
+    let p = |exponent: i32| f32::from_bits(((exponent + 127) as u32) << 23);
+    let cases = [
+        ([p(30), 1.0, p(30)], [p(30), 1.0, -p(30)], 1.0),
+        ([p(12), 1.0, p(-20)], [p(12), 1.0, p(-20)], p(24) + 2.0),
+        ([p(12), 1.0, p(-20)], [p(12), 1.0, -p(-20)], p(24)),
+        ([p(12), 3.0, p(-20)], [p(12), 1.0, -p(-20)], p(24) + 2.0),
+        ([p(40), 1.0, p(-60)], [-p(40), 1.0, p(-60)], -p(80)),
+    ];
+    let ideal = Datapath::by_name("ideal").unwrap();
+    for (x, w, want) in cases {
+        let (x, w) = (x.repeat(14), w.repeat(40));
+        let (x, w) = (Operand::Values { data: &x, k: 3 }, Operand::Values { data: &w, k: 3 });
+        judge(ideal, x, w, &format!("{want:e}"));
+        assert!(ideal.gemm(x, &ideal.prepare(w).unwrap()).unwrap().iter().all(|y| *y == want), "{want:e}");
+    }
+}
+
+/// Ties of FP32 with a bit far below FP64's last place, on either side, in blocks of E5M2.
+fn sticky_blocks() {
+    let x = [32768.0, 8.0, 16.0, 1.0 / 65536.0];
+    let signs = [1.0, -1.0];
+    let mut rows = Vec::new();
+    for (a, b) in signs.into_iter().flat_map(|a| signs.map(|b| (a, b))) {
+        // 2^30 + 2^6 and 2^30 + 2^7 + 2^6 are ties; the last product is 2^-32.
+        rows.extend([a * 32768.0, a * 8.0, 0.0, b * x[3], a * 32768.0, a * 8.0, a * 8.0, b * x[3]]);
+    }
+    let wants = [1073741952.0, 1073742080.0, 1073741824.0, 1073741952.0];
+    let w = quantized("mxfp8-e5m2", &rows, 4);
+    let x = quantized("mxfp8-e5m2", &x, 4);
+    agree("block", &x, &w, "ties");
+    let block = Datapath::by_name("block").unwrap();
+    let got = block.gemm(Operand::Quantized(&x), &block.prepare(Operand::Quantized(&w)).unwrap()).unwrap();
+    same_bits(&got[..4], &wants, "ties");
+    let negated: Vec<f32> = [wants[2], wants[3], wants[0], wants[1]].iter().map(|y: &f32| -y).collect();
+    same_bits(&got[4..], &negated, "negative ties");
 }
 
 /// No rows or no columns give no outputs.
