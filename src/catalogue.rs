@@ -149,7 +149,8 @@ impl Item {
         let lower = name.to_lowercase();
         ITEMS.iter().find(|item| item.name == lower).ok_or_else(|| {
             let known = ITEMS.map(|item| item.name);
-            let near = nearest(&lower, known.into_iter()).map_or_else(String::new, |near| format!("; the nearest is `{near}`"));
+            let near = nearest(&lower, known.into_iter())
+                .map_or_else(String::new, |near| format!("; the nearest is `{near}`"));
             Error::Invalid(format!("`{name}` is not in the catalogue; known are {}{near}", known.join(", ")))
         })
     }

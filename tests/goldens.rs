@@ -159,7 +159,8 @@ fn smollm2_windows(folder: &Path, model: &Path) -> Result<(), Failed> {
     let (width, stages) = (576, states.len());
     assert_eq!(want.len(), 2 * stages * positions.len() * width);
     for (at, want) in want.chunks_exact(width).enumerate() {
-        let (window, stage, position) = (at / positions.len() / stages, at / positions.len() % stages, at % positions.len());
+        let (window, stage, position) =
+            (at / positions.len() / stages, at / positions.len() % stages, at % positions.len());
         let start = (window * 128 + positions[position] as usize) * width;
         let (relative, _) = difference(&states[stage][start..start + width], want);
         within(&format!("window {window}, stage {stage}, position {}", positions[position]), relative, HIDDEN)?;

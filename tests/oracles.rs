@@ -20,11 +20,7 @@ fn required() -> bool {
 }
 
 /// A case that needs `path` inside the folder of reference data and is given its place.
-pub fn case(
-    name: &str,
-    path: &'static str,
-    run: impl FnOnce(&Path) -> Result<(), Failed> + Send + 'static,
-) -> Trial {
+pub fn case(name: &str, path: &'static str, run: impl FnOnce(&Path) -> Result<(), Failed> + Send + 'static) -> Trial {
     Trial::ignorable_test(name, move || {
         let place = folder().join(path);
         if place.exists() {

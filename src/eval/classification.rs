@@ -24,7 +24,10 @@ impl Logits {
     /// The values are no whole number of rows.
     pub fn new(values: Vec<f32>, classes: usize) -> Result<Self, Error> {
         if classes == 0 || !values.len().is_multiple_of(classes) {
-            return Err(Error::Invalid(format!("{} logits are no whole number of rows of {classes} classes", values.len())));
+            return Err(Error::Invalid(format!(
+                "{} logits are no whole number of rows of {classes} classes",
+                values.len()
+            )));
         }
         Ok(Self { values, classes })
     }
@@ -66,7 +69,9 @@ impl Logits {
 pub fn logits(runner: &mut dyn Runner, pixels: &[f32]) -> Result<Logits, Error> {
     let image = match runner.checkpoint().input() {
         crate::models::Input::Images { channels, height, width } => channels * height * width,
-        crate::models::Input::Tokens { .. } => return input::images(runner.checkpoint(), pixels).and(Logits::new(vec![], 1)),
+        crate::models::Input::Tokens { .. } => {
+            return input::images(runner.checkpoint(), pixels).and(Logits::new(vec![], 1));
+        }
     };
     let batches = pixels.chunks((BATCH * image).max(1)).map(|batch| input::images(runner.checkpoint(), batch));
     let batches = batches.collect::<Result<Vec<_>, _>>()?;
@@ -107,7 +112,11 @@ impl Classification {
             )));
         }
         if let Some(at) = logits.values.iter().position(|value| !value.is_finite()) {
-            return Err(Error::Invalid(format!("image {} has a logit of {}; the model's arithmetic overflowed", at / classes, logits.values[at])));
+            return Err(Error::Invalid(format!(
+                "image {} has a logit of {}; the model's arithmetic overflowed",
+                at / classes,
+                logits.values[at]
+            )));
         }
         let rows = || logits.rows().zip(reference.rows());
         let mean = |samples: Vec<f64>| Estimate::of(&samples);

@@ -15,7 +15,9 @@ pub fn tokens(checkpoint: &dyn Checkpoint, ids: &[i64], length: usize) -> Result
         return Err(Error::Invalid(format!("a {} model takes images, not token ids", checkpoint.architecture())));
     };
     if !(1..=longest).contains(&length) {
-        return Err(Error::Invalid(format!("a sequence of {length} tokens was given; this model takes 1 to {longest}")));
+        return Err(Error::Invalid(format!(
+            "a sequence of {length} tokens was given; this model takes 1 to {longest}"
+        )));
     }
     if ids.is_empty() || !ids.len().is_multiple_of(length) {
         return Err(Error::Invalid(format!("{} token ids are no whole number of sequences of {length}", ids.len())));

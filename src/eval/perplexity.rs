@@ -58,7 +58,8 @@ pub fn windows(ids: &[u32], length: usize, count: usize) -> Result<Vec<Vec<i64>>
 /// The model takes no tokens, a window does not fit it, or a stage fails.
 pub fn perplexity(runner: &mut dyn Runner, windows: &[Vec<i64>]) -> Result<Perplexity, Error> {
     let length = windows.first().map_or(0, Vec::len);
-    let inputs = windows.iter().map(|ids| input::tokens(runner.checkpoint(), ids, length)).collect::<Result<Vec<_>, _>>()?;
+    let inputs =
+        windows.iter().map(|ids| input::tokens(runner.checkpoint(), ids, length)).collect::<Result<Vec<_>, _>>()?;
     let predicted = length.saturating_sub(1);
     let mut token_nll = vec![0.0; windows.len() * predicted];
     for_each_logits(runner, &inputs, |window, position, logits| {
@@ -69,7 +70,10 @@ pub fn perplexity(runner: &mut dyn Runner, windows: &[Vec<i64>]) -> Result<Perpl
     })?;
     let window_nll: Vec<f64> = token_nll.chunks_exact(predicted.max(1)).map(|nll| Estimate::of(nll).mean).collect();
     if let Some(window) = window_nll.iter().position(|nll| !nll.is_finite()) {
-        return Err(Error::Invalid(format!("window {window} has a loss of {}; the model's arithmetic overflowed", window_nll[window])));
+        return Err(Error::Invalid(format!(
+            "window {window} has a loss of {}; the model's arithmetic overflowed",
+            window_nll[window]
+        )));
     }
     Ok(Perplexity { token_nll, window_nll })
 }

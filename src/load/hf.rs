@@ -59,11 +59,14 @@ impl Tensors {
         let malformed = |problem: String| Error::Malformed { path: index.to_owned(), problem };
         let map: Value = json(index)?;
         let map = map.get("weight_map").and_then(Value::as_object);
-        let map = map.ok_or_else(|| malformed("there is no `weight_map` object that names each tensor's file".into()))?;
+        let map =
+            map.ok_or_else(|| malformed("there is no `weight_map` object that names each tensor's file".into()))?;
         let mut places: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (tensor, file) in map {
             let file = file.as_str().filter(|name| is_plain_file_name(name));
-            let file = file.ok_or_else(|| malformed(format!("the entry of `{tensor}` is not the name of a file in this folder")))?;
+            let file = file.ok_or_else(|| {
+                malformed(format!("the entry of `{tensor}` is not the name of a file in this folder"))
+            })?;
             places.entry(file).or_default().push(tensor);
         }
         let mut files = Vec::new();
@@ -134,7 +137,8 @@ pub fn checkpoint(path: &Path, config: &str, weights: Arc<dyn Weights>) -> Resul
     let malformed = |problem: String| Error::Malformed { path: path.to_owned(), problem };
     let value: Value = serde_json::from_str(config).map_err(|e| malformed(format!("this is not JSON: {e}")))?;
     let kind = value.get("model_type").and_then(Value::as_str);
-    let kind = kind.ok_or_else(|| malformed(format!("there is no `model_type`; one of {} is needed", ARCHITECTURES.join(", "))))?;
+    let kind = kind
+        .ok_or_else(|| malformed(format!("there is no `model_type`; one of {} is needed", ARCHITECTURES.join(", "))))?;
     Ok(match kind {
         "llama" => Arc::new(LlamaCheckpoint::new(typed::<LlamaConfig>(path, value)?, weights)?),
         "opt" => Arc::new(OptCheckpoint::new(typed::<OptConfig>(path, value)?, weights)?),
@@ -149,8 +153,10 @@ pub fn checkpoint(path: &Path, config: &str, weights: Arc<dyn Weights>) -> Resul
 }
 
 fn typed<C: DeserializeOwned>(path: &Path, value: Value) -> Result<C, Error> {
-    serde_json::from_value(value)
-        .map_err(|e| Error::Malformed { path: path.to_owned(), problem: format!("a key has a value of the wrong type: {e}") })
+    serde_json::from_value(value).map_err(|e| Error::Malformed {
+        path: path.to_owned(),
+        problem: format!("a key has a value of the wrong type: {e}"),
+    })
 }
 
 /// Opens the model in `folder`, with its tokenizer where it has one.
@@ -177,7 +183,8 @@ pub fn open(folder: &Path) -> Result<super::Model, Error> {
 
 fn json(path: &Path) -> Result<Value, Error> {
     let text = std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
-    serde_json::from_slice(&text).map_err(|e| Error::Malformed { path: path.to_owned(), problem: format!("this is not JSON: {e}") })
+    serde_json::from_slice(&text)
+        .map_err(|e| Error::Malformed { path: path.to_owned(), problem: format!("this is not JSON: {e}") })
 }
 
 /// Whether `name` stays in its folder.

@@ -57,8 +57,8 @@ impl SafeTensors {
     pub fn parse(bytes: Bytes) -> Result<Self, Error> {
         let header = header(&bytes)?;
         let start = 8 + header.len();
-        let mut fields: serde_json::Map<String, Value> =
-            serde_json::from_slice(header).map_err(|e| bytes.malformed(format!("the safetensors header is not a JSON object: {e}")))?;
+        let mut fields: serde_json::Map<String, Value> = serde_json::from_slice(header)
+            .map_err(|e| bytes.malformed(format!("the safetensors header is not a JSON object: {e}")))?;
         let metadata = match fields.shift_remove("__metadata__") {
             None => HashMap::new(),
             Some(value) => serde_json::from_value(value)
@@ -188,7 +188,9 @@ impl Entry {
 /// The header's bytes, once its length is known to fit.
 fn header(bytes: &Bytes) -> Result<&[u8], Error> {
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
-        return Err(bytes.malformed(format!("{} bytes are too few for a safetensors file; is it truncated?", bytes.len())));
+        return Err(
+            bytes.malformed(format!("{} bytes are too few for a safetensors file; is it truncated?", bytes.len()))
+        );
     };
     let length = u64::from_le_bytes(*length);
     usize::try_from(length).ok().filter(|&n| n <= LONGEST_HEADER).and_then(|n| rest.get(..n)).ok_or_else(|| {
@@ -206,11 +208,18 @@ fn check_layout(entries: &BTreeMap<String, Entry>, start: usize, length: usize) 
     let mut next = start;
     for (name, entry) in ordered {
         if entry.range.start != next {
-            return Err(format!("tensor `{name}` begins at byte {}, but the one before it ends at {next}", entry.range.start));
+            return Err(format!(
+                "tensor `{name}` begins at byte {}, but the one before it ends at {next}",
+                entry.range.start
+            ));
         }
         next = entry.range.end;
     }
-    if next == length { Ok(()) } else { Err(format!("{} bytes follow the last tensor; the header is wrong", length - next)) }
+    if next == length {
+        Ok(())
+    } else {
+        Err(format!("{} bytes follow the last tensor; the header is wrong", length - next))
+    }
 }
 
 /// Maps each chunk of `N` bytes; the length is a multiple of `N` because the entry was checked.

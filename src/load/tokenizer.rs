@@ -50,7 +50,8 @@ impl Tokenizer {
         let malformed = |problem: String| Error::Malformed { path: file.origin().to_owned(), problem };
         let (model, split) = (file.text("tokenizer.ggml.model")?, file.text("tokenizer.ggml.pre")?);
         if (model, split) != ("gpt2", "smollm") {
-            let problem = format!("the vocabulary is of kind `{model}`/`{split}`; only `gpt2`/`smollm` can be read from GGUF");
+            let problem =
+                format!("the vocabulary is of kind `{model}`/`{split}`; only `gpt2`/`smollm` can be read from GGUF");
             return Err(malformed(problem));
         }
         let tokens = file.texts("tokenizer.ggml.tokens")?;
@@ -64,7 +65,8 @@ impl Tokenizer {
         let merges = merges.ok_or_else(|| malformed("a merge is not two tokens with a blank between".into()))?;
         let merges = merges.into_iter().map(|(left, right)| (left.to_owned(), right.to_owned())).collect();
         let bpe = BPE::builder().vocab_and_merges(vocabulary, merges).build();
-        let mut inner = tokenizers::Tokenizer::new(bpe.map_err(|e| malformed(format!("the merges do not fit the tokens: {e}")))?);
+        let mut inner =
+            tokenizers::Tokenizer::new(bpe.map_err(|e| malformed(format!("the merges do not fit the tokens: {e}")))?);
         let byte_level = ByteLevel::new(false, true, true);
         let steps = vec![PreTokenizerWrapper::from(Digits::new(true)), PreTokenizerWrapper::from(byte_level)];
         inner.with_pre_tokenizer(Some(Sequence::new(steps)));

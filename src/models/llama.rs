@@ -146,9 +146,12 @@ fn repeat_heads(x: Tensor<4>, group: usize) -> Tensor<4> {
         return x;
     }
     let [batch, heads, positions, width] = x.dims();
-    x.unsqueeze_dim::<5>(2)
-        .expand([batch, heads, group, positions, width])
-        .reshape([batch, heads * group, positions, width])
+    x.unsqueeze_dim::<5>(2).expand([batch, heads, group, positions, width]).reshape([
+        batch,
+        heads * group,
+        positions,
+        width,
+    ])
 }
 
 /// A LLaMA checkpoint, cut in stages.
@@ -206,9 +209,7 @@ impl Checkpoint for LlamaCheckpoint {
             index if index < last => {
                 let name = format!("layers.{}", index - 1);
                 let block = Block::load(source, config, &format!("model.{name}"))?;
-                Box::new(Piece::new(name, block, |module, input| {
-                    Activation::Sequence(module.forward(sequence(input)))
-                }))
+                Box::new(Piece::new(name, block, |module, input| Activation::Sequence(module.forward(sequence(input)))))
             }
             index if index == last => Box::new(Piece::new("", Head::load(source, config)?, |module, input| {
                 Activation::Rows(module.forward(rows(input)))

@@ -37,7 +37,8 @@ pub fn message<T>(result: Result<T, Error>) -> Result<String, Failed> {
 }
 
 fn safetensors_headers() -> Result<(), Failed> {
-    let entry = |offsets: &str, shape: &str| format!(r#"{{"w":{{"dtype":"F32","shape":{shape},"data_offsets":{offsets}}}}}"#);
+    let entry =
+        |offsets: &str, shape: &str| format!(r#"{{"w":{{"dtype":"F32","shape":{shape},"data_offsets":{offsets}}}}}"#);
     let endless = [&u64::MAX.to_le_bytes()[..], b"{}"].concat();
     let cases: [(&str, Vec<u8>, &[&str]); 11] = [
         ("too short", b"abc".to_vec(), &["3 bytes", "truncated"]),
@@ -45,7 +46,11 @@ fn safetensors_headers() -> Result<(), Failed> {
         ("no JSON", safetensors("not json", &[]), &["not a JSON object"]),
         ("a list", safetensors("[]", &[]), &["not a JSON object"]),
         ("no offsets", safetensors(r#"{"w":{"dtype":"F32","shape":[1]}}"#, &[]), &["`w`", "data_offsets"]),
-        ("unknown type", safetensors(r#"{"w":{"dtype":"F33","shape":[1],"data_offsets":[0,4]}}"#, &[0; 4]), &["`w`", "F33"]),
+        (
+            "unknown type",
+            safetensors(r#"{"w":{"dtype":"F33","shape":[1],"data_offsets":[0,4]}}"#, &[0; 4]),
+            &["`w`", "F33"],
+        ),
         ("truncated", safetensors(&entry("[0,8]", "[2]"), &[0; 4]), &["`w`", "truncated"]),
         ("shape", safetensors(&entry("[0,4]", "[2]"), &[0; 4]), &["`w`", "shape [2]", "4 bytes"]),
         ("overflow", safetensors(&entry("[0,4]", "[4294967296,4294967296]"), &[0; 4]), &["`w`", "shape"]),
@@ -119,7 +124,8 @@ fn refused(what: &str, bytes: Vec<u8>, parts: &[&str]) -> Result<(), Failed> {
 }
 
 fn gguf_headers() -> Result<(), Failed> {
-    let counts = |tensors: u64, entries: u64| [b"GGUF\x03\0\0\0", &tensors.to_le_bytes()[..], &entries.to_le_bytes()].concat();
+    let counts =
+        |tensors: u64, entries: u64| [b"GGUF\x03\0\0\0", &tensors.to_le_bytes()[..], &entries.to_le_bytes()].concat();
     let string = |length: u64| [counts(0, 1), length.to_le_bytes().to_vec(), vec![b'a'; 20]].concat();
     refused("magic", b"GGML\x03\0\0\0".to_vec(), &["not a GGUF file"])?;
     refused("short", b"GG".to_vec(), &["2 are left"])?;
@@ -150,7 +156,8 @@ fn gguf_tensors() -> Result<(), Failed> {
     refused("twice", twice, &["`t`", "twice"])?;
 
     let nan = f32::NAN.to_le_bytes();
-    let file = Builder::default().tensor("token_embd.weight", &[2, 2], 0, 0).build(&[[0; 4], [0; 4], [0; 4], nan].concat());
+    let file =
+        Builder::default().tensor("token_embd.weight", &[2, 2], 0, 0).build(&[[0; 4], [0; 4], [0; 4], nan].concat());
     let file = Gguf::parse(Bytes::owned("x.gguf", file))?;
     let get = |shape: &[usize]| file.get("model.embed_tokens.weight", shape);
     says(&message(get(&[2, 2]))?, &["`token_embd.weight`", "NaN", "row 1, column 1"])?;

@@ -28,7 +28,8 @@ fn valid_safetensors() -> Vec<u8> {
 
 fn valid_gguf() -> Vec<u8> {
     let text = |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
-    let array = |kind: u32, count: u64, items: Vec<u8>| [&kind.to_le_bytes()[..], &count.to_le_bytes(), &items].concat();
+    let array =
+        |kind: u32, count: u64, items: Vec<u8>| [&kind.to_le_bytes()[..], &count.to_le_bytes(), &items].concat();
     Builder::default()
         .entry("general.architecture", 8, &text("llama"))
         .entry("llama.block_count", 4, &1u32.to_le_bytes())

@@ -78,5 +78,8 @@ fn image_logits(checkpoint: &dyn Checkpoint, file: &SafeTensors) -> Result<(Vec<
 /// The shape of tensor `name`, which must have `D` axes.
 fn shaped<const D: usize>(file: &SafeTensors, name: &str, wanted: &str) -> Result<[usize; D]> {
     let shape = file.shape(name)?;
-    shape.try_into().ok().with_context(|| format!("{}: `{name}` has shape {shape:?}, but {wanted} is needed", file.origin().display()))
+    shape
+        .try_into()
+        .ok()
+        .with_context(|| format!("{}: `{name}` has shape {shape:?}, but {wanted} is needed", file.origin().display()))
 }

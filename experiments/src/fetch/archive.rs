@@ -21,7 +21,10 @@ const LONGEST_COMMENT: usize = 0xffff;
 /// The bytes are no zip archive, or the member is missing, damaged or of another size.
 pub fn zip_member(archive: &[u8], member: &str, size: u64) -> Result<Vec<u8>> {
     let from = archive.len().saturating_sub(END.1 + LONGEST_COMMENT);
-    let end = archive[from..].windows(4).rposition(|w| w == END.0).context("this is not a zip archive, or it is truncated")?;
+    let end = archive[from..]
+        .windows(4)
+        .rposition(|w| w == END.0)
+        .context("this is not a zip archive, or it is truncated")?;
     let end = record(archive, from + end, END)?;
     let mut at = u32_at(end, 16) as usize;
     for _ in 0..u16_at(end, 10) {
@@ -101,7 +104,10 @@ pub fn tar_members(archive: &[u8], prefix: &str, limit: u64) -> Result<Vec<(Stri
 /// The bytes are not gzipped, or hold more than `limit`.
 pub fn gunzip(bytes: &[u8], limit: u64) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    GzDecoder::new(bytes).take(limit + 1).read_to_end(&mut out).context("this is not a gzipped file, or it is damaged")?;
+    GzDecoder::new(bytes)
+        .take(limit + 1)
+        .read_to_end(&mut out)
+        .context("this is not a gzipped file, or it is damaged")?;
     ensure!(out.len() as u64 <= limit, "the file unfolds to more than {limit} bytes");
     Ok(out)
 }
@@ -123,12 +129,15 @@ mod tests {
         };
         let method = if deflate { 8u16 } else { 0 };
         let sizes = [(data.len() as u32).to_le_bytes(), (content.len() as u32).to_le_bytes()].concat();
-        let common = [&[0; 2][..], &method.to_le_bytes(), &[0; 8], &sizes, &(name.len() as u16).to_le_bytes(), &[0; 2]].concat();
+        let common =
+            [&[0; 2][..], &method.to_le_bytes(), &[0; 8], &sizes, &(name.len() as u16).to_le_bytes(), &[0; 2]].concat();
         let mut out = [&LOCAL.0[..], &[20, 0], &common, name.as_bytes(), &data].concat();
         let directory = out.len() as u32;
         out.extend([&ENTRY.0[..], &[20, 0, 20, 0], &common, &[0; 14], name.as_bytes()].concat());
         let length = out.len() as u32 - directory;
-        out.extend([&END.0[..], &[0; 4], &[1, 0, 1, 0], &length.to_le_bytes(), &directory.to_le_bytes(), &[0; 2]].concat());
+        out.extend(
+            [&END.0[..], &[0; 4], &[1, 0, 1, 0], &length.to_le_bytes(), &directory.to_le_bytes(), &[0; 2]].concat(),
+        );
         out
     }
 

@@ -33,14 +33,18 @@ pub fn download(item: &Item, folder: &Path) -> Result<PathBuf> {
             ],
             "whl",
         ),
-        Registry::Npm => (&NPM, vec!["pack".to_owned(), "--ignore-scripts".into(), format!("{package}@{version}")], "tgz"),
+        Registry::Npm => {
+            (&NPM, vec!["pack".to_owned(), "--ignore-scripts".into(), format!("{package}@{version}")], "tgz")
+        }
     };
     run_first(clients, &arguments, folder, item)?;
     let found = std::fs::read_dir(folder)?.flatten().map(|entry| entry.path());
     let mut found = found.filter(|path| path.extension().is_some_and(|extension| extension == suffix));
     match found.next() {
         Some(archive) => Ok(archive),
-        None => bail!("the download of {package} {version} ended without an archive (.{suffix}); try again, or use --file"),
+        None => {
+            bail!("the download of {package} {version} ended without an archive (.{suffix}); try again, or use --file")
+        }
     }
 }
 

@@ -23,7 +23,11 @@ impl<'a> Cursor<'a> {
     /// The next `length` bytes.
     pub(super) fn take(&mut self, length: usize, what: &str) -> Result<&'a [u8], String> {
         if length > self.left() {
-            return Err(format!("{what} needs {length} bytes at byte {}, but only {} are left", self.position, self.left()));
+            return Err(format!(
+                "{what} needs {length} bytes at byte {}, but only {} are left",
+                self.position,
+                self.left()
+            ));
         }
         let taken = &self.bytes[self.position..self.position + length];
         self.position += length;

@@ -45,7 +45,9 @@ impl Gguf {
     pub fn llama_config(&self) -> Result<LlamaConfig, Error> {
         let architecture = self.text("general.architecture")?;
         if architecture != "llama" {
-            return Err(self.bytes.malformed(format!("the architecture is `{architecture}`; only `llama` can be read from GGUF")));
+            return Err(self
+                .bytes
+                .malformed(format!("the architecture is `{architecture}`; only `llama` can be read from GGUF")));
         }
         let count = |key: &str| self.count_or(&format!("llama.{key}"), None);
         let heads = count("attention.head_count")?;

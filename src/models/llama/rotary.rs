@@ -36,9 +36,8 @@ impl Rotary {
     /// visible, and checkpoints were trained with it.
     pub fn tables(&self, positions: usize, device: &Device) -> [Tensor<2>; 2] {
         let half = self.width / 2;
-        let frequencies: Vec<f32> = (0..half)
-            .map(|i| 1.0 / self.theta.powf(2.0 * i as f64 / self.width as f64) as f32)
-            .collect();
+        let frequencies: Vec<f32> =
+            (0..half).map(|i| 1.0 / self.theta.powf(2.0 * i as f64 / self.width as f64) as f32).collect();
         let angles: Vec<f32> =
             (0..positions).flat_map(|t| frequencies.iter().map(move |frequency| t as f32 * frequency)).collect();
         [f64::cos, f64::sin].map(|function| {
