@@ -1,8 +1,9 @@
 //! Speed of the datapaths, in GMAC/s on one core and on all, beside a plain FP32 GEMM of the same shape.
 //!
 //! The bound is the machine's FMA rate: every kernel here is one fused multiply-add a product, in FP32 or, for formats
-//! whose block sums need it, in FP64 at half that rate. Each result is also given as its share of the peer's rate,
-//! which itself is close to that bound. Weights are packed once outside the clock, as in use; activations are packed inside.
+//! whose block sums need it, in FP64 at half that rate; the `fp32` row, which does nothing else, comes nearest to it.
+//! Each result is also given as its share of the peer's rate, measured in the same run.
+//! Weights are packed once outside the clock, as in use; activations are packed inside.
 //!
 //! `cargo bench -p interplay-hw`
 
