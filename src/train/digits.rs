@@ -1,8 +1,6 @@
 //! Handwritten digits: reading them, splitting them without overlap, and bending them a little.
 
 use std::collections::HashSet;
-use std::fs;
-use std::path::Path;
 
 use serde::Deserialize;
 
@@ -43,28 +41,27 @@ struct DigitFile {
     data: Vec<f64>,
 }
 
-/// Reads `0.json` to `9.json` from `folder`, with the SHA-256 of each file.
+/// The images in the contents of `0.json` to `9.json`, in this order, with the SHA-256 of each file.
 ///
 /// # Errors
-/// A file is missing or is not a whole number of images of values in `[0, 1]`.
-pub fn read(folder: &Path) -> Result<(Vec<Digit>, Vec<String>), Error> {
-    let (mut digits, mut checksums) = (Vec::new(), Vec::new());
-    for label in 0..CLASSES as u8 {
-        let path = folder.join(format!("{label}.json"));
-        let bytes = fs::read(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
-        let malformed = |problem: String| Error::Malformed { path: path.clone(), problem };
-        let file: DigitFile = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+/// There are not ten files, or one is not a whole number of images of values in `[0, 1]`.
+pub fn parse(files: &[Vec<u8>]) -> Result<(Vec<Digit>, Vec<String>), Error> {
+    if files.len() != CLASSES {
+        return Err(Error::Invalid(format!("{} digit files were given; give 0.json to 9.json", files.len())));
+    }
+    let mut digits = Vec::new();
+    for (label, bytes) in (0u8..).zip(files) {
+        let malformed = |problem: String| Error::Malformed { path: format!("{label}.json").into(), problem };
+        let file: DigitFile = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
         if !file.data.len().is_multiple_of(PIXELS) || file.data.iter().any(|value| !(0.0..=1.0).contains(value)) {
             return Err(malformed(format!("`data` is not a multiple of {PIXELS} values from 0 to 1")));
         }
         // Three decimals tell all 256 grey values apart.
         let grey = |value: &f64| (value * 255.0).round() as u8;
-        digits.extend(
-            file.data.chunks_exact(PIXELS).map(|image| Digit { pixels: image.iter().map(grey).collect(), label }),
-        );
-        checksums.push(sha256(&bytes));
+        let images = file.data.chunks_exact(PIXELS);
+        digits.extend(images.map(|image| Digit { pixels: image.iter().map(grey).collect(), label }));
     }
-    Ok((digits, checksums))
+    Ok((digits, files.iter().map(|bytes| sha256(bytes)).collect()))
 }
 
 /// Takes `per_class` test images of each class by `seed`; the others train. An image whose pixels were seen before is
@@ -152,6 +149,20 @@ mod tests {
         assert!(split.test.iter().all(|digit| !split.train.iter().any(|other| other.pixels == digit.pixels)));
         assert_eq!(split, super::split(digits(), 2, 5).map(|again| Split { duplicates: 10, ..again }).unwrap());
         assert_ne!(split.test, super::split(digits(), 2, 6).unwrap().test);
+    }
+
+    #[test]
+    fn files_are_read_back_to_grey_values() {
+        let file =
+            |grey: u8| format!("{{\"data\": [{}]}}", vec![format!("{:.3}", f32::from(grey) / 255.0); PIXELS].join(","));
+        let files: Vec<Vec<u8>> = (0..10).map(|label| file(25 * label + 1).into_bytes()).collect();
+        let (digits, checksums) = parse(&files).unwrap();
+        assert_eq!((digits.len(), checksums.len()), (10, 10));
+        assert!(digits.iter().all(|digit| digit.pixels == vec![25 * digit.label + 1; PIXELS]));
+        assert!(parse(&files[..9]).is_err());
+        let bad = |text: &str| [&[text.as_bytes().to_vec()], &files[1..]].concat();
+        assert!(parse(&bad("{\"data\": [0, 1]}")).unwrap_err().to_string().starts_with("0.json"));
+        assert!(parse(&bad("nothing")).is_err());
     }
 
     #[test]

@@ -4,7 +4,6 @@
 //! from the recipe's seed.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -12,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::engine::{Dropout, Engine, Optimizer, SHARDS, Schedule, host_values};
 use super::export::{HostTensor, parameters};
+use super::initial::{Initial, Waves};
 use super::kneser_ney::KneserNey;
 use super::loss::{cross_entropy, lean, negative_log_likelihoods};
-use super::random::{Initial, SplitMix64};
+use super::random::SplitMix64;
 use super::{Point, Progress};
 use crate::Error;
 use crate::models::opt::{OptConfig, OptModel};
@@ -64,10 +64,10 @@ impl Default for Recipe {
             context: 256,
             batch: 8,
             dropout: 0.1,
-            teacher_first: 0.7,
-            teacher_last: 0.1,
-            evaluate_every: 200,
-            schedule: Schedule { peak: 6e-3, floor: 0.02, warmup: 100, steps: 2400 },
+            teacher_first: 1.0,
+            teacher_last: 0.2,
+            evaluate_every: 250,
+            schedule: Schedule { peak: 8e-3, floor: 0.02, warmup: 100, steps: 4000 },
             optimizer: Optimizer {
                 beta_1: 0.9,
                 beta_2: 0.98,
@@ -194,8 +194,9 @@ pub fn train(
 ) -> Result<Trained, Error> {
     recipe.check(train.len(), held_out.len())?;
     let device = Device::flex().autodiff();
-    let initial = Arc::new(Initial::new(recipe.seed, recipe.layers, &["out_proj", "fc2"]));
-    let model = OptModel::load(&recipe.config(), &*initial, &device)?;
+    let waves = Waves::new(recipe.seed, recipe.width / recipe.heads);
+    let initial = Initial::new(recipe.seed, recipe.layers, &["out_proj", "fc2"]).with_waves(waves);
+    let model = OptModel::load(&recipe.config(), &initial, &device)?;
     let count = model.num_params();
     let mut engine = Engine::new(model, &recipe.optimizer, recipe.schedule.clone(), device.clone())?;
     let mut sampler = Sampler::new(train, recipe.context, recipe.seed);

@@ -1,11 +1,6 @@
-//! Seeded randomness: SplitMix64, and model weights drawn from it by name.
+//! Seeded randomness: SplitMix64.
 //!
 //! Every stream is made from a seed and a label, so that adding one stream never shifts another.
-
-use std::sync::Mutex;
-
-use crate::Error;
-use crate::models::Weights;
 
 /// The SplitMix64 generator (Steele, Lea and Flood, OOPSLA 2014).
 #[derive(Debug, Clone)]
@@ -51,55 +46,6 @@ impl SplitMix64 {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i + 1));
         }
-    }
-}
-
-/// Initial weights as a checkpoint: norm scales are one, biases zero, everything else is normal with the given deviation.
-///
-/// Branch outputs (`residual` names) are scaled down so that the residual stream starts near the same size at any depth.
-#[derive(Debug)]
-pub struct Initial {
-    seed: u64,
-    deviation: f32,
-    residual_deviation: f32,
-    residual: &'static [&'static str],
-    names: Mutex<Vec<(String, Vec<usize>)>>,
-}
-
-impl Initial {
-    /// Weights of standard deviation 0.02 for a model of `layers` blocks whose branches end in the layers named `residual`.
-    pub fn new(seed: u64, layers: usize, residual: &'static [&'static str]) -> Self {
-        let deviation = 0.02;
-        let residual_deviation = deviation / ((2 * layers.max(1)) as f32).sqrt();
-        Self { seed, deviation, residual_deviation, residual, names: Mutex::default() }
-    }
-
-    /// The tensors asked for so far, in order: the parameters of the model that was built.
-    pub fn names(&self) -> Vec<(String, Vec<usize>)> {
-        self.names.lock().map(|names| names.clone()).unwrap_or_default()
-    }
-}
-
-impl Weights for Initial {
-    fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
-        if let Ok(mut names) = self.names.lock() {
-            names.push((name.to_owned(), shape.to_vec()));
-        }
-        let count = shape.iter().product();
-        if name.ends_with(".bias") {
-            return Ok(vec![0.0; count]);
-        }
-        if shape.len() == 1 {
-            return Ok(vec![1.0; count]);
-        }
-        let residual = self.residual.iter().any(|layer| name.ends_with(&format!(".{layer}.weight")));
-        let deviation = if residual { self.residual_deviation } else { self.deviation };
-        let mut stream = SplitMix64::new(self.seed, name);
-        Ok((0..count).map(|_| stream.normal() * deviation).collect())
-    }
-
-    fn has(&self, name: &str) -> bool {
-        name.starts_with("model.")
     }
 }
 

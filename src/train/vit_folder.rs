@@ -30,20 +30,20 @@ pub struct Summary {
     pub top1: f64,
 }
 
-/// Trains on the digits of `folder` (`0.json` to `9.json`) and writes the folder `out`, every file whole or not at all.
+/// Trains on the digits of `files` (the contents of `0.json` to `9.json`) and writes the folder `out`, every file whole or not at all.
 ///
 /// `command` is what the record names as the way to repeat the run. `report` sees every step and may stop the run.
 ///
 /// # Errors
 /// The digits cannot be read, the recipe does not fit them, or a file cannot be written.
 pub fn run(
-    folder: &Path,
+    files: &[Vec<u8>],
     out: &Path,
     recipe: &Recipe,
     command: &str,
     report: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<Summary, Error> {
-    let (digits, checksums) = digits::read(folder)?;
+    let (digits, checksums) = digits::parse(files)?;
     let split = digits::split(digits, recipe.test_per_class, recipe.seed)?;
     let trained = vit::train(recipe, &split.train, &split.test, report)?;
     let summary = Summary {
