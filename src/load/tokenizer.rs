@@ -14,10 +14,15 @@ use crate::Error;
 /// GGUF's number for a control token such as `<|im_start|>`.
 const CONTROL: i64 = 3;
 
-/// A tokenizer and where it comes from.
+/// Bytes that are tokenised at once where the tokenizer allows it: a token's bookkeeping takes hundreds of times its text.
+const PIECE: usize = 1 << 16;
+
+/// A tokenizer.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
+    /// Whether no token and no rule of the tokenizer reaches over the start of a run of whitespace that begins with a newline.
+    by_lines: bool,
 }
 
 impl Tokenizer {
@@ -39,7 +44,7 @@ impl Tokenizer {
             path: origin.to_owned(),
             problem: format!("this is not a tokenizer.json that can be read: {e}"),
         })?;
-        Ok(Self { inner })
+        Ok(Self { inner, by_lines: false })
     }
 
     /// Builds the byte-level BPE that a GGUF file of pre-tokenizer `smollm` carries.
@@ -74,7 +79,8 @@ impl Tokenizer {
         let special = tokens.iter().zip(&kinds).filter(|(_, kind)| **kind == CONTROL);
         let special: Vec<_> = special.map(|(token, _)| AddedToken::from((*token).to_owned(), true)).collect();
         inner.add_special_tokens(&special);
-        Ok(Self { inner })
+        // The pattern never joins a newline to what stands before it, and nothing is put around a text.
+        Ok(Self { inner, by_lines: true })
     }
 
     /// The ids of `text`; with `special`, also the tokens that the tokenizer puts around a text (a BOS).
@@ -82,9 +88,13 @@ impl Tokenizer {
     /// # Errors
     /// The tokenizer cannot represent the text.
     pub fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>, Error> {
-        let encoding = self.inner.encode_fast(text, special);
-        let encoding = encoding.map_err(|e| Error::Invalid(format!("the tokenizer refuses the text: {e}")))?;
-        Ok(encoding.get_ids().to_vec())
+        let mut ids = Vec::new();
+        for piece in pieces(text, if self.by_lines { PIECE } else { usize::MAX }) {
+            let encoding = self.inner.encode_fast(piece, special);
+            let encoding = encoding.map_err(|e| Error::Invalid(format!("the tokenizer refuses the text: {e}")))?;
+            ids.extend_from_slice(encoding.get_ids());
+        }
+        Ok(ids)
     }
 
     /// The text of `ids`, special tokens left out.
@@ -93,5 +103,33 @@ impl Tokenizer {
     /// The decoder fails.
     pub fn decode(&self, ids: &[u32]) -> Result<String, Error> {
         self.inner.decode(ids, true).map_err(|e| Error::Invalid(format!("the tokenizer cannot decode: {e}")))
+    }
+}
+
+/// Cuts `text` before newlines that follow something else than whitespace, into pieces of at least `least` bytes.
+fn pieces(text: &str, least: usize) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    for (at, _) in text.match_indices('\n') {
+        if at - start >= least && text[..at].ends_with(|before: char| !before.is_whitespace()) {
+            pieces.push(&text[start..at]);
+            start = at;
+        }
+    }
+    pieces.push(&text[start..]);
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pieces;
+
+    #[test]
+    fn pieces_join_to_the_text_and_begin_with_a_run_of_whitespace() {
+        let text = "ab\n\ncd \nef\r\ngh\nij";
+        assert_eq!(pieces(text, 1), ["ab", "\n\ncd \nef\r\ngh", "\nij"]);
+        assert_eq!(pieces(text, 5), ["ab\n\ncd \nef\r\ngh", "\nij"]);
+        assert_eq!(pieces(text, usize::MAX), [text]);
+        assert_eq!(pieces("", 1), [""]);
     }
 }
