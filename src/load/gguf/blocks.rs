@@ -49,7 +49,7 @@ impl Storage {
     /// The bytes of a tensor whose rows have `row` values, or why there is no such tensor.
     pub(super) fn size(self, elements: usize, row: usize) -> Result<usize, String> {
         let (values, bytes) = self.block();
-        if row % values != 0 {
+        if !row.is_multiple_of(values) {
             return Err(format!("has rows of {row} values, which {self:?} blocks of {values} do not divide"));
         }
         (elements / values).checked_mul(bytes).ok_or_else(|| format!("has {elements} values, more than any file holds"))
