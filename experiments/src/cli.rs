@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::commands::{eval, fetch, logits, train};
+use crate::commands::train::Train;
+use crate::commands::{eval, fetch, logits};
 use crate::studies::orders;
 
 const EXAMPLES: &str = "\
@@ -41,8 +42,9 @@ pub enum Command {
     Logits(logits::Args),
     /// Fetch a model or a data set into the cache, checked by its sha256.
     Fetch(fetch::Args),
-    /// Train the embedded language model or vision transformer from scratch.
-    Train(train::Args),
+    /// Train an embedded model from scratch.
+    #[command(subcommand)]
+    Train(Train),
     /// List what there is.
     List {
         /// What to list.

@@ -1,3 +1,59 @@
 //! The interplay command line.
 
-fn main() {}
+mod cell;
+mod cli;
+mod commands;
+mod fetch;
+mod interrupt;
+mod output;
+mod progress;
+mod report;
+mod result;
+mod studies;
+mod subject;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{CommandFactory, Parser};
+
+use cli::{Cli, Command, Study};
+
+/// Bad use or bad input, as clap's own errors.
+const BAD_USE: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    interrupt::install();
+    match run(&cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(BAD_USE)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<ExitCode> {
+    if let Some(threads) = cli.threads {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        pool.build_global().with_context(|| format!("cannot start {threads} threads"))?;
+    }
+    let default = Command::Study(Study::Orders(studies::orders::Args::parse_from(["orders"])));
+    match cli.command.as_ref().unwrap_or(&default) {
+        Command::Study(Study::Orders(args)) => return studies::orders::run(args),
+        Command::Eval(args) => commands::eval::run(args)?,
+        Command::Logits(args) => commands::logits::run(args)?,
+        Command::Fetch(args) => commands::fetch::run(args)?,
+        Command::Train(args) => commands::train::run(args)?,
+        Command::List { what, json } => commands::list::run(*what, *json)?,
+        Command::Format { name, values, json } => commands::format::run(name, values, *json)?,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "interplay", &mut script);
+            std::io::stdout().write_all(&script)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,6 +1,7 @@
-//! Files that are either whole or absent.
+//! Standard output that may close early, and files that are either whole or absent.
 
-use std::io::Write;
+use std::fmt::Arguments;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -18,3 +19,20 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     file.persist(path).with_context(say)?;
     Ok(())
 }
+
+/// Prints to standard output; a reader that has closed it (`interplay … | head`) ends the program quietly.
+pub fn say(text: Arguments<'_>) {
+    if let Err(error) = std::io::stdout().write_fmt(text) {
+        if error.kind() == ErrorKind::BrokenPipe {
+            std::process::exit(0);
+        }
+        eprintln!("error: cannot print: {error}");
+        std::process::exit(2);
+    }
+}
+
+/// `println!` through [`say`].
+macro_rules! sayln {
+    ($($text:tt)*) => { $crate::output::say(format_args!("{}\n", format_args!($($text)*))) };
+}
+pub(crate) use sayln;

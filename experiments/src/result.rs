@@ -51,6 +51,60 @@ pub struct Energy {
     pub prices: String,
 }
 
+/// What a result depends on beside its inputs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The command line, without where results go and how many threads there are: neither changes a bit.
+    pub command: String,
+    /// The CPU features that kernels are chosen by; bits do not depend on them, Burn's own float code may.
+    pub cpu_features: Vec<String>,
+    /// Burn's version.
+    pub burn: String,
+}
+
+impl Provenance {
+    /// That of this process.
+    pub fn current() -> Self {
+        Self {
+            command: repeatable(std::env::args().skip(1)),
+            cpu_features: cpu_features().into_iter().map(str::to_owned).collect(),
+            burn: BURN_VERSION.to_owned(),
+        }
+    }
+}
+
+/// The version that the workspace pins.
+const BURN_VERSION: &str = "0.22.1";
+
+/// `interplay` with `arguments`, less `--out` and `--threads`.
+fn repeatable(arguments: impl Iterator<Item = String>) -> String {
+    let mut words = vec!["interplay".to_owned()];
+    let mut arguments = arguments.peekable();
+    while let Some(word) = arguments.next() {
+        match word.as_str() {
+            "--out" | "--threads" => drop(arguments.next()),
+            _ if word.starts_with("--out=") || word.starts_with("--threads=") => {}
+            _ => words.push(word),
+        }
+    }
+    words.join(" ")
+}
+
+#[cfg(target_arch = "x86_64")]
+fn cpu_features() -> Vec<&'static str> {
+    let known = [
+        ("avx2", std::arch::is_x86_feature_detected!("avx2")),
+        ("fma", std::arch::is_x86_feature_detected!("fma")),
+        ("avx512f", std::arch::is_x86_feature_detected!("avx512f")),
+    ];
+    known.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn cpu_features() -> Vec<&'static str> {
+    Vec::new()
+}
+
 /// One cell: a model in one format, sparsity and order on one datapath, with what it costs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
@@ -91,6 +145,19 @@ pub struct Cell {
     pub seed: u64,
     /// This program's version.
     pub version: String,
+    /// How to run it again, and on what it ran.
+    pub provenance: Provenance,
     /// sha256 of the inputs, by name.
     pub checksums: BTreeMap<String, String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::repeatable;
+
+    #[test]
+    fn places_and_threads_are_no_part_of_the_command() {
+        let words = ["study", "orders", "--out", "here", "--quick", "--threads=3"];
+        assert_eq!(repeatable(words.map(str::to_owned).into_iter()), "interplay study orders --quick");
+    }
 }

@@ -3,7 +3,13 @@
 //! A model is a list of stages: the embeddings, the blocks, the head. Stages are built one at a time from a [`Weights`]
 //! source, so that a model never needs more memory than its evaluation does.
 
+pub mod embedded;
 pub mod llama;
+pub mod opt;
+mod parts;
+pub mod vit;
+
+pub(crate) use parts::transposed;
 
 use crate::Error;
 use crate::burn::Stage;

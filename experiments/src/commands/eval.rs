@@ -11,11 +11,18 @@ use interplay_hw::cost::{Accelerator, CycleModel, PriceList};
 use serde_json::json;
 
 use crate::cell::{Labels, Machine, cell, evaluate};
+use crate::output::sayln;
 use crate::result::{Cell, Metric};
 use crate::subject::{Amount, Data, Subject};
 
 /// Arguments of `eval`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  interplay eval --model lm --format hbfp6 --sparsity 2:4 --order sq
+  interplay eval --model vit --format mxfp4 --preset all --layer-errors
+  interplay eval --model smollm2 --data wiki --window 512 --windows 8 --format fp32 --json
+  interplay eval --model ./opt-125m --data text.txt --layers rules.toml")]
 pub struct Args {
     /// `lm`, `vit`, a fetched model such as `smollm2`, a Hugging Face folder, or a GGUF file.
     #[arg(long, default_value = "lm")]
@@ -88,7 +95,7 @@ pub struct Configuration {
 #[derive(Debug, clap::Args)]
 pub struct MachineNames {
     /// The accelerator; `interplay list accelerators` shows all.
-    #[arg(long, value_name = "NAME", default_value = "ws128")]
+    #[arg(long, value_name = "NAME", default_value = "ws128-sparse24")]
     accelerator: String,
 
     /// The price list of energy.
@@ -205,20 +212,20 @@ fn print_json(cell: &Cell, errors: Option<&[LayerError]>) -> Result<()> {
     if let Some(errors) = errors {
         object["layer_errors"] = errors.iter().map(|e| json!({"layer": e.layer, "relative_error": e.error})).collect();
     }
-    println!("{}", serde_json::to_string_pretty(&object)?);
+    sayln!("{}", serde_json::to_string_pretty(&object)?);
     Ok(())
 }
 
 fn print_summary(cell: &Cell, errors: Option<&[LayerError]>) {
     let kib = |bits: u64| bits as f64 / 8192.0;
     let stored = &cell.footprint_bits;
-    println!("{} on {}: {}", cell.model, cell.data, size(cell));
-    println!("{}, {}, order {}, datapath {}", cell.format, cell.sparsity, cell.order, cell.datapath);
-    println!("  {:<22}{}   (FP32 {})", cell.metric.name, interval(&cell.metric), interval(&cell.fp32));
+    sayln!("{} on {}: {}", cell.model, cell.data, size(cell));
+    sayln!("{}, {}, order {}, datapath {}", cell.format, cell.sparsity, cell.order, cell.datapath);
+    sayln!("  {:<22}{}   (FP32 {})", cell.metric.name, interval(&cell.metric), interval(&cell.fp32));
     for metric in &cell.more {
-        println!("  {:<22}{}", metric.name, interval(metric));
+        sayln!("  {:<22}{}", metric.name, interval(metric));
     }
-    println!(
+    sayln!(
         "  {:<22}{:.1} KiB: values {:.1}, scales {:.1}, metadata {:.1}, other {:.1}",
         "footprint",
         kib(stored.total),
@@ -228,10 +235,10 @@ fn print_summary(cell: &Cell, errors: Option<&[LayerError]>) {
         kib(stored.other)
     );
     let unit = if cell.window == 0 { "an image" } else { "a window" };
-    println!("  {:<22}{} {unit} ({})", "cycles", cell.cycles.total, cell.cycles.model);
-    println!("  {:<22}{:.2} uJ {unit} ({})", "energy", cell.energy_pj.total / 1e6, cell.energy_pj.prices);
+    sayln!("  {:<22}{} {unit} ({})", "cycles", cell.cycles.total, cell.cycles.model);
+    sayln!("  {:<22}{:.2} uJ {unit} ({})", "energy", cell.energy_pj.total / 1e6, cell.energy_pj.prices);
     for error in errors.unwrap_or_default() {
-        println!("  {:<44}{:.4e}", error.layer, error.error);
+        sayln!("  {:<44}{:.4e}", error.layer, error.error);
     }
 }
 

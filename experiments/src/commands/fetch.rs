@@ -6,9 +6,14 @@ use anyhow::Result;
 use interplay::catalogue::Item;
 
 use crate::fetch::{Outcome, fetch};
+use crate::output::sayln;
 
 /// Arguments of `fetch`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  interplay fetch smollm2 wiki
+  interplay fetch smollm2 --file ~/models/SmolLM2-135M-Instruct.Q4_1.gguf")]
 pub struct Args {
     /// What to fetch; `interplay list models` shows all.
     #[arg(required = true)]
@@ -33,10 +38,10 @@ pub fn run(args: &Args) -> Result<()> {
             Outcome::Downloaded => "downloaded",
             Outcome::Copied => "copied",
         };
-        println!("{}: {how}, sha256 checked: {}", item.name, path.display());
-        println!("  licence: {}", item.licence);
+        sayln!("{}: {how}, sha256 checked: {}", item.name, path.display());
+        sayln!("  licence: {}", item.licence);
         if let Some(caveat) = item.caveat {
-            println!("  note: {caveat}");
+            sayln!("  note: {caveat}");
         }
     }
     Ok(())

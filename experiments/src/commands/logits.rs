@@ -8,7 +8,7 @@ use interplay::load::SafeTensors;
 use interplay::models::{Checkpoint, Task};
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
-use crate::output::write_atomic;
+use crate::output::{sayln, write_atomic};
 use crate::subject::open_model;
 
 /// Arguments of `logits`.
@@ -44,7 +44,7 @@ pub fn run(args: &Args) -> Result<()> {
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     let view = TensorView::new(Dtype::F32, shape.clone(), &bytes)?;
     write_atomic(&args.output, &serialize([("logits", view)], None)?)?;
-    println!("{}: logits {shape:?}", args.output.display());
+    sayln!("{}: logits {shape:?}", args.output.display());
     Ok(())
 }
 

@@ -39,9 +39,9 @@ pub enum Train {
 /// What both have in common.
 #[derive(Debug, clap::Args)]
 pub struct Run {
-    /// The folder to write, in the layout of a Hugging Face repository.
+    /// The folder to write, in the layout of a Hugging Face repository [default: trained/MODEL].
     #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    out: Option<PathBuf>,
     /// Seed of weights, order, dropout and augmentation.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -51,6 +51,10 @@ pub struct Run {
 }
 
 impl Run {
+    fn out(&self, model: &str) -> PathBuf {
+        self.out.clone().unwrap_or_else(|| Path::new("trained").join(model))
+    }
+
     /// The command that repeats this run; where the data are does not matter, their checksum is in the record.
     fn command(&self, model: &str) -> String {
         let steps = self.steps.map_or_else(String::new, |steps| format!(" --steps {steps}"));
@@ -73,14 +77,15 @@ fn train_lm(data: Option<&Path>, run: &Run) -> Result<()> {
     let data = data.map_or_else(|| locate("wiki"), |path| Ok(path.to_owned()))?;
     let mut recipe = lm::Recipe { seed: run.seed, ..lm::Recipe::default() };
     recipe.schedule.steps = run.steps.unwrap_or(recipe.schedule.steps);
+    let out = run.out("lm");
     let mut bar = Bar::new(recipe.schedule.steps);
-    let summary = lm_folder::run(&data, &run.out, &recipe, &run.command("lm"), &mut |progress| bar.show(progress))?;
+    let summary = lm_folder::run(&data, &out, &recipe, &run.command("lm"), &mut |progress| bar.show(progress))?;
     bar.clear();
     sayln!("{} parameters, {} training tokens", summary.parameters, summary.train_tokens);
     sayln!("held-out perplexity over windows of {} tokens:", recipe.context);
     sayln!("  language model      {:.3} (step {})", summary.perplexity, summary.best.step);
     sayln!("  Kneser-Ney trigram  {:.3}", summary.kneser_ney_perplexity);
-    sayln!("written to {}", run.out.display());
+    sayln!("written to {}", out.display());
     Ok(())
 }
 
@@ -89,13 +94,14 @@ fn train_vit(data: Option<&Path>, run: &Run) -> Result<()> {
     let files = digit_files(&data)?;
     let mut recipe = vit::Recipe { seed: run.seed, ..vit::Recipe::default() };
     recipe.schedule.steps = run.steps.unwrap_or(recipe.schedule.steps);
+    let out = run.out("vit");
     let mut bar = Bar::new(recipe.schedule.steps);
-    let summary = vit_folder::run(&files, &run.out, &recipe, &run.command("vit"), &mut |progress| bar.show(progress))?;
+    let summary = vit_folder::run(&files, &out, &recipe, &run.command("vit"), &mut |progress| bar.show(progress))?;
     bar.clear();
     let vit::Score { cross_entropy, correct, images } = summary.score;
     sayln!("{} parameters, {} training images", summary.parameters, summary.train_images);
     sayln!("test: {correct} of {images} right, cross-entropy {cross_entropy:.4}");
-    sayln!("written to {}", run.out.display());
+    sayln!("written to {}", out.display());
     Ok(())
 }
 

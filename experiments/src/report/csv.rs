@@ -43,13 +43,9 @@ pub fn cells(cells: &[Cell]) -> String {
 
 /// One line a layer, format and order.
 pub fn layers(errors: &[LayerError]) -> String {
-    let mut out = String::from("model,layer,format,sparsity,order,relative_error,absolute_error\n");
+    let mut out = String::from("model,layer,format,sparsity,order,relative_error\n");
     for e in errors {
-        let _ = writeln!(
-            out,
-            "{},{},{},{},{},{},{}",
-            e.model, e.layer, e.format, e.sparsity, e.order, e.relative, e.absolute
-        );
+        let _ = writeln!(out, "{},{},{},{},{},{}", e.model, e.layer, e.format, e.sparsity, e.order, e.relative);
     }
     out
 }

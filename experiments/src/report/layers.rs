@@ -21,8 +21,6 @@ pub struct LayerError {
     pub order: String,
     /// `||y - y_fp32|| / ||y_fp32||`.
     pub relative: f64,
-    /// `||y - y_fp32||`.
-    pub absolute: f64,
 }
 
 const PANEL: (u32, u32) = (620, 300);

@@ -1,0 +1,152 @@
+//! One cell of a table: a model under one configuration, evaluated and costed by the same session.
+
+use anyhow::Result;
+use interplay::eval::{Classification, Estimate, Logits, Perplexity, input, logits, perplexity};
+use interplay::session::Session;
+use interplay_formats::Footprint;
+use interplay_hw::cost::{Accelerator, CycleModel, PriceList, cost};
+
+use crate::result::{Cell, CycleCount, Energy, FootprintBits, Metric, Provenance, SCHEMA_VERSION};
+use crate::subject::{Data, Subject};
+
+/// The machine that a cell is costed on.
+#[derive(Clone, Copy)]
+pub struct Machine {
+    /// Array, memories, units.
+    pub accelerator: &'static Accelerator,
+    /// How cycles are counted.
+    pub cycle_model: CycleModel,
+    /// What a count costs.
+    pub prices: &'static PriceList,
+}
+
+/// A configuration by the names that results carry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labels {
+    /// The format.
+    pub format: String,
+    /// The sparsity pattern.
+    pub sparsity: String,
+    /// The order.
+    pub order: String,
+}
+
+/// The dense FP32 model's result, which every other is compared to.
+pub struct Baseline {
+    /// The metric.
+    pub metric: Metric,
+    /// The logits of images, for the divergence from them.
+    logits: Option<Logits>,
+}
+
+/// What an evaluation gives.
+pub struct Outcome {
+    /// The metric by which cells are compared; lower is better.
+    pub metric: Metric,
+    /// Further metrics.
+    pub more: Vec<Metric>,
+    /// The loss of each window or image.
+    pub losses: Vec<f64>,
+    logits: Option<Logits>,
+}
+
+/// A metric and the loss of each input, of the plan that the session has.
+///
+/// # Errors
+/// The model's arithmetic overflowed, or a layer cannot run under the plan.
+pub fn evaluate(subject: &Subject, session: &mut Session, baseline: Option<&Baseline>) -> Result<Outcome> {
+    match &subject.data {
+        Data::Windows(windows) => Ok(of_text(perplexity(session, windows)?)),
+        Data::Images { pixels, labels } => {
+            let logits = logits(session, pixels)?;
+            let reference = baseline.and_then(|b| b.logits.as_ref()).unwrap_or(&logits);
+            let judged = Classification::of(&logits, labels, reference)?;
+            let losses = logits.losses(labels)?;
+            Ok(Outcome {
+                metric: metric("cross_entropy", judged.cross_entropy),
+                more: more(judged),
+                losses,
+                logits: Some(logits),
+            })
+        }
+    }
+}
+
+fn of_text(perplexity: Perplexity) -> Outcome {
+    let metric = Metric { name: "perplexity".into(), value: perplexity.value(), stderr: perplexity.nll().stderr };
+    Outcome { metric, more: Vec::new(), losses: perplexity.window_nll, logits: None }
+}
+
+fn more(judged: Classification) -> Vec<Metric> {
+    let named =
+        [("top1", judged.top1), ("kl_to_fp32", judged.kl_to_reference), ("agreement_with_fp32", judged.agreement)];
+    named.into_iter().map(|(name, estimate)| metric(name, estimate)).collect()
+}
+
+fn metric(name: &str, estimate: Estimate) -> Metric {
+    Metric { name: name.to_owned(), value: estimate.mean, stderr: estimate.stderr }
+}
+
+impl Outcome {
+    /// Makes this outcome the one that others are compared to.
+    pub fn into_baseline(self) -> Baseline {
+        Baseline { metric: self.metric, logits: self.logits }
+    }
+}
+
+/// The cell of an outcome, with footprint, cycles and energy counted from the session that gave it.
+///
+/// # Errors
+/// The machine has no unit for the formats, or a count overflows.
+pub fn cell(
+    subject: &Subject,
+    session: &mut Session,
+    machine: Machine,
+    labels: Labels,
+    outcome: &Outcome,
+    baseline: &Metric,
+    seed: u64,
+) -> Result<Cell> {
+    let workload = session.workload(&one_input(subject, session)?)?;
+    let cost = cost(&workload, machine.accelerator, machine.cycle_model, machine.prices)?;
+    let placements = session.placements()?;
+    let mut units: Vec<&str> = placements.iter().map(|p| p.datapath).collect();
+    units.sort_unstable();
+    units.dedup();
+    let stored = session.footprint()?.total;
+    Ok(Cell {
+        schema_version: SCHEMA_VERSION,
+        model: subject.model_name.clone(),
+        data: subject.data_name.clone(),
+        window: subject.window(),
+        windows: subject.inputs(),
+        tokens: subject.inputs() * subject.window().saturating_sub(1).max(1),
+        format: labels.format,
+        sparsity: labels.sparsity,
+        order: labels.order,
+        datapath: if units.is_empty() { "fake".to_owned() } else { units.join("+") },
+        metric: outcome.metric.clone(),
+        more: outcome.more.clone(),
+        fp32: baseline.clone(),
+        footprint_bits: bits(stored),
+        cycles: CycleCount { model: cost.cycle_model.to_owned(), total: cost.total.cycles.0 },
+        energy_pj: Energy { total: cost.total.energy.total.0, prices: cost.prices.to_owned() },
+        seed,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        provenance: Provenance::current(),
+        checksums: subject.checksums.clone(),
+    })
+}
+
+/// One window or one image: the unit of work that cycles and energy are given for.
+fn one_input(subject: &Subject, session: &Session) -> Result<interplay::burn::Activation> {
+    use interplay::eval::Runner;
+    Ok(match &subject.data {
+        Data::Windows(windows) => input::tokens(session.checkpoint(), &windows[0], windows[0].len())?,
+        Data::Images { pixels, labels } => input::images(session.checkpoint(), &pixels[..pixels.len() / labels.len()])?,
+    })
+}
+
+fn bits(f: Footprint) -> FootprintBits {
+    FootprintBits { values: f.values, scales: f.scales, metadata: f.metadata, other: f.other, total: f.total() }
+}

@@ -1,0 +1,14 @@
+//! The studies: one file each, one entry each.
+
+pub mod orders;
+
+/// What a study asks.
+pub struct Study {
+    /// The name on the command line.
+    pub name: &'static str,
+    /// The question in one sentence.
+    pub question: &'static str,
+}
+
+/// Every study.
+pub const ALL: &[Study] = &[orders::STUDY];

@@ -1,0 +1,48 @@
+//! Bad use: one clear sentence, exit code 2, nothing written.
+
+use libtest_mimic::{Failed, Trial};
+
+use crate::run::{interplay, interplay_in};
+
+pub fn cases() -> Vec<Trial> {
+    vec![
+        Trial::test("bad_use::messages_name_what_is_allowed", messages_name_what_is_allowed),
+        Trial::test("bad_use::nothing_is_written", nothing_is_written),
+    ]
+}
+
+/// Arguments, and what the message must say.
+const WRONG: [(&[&str], &[&str]); 12] = [
+    (&["format", "hbfp7"], &["hbfp7", "hbfp8"]),
+    (&["eval", "--format", "mxpf4"], &["mxpf4", "mxfp4"]),
+    (&["eval", "--format", "int8", "--sparsity", "2:4"], &["order", "sq", "qs"]),
+    (&["eval", "--format", "int8", "--sparsity", "4:2", "--order", "sq"], &["4:2", "N:M"]),
+    (&["eval", "--sparsity", "2:7"], &["7", "192"]),
+    (&["eval", "--datapath", "blok"], &["blok", "block"]),
+    (&["eval", "--accelerator", "ws12"], &["ws12", "ws128"]),
+    (&["eval", "--prices", "horowitz"], &["horowitz45"]),
+    (&["eval", "--model", "nowhere"], &["nowhere", "Hugging Face folder"]),
+    (&["eval", "--model", "smollm2", "--data", "wiki"], &["smollm2", "interplay fetch smollm2"]),
+    (&["eval", "--window", "1"], &["window", "at least 2"]),
+    (&["study", "orders", "--formats", "fp31"], &["fp31", "fp32"]),
+];
+
+fn messages_name_what_is_allowed() -> Result<(), Failed> {
+    for (arguments, parts) in WRONG {
+        let (code, out, err) = interplay(arguments);
+        assert_eq!(code, 2, "{arguments:?} exits {code}: {err}");
+        assert!(out.is_empty(), "{arguments:?} printed {out}");
+        let missing: Vec<_> = parts.iter().filter(|p| !err.contains(**p)).collect();
+        assert!(missing.is_empty(), "{arguments:?} does not say {missing:?}: {err}");
+        assert!(!err.contains("panicked"), "{err}");
+    }
+    Ok(())
+}
+
+fn nothing_is_written() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let output = interplay_in(folder.path(), &["study", "orders", "--model", "nowhere", "--out", "here"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(std::fs::read_dir(folder.path())?.count(), 0, "a refused study left files");
+    Ok(())
+}

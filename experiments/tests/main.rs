@@ -1,0 +1,15 @@
+//! The command line as a user meets it: output, exit codes, files.
+
+mod bad_use;
+mod results;
+mod run;
+mod text;
+
+use libtest_mimic::Arguments;
+
+fn main() -> std::process::ExitCode {
+    let mut cases = text::cases();
+    cases.extend(bad_use::cases());
+    cases.extend(results::cases());
+    libtest_mimic::run(&Arguments::from_args(), cases).exit_code()
+}
