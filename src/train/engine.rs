@@ -32,6 +32,11 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// The same shape over another number of steps; the warm-up is at most a tenth of them.
+    pub fn over(self, steps: usize) -> Self {
+        Self { warmup: self.warmup.min(steps / 10), steps, ..self }
+    }
+
     /// The learning rate of step `step`, counted from 0.
     pub fn rate(&self, step: usize) -> f64 {
         if step < self.warmup {
@@ -197,6 +202,9 @@ mod tests {
         assert!((schedule.rate(10) - 1.0).abs() < 1e-12);
         assert!((schedule.rate(60) - 0.55).abs() < 1e-12);
         assert!((schedule.rate(110) - 0.1).abs() < 1e-12);
+        let short = schedule.clone().over(20);
+        assert_eq!((short.warmup, short.steps), (2, 20));
+        assert_eq!(schedule.clone().over(110), schedule);
     }
 
     #[test]

@@ -47,14 +47,39 @@ impl Weights for Initial {
         let deviation = if residual { self.residual_deviation } else { DEVIATION };
         let mut stream = SplitMix64::new(self.seed, name);
         let mut values: Vec<f32> = (0..count).map(|_| stream.normal() * deviation).collect();
-        if let (Some(waves), &[_, width]) = (&self.waves, shape) {
-            waves.shape(name, width, &mut values);
+        match (&self.waves, shape) {
+            (Some(waves), &[_, width]) => waves.shape(name, width, &mut values),
+            (_, &[1, positions, width]) if name.ends_with(".position_embeddings") && positions > 1 => {
+                grid(width, &mut values);
+            }
+            _ => {}
         }
         Ok(values)
     }
 
     fn has(&self, name: &str) -> bool {
         name.starts_with("model.")
+    }
+}
+
+/// Size of the waves over a grid, about that of an embedded patch with a stroke in it.
+const GRID_AMPLITUDE: f32 = 0.1;
+/// The longest wave over a grid, as a multiple of the shortest.
+const GRID_SPAN: f32 = 10.0;
+
+/// Positions of a class token (left as it is) and of a square of patches, the latter as sines and cosines of row and column as
+/// in Chen, Xie and He (2021): neighbours begin alike, and training goes on from there.
+fn grid(width: usize, values: &mut [f32]) {
+    let patches = values.len() / width - 1;
+    let side = patches.isqrt();
+    let count = width / 4;
+    for (patch, row) in values.chunks_exact_mut(width).skip(1).enumerate() {
+        let place = [(patch / side) as f32, (patch % side) as f32];
+        for (i, four) in row.chunks_exact_mut(4).enumerate() {
+            let frequency = GRID_SPAN.powf(-(i as f32) / count as f32);
+            let waves = place.map(|coordinate| (frequency * coordinate).sin_cos());
+            four.copy_from_slice(&[waves[0].0, waves[0].1, waves[1].0, waves[1].1].map(|wave| GRID_AMPLITUDE * wave));
+        }
     }
 }
 
@@ -122,6 +147,15 @@ mod tests {
     fn project(weights: &[f32], row: &[f32], head_width: usize, head: usize) -> Vec<f32> {
         let rows = weights.chunks_exact(row.len()).skip(head * head_width).take(head_width);
         rows.map(|weights| weights.iter().zip(row).map(|(w, x)| w * x).sum()).collect()
+    }
+
+    #[test]
+    fn grid_neighbours_begin_alike() {
+        let values = Initial::new(1, 1, &[]).get("vit.embeddings.position_embeddings", &[1, 50, 128]).unwrap();
+        let rows: Vec<&[f32]> = values.chunks_exact(128).skip(1).collect();
+        let gap = |a: usize, b: usize| rows[a].iter().zip(rows[b]).map(|(x, y)| (x - y) * (x - y)).sum::<f32>();
+        assert!((gap(0, 1) - gap(0, 7)).abs() < 1e-4 && gap(0, 1) > 0.0);
+        assert!(gap(0, 1) < gap(0, 2) && gap(0, 2) < gap(0, 16));
     }
 
     #[test]

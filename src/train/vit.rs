@@ -61,14 +61,14 @@ impl Default for Recipe {
             test_per_class: 100,
             dropout: 0.0,
             evaluate_every: 281,
-            schedule: Schedule { peak: 1e-3, floor: 0.01, warmup: 100, steps: 1686 },
+            schedule: Schedule { peak: 3e-3, floor: 0.01, warmup: 100, steps: 2248 },
             optimizer: Optimizer {
                 beta_1: 0.9,
                 beta_2: 0.99,
                 epsilon: 1e-8,
                 weight_decay: 0.05,
                 clip: 1.0,
-                muon: None,
+                muon: Some(r"^vit\.encoder\..*\.weight$".into()),
             },
         }
     }

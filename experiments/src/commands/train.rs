@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use interplay::catalogue::locate;
+use interplay::train::engine::Schedule;
 use interplay::train::{self, lm, lm_folder, vit, vit_folder};
 
 use crate::fetch::archive::tar_members;
@@ -55,6 +56,10 @@ impl Run {
         self.out.clone().unwrap_or_else(|| Path::new("trained").join(model))
     }
 
+    fn schedule(&self, recipe: Schedule) -> Schedule {
+        self.steps.map_or(recipe.clone(), |steps| recipe.over(steps))
+    }
+
     /// The command that repeats this run; where the data are does not matter, their checksum is in the record.
     fn command(&self, model: &str) -> String {
         let steps = self.steps.map_or_else(String::new, |steps| format!(" --steps {steps}"));
@@ -76,7 +81,7 @@ pub fn run(train: &Train) -> Result<()> {
 fn train_lm(data: Option<&Path>, run: &Run) -> Result<()> {
     let data = data.map_or_else(|| locate("wiki"), |path| Ok(path.to_owned()))?;
     let mut recipe = lm::Recipe { seed: run.seed, ..lm::Recipe::default() };
-    recipe.schedule.steps = run.steps.unwrap_or(recipe.schedule.steps);
+    recipe.schedule = run.schedule(recipe.schedule);
     let out = run.out("lm");
     let mut bar = Bar::new(recipe.schedule.steps);
     let summary = lm_folder::run(&data, &out, &recipe, &run.command("lm"), &mut |progress| bar.show(progress))?;
@@ -93,7 +98,7 @@ fn train_vit(data: Option<&Path>, run: &Run) -> Result<()> {
     let data = data.map_or_else(|| locate("mnist"), |path| Ok(path.to_owned()))?;
     let files = digit_files(&data)?;
     let mut recipe = vit::Recipe { seed: run.seed, ..vit::Recipe::default() };
-    recipe.schedule.steps = run.steps.unwrap_or(recipe.schedule.steps);
+    recipe.schedule = run.schedule(recipe.schedule);
     let out = run.out("vit");
     let mut bar = Bar::new(recipe.schedule.steps);
     let summary = vit_folder::run(&files, &out, &recipe, &run.command("vit"), &mut |progress| bar.show(progress))?;
