@@ -30,7 +30,9 @@ impl Storage {
             8 => Self::Q8_0,
             30 => Self::Bf16,
             _ => {
-                return Err(format!("is stored as ggml type {number}; F32, F16, BF16, Q4_0, Q4_1 and Q8_0 can be read"));
+                return Err(format!(
+                    "is stored as ggml type {number}; F32, F16, BF16, Q4_0, Q4_1 and Q8_0 can be read"
+                ));
             }
         })
     }
