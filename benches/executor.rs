@@ -113,7 +113,6 @@ fn main() -> Result<(), Error> {
     let input = Activation::ids(&ids, WINDOW);
     let stages = (0..checkpoint.stages()).map(|i| checkpoint.stage(i)).collect::<Result<_, _>>()?;
     let mut eager = Eager { checkpoint: checkpoint.clone(), stages, current: 0 };
-    let (mut reference, mut results) = (Vec::new(), Vec::new());
     println!("{name}, one window of {WINDOW} tokens, median of {rounds} interleaved rounds");
     for (label, plan, target) in VARIANTS {
         // One session at a time: sessions of all variants would need seven times the weights.
@@ -124,14 +123,10 @@ fn main() -> Result<(), Error> {
             base.push(time(&mut eager, &input)?);
             own.push(time(&mut session, &input)?);
         }
-        reference.extend(&base);
         let mut ratios: Vec<_> = own.iter().zip(&base).map(|(own, base)| own / base).collect();
-        results.push((label, median(&mut own), median(&mut ratios), target));
-    }
-    println!("{:28} {:>8.3} s", "eager", median(&mut reference));
-    for (label, seconds, ratio, target) in results {
         let target = target.map_or_else(String::new, |t| format!("   target <= {t}"));
-        println!("{label:28} {seconds:>8.3} s   x {ratio:.3}{target}");
+        let (own, base, ratio) = (median(&mut own), median(&mut base), median(&mut ratios));
+        println!("{label:28} {own:>8.3} s   eager {base:>8.3} s   x {ratio:.3}{target}");
     }
     Ok(())
 }

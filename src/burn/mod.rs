@@ -1,6 +1,7 @@
 //! The only part of the project, beside the zoo's modules and their training, that names Burn.
 
 mod attention;
+mod broadcast;
 mod capture;
 mod conv;
 mod executor;

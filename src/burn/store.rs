@@ -3,6 +3,8 @@
 //! A row `[k]` of a convolution is a sequence of runs of `run` channels, one a kernel position. Pruning sees the row as it is;
 //! quantisation sees each run padded with zeros to whole blocks, and so does the unit that multiplies.
 
+use std::borrow::Cow;
+
 use crate::Error;
 use crate::burn::Product;
 use crate::formats::{Block, Footprint, Format, Mask, Pipeline, Quantized, Step};
@@ -50,7 +52,7 @@ impl Runs {
     }
 
     /// Rows with each run padded by `fill`.
-    pub(crate) fn pad<T: Copy>(&self, rows: &[T], fill: T) -> Vec<T> {
+    fn pad<T: Copy>(&self, rows: &[T], fill: T) -> Vec<T> {
         let mut out = Vec::with_capacity(rows.len() / self.run.max(1) * self.padded);
         for run in rows.chunks(self.run.max(1)) {
             out.extend_from_slice(run);
@@ -59,8 +61,13 @@ impl Runs {
         out
     }
 
+    /// Rows with each run padded with zeros; the rows themselves where blocks cross nothing.
+    pub(crate) fn padded<'a>(&self, rows: &'a [f32]) -> Cow<'a, [f32]> {
+        if self.is_padded() { self.pad(rows, 0.0).into() } else { rows.into() }
+    }
+
     /// Whether padding changes anything.
-    pub(crate) fn is_padded(&self) -> bool {
+    fn is_padded(&self) -> bool {
         self.padded != self.run
     }
 

@@ -4,12 +4,13 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::ops::FloatTensorOps;
 
 use crate::Error;
+use crate::burn::broadcast::Broadcast;
 use crate::burn::capture::{Captured, Host};
 use crate::burn::executor::transpose;
 use crate::burn::product::{Product, Role};
-use crate::burn::store::Runs;
+use crate::burn::store::{Runs, Stored};
 use crate::burn::value::{self, tensor};
-use crate::formats::{Footprint, Format};
+use crate::formats::{Footprint, Format, Pipeline};
 use crate::hw::{Arithmetic, Datapath, Operand, Weights};
 use crate::plan::LayerConfig;
 
@@ -59,51 +60,52 @@ impl Prepared {
         let w = if product.role == Role::Weight { cfg.weight_format() } else { x };
         let datapath = cfg.datapath.unwrap_or_else(|| Datapath::auto(w, x));
         let host = datapath.arithmetic == Arithmetic::Host;
-        let changes_weights = product.role == Role::Weight && !cfg.weights.steps.is_empty();
-        let runs = Runs::new(product, [w, x]);
-        let mut prepared = Self { config, footprint: None, activations: x, runs, unit: Unit::Host };
-        let Some(weight) = &product.weight else {
-            prepared.unit = match (host, x.is_exact()) {
-                (true, true) => Unit::Host,
-                (true, false) => Unit::Fake { weight: None },
-                (false, _) => Unit::Machine { datapath, weights: Vec::new() },
-            };
-            return Ok(prepared);
-        };
-        if host && !changes_weights {
-            if !x.is_exact() {
-                prepared.unit = Unit::Fake { weight: Some(captured.weight_columns(product)?) };
-            }
-            return Ok(prepared);
+        let mut prepared =
+            Self { config, footprint: None, activations: x, runs: Runs::new(product, [w, x]), unit: Unit::Host };
+        let stored_as_is = cfg.weights.steps.is_empty();
+        if let (Some(weight), true, Some(_)) = (&product.weight, stored_as_is, &prepared.config) {
+            // A layer that the plan covers is a stored layer also where it is stored as it came, in FP32.
+            let matrices: usize = weight.batches(product).iter().product();
+            let one = Format::fp32().footprint(product.n, product.k, None);
+            prepared.footprint = Some(std::iter::repeat_n(one, matrices).sum());
         }
-        let rows = captured.weight_rows(product)?;
-        let all = rows.as_slice::<f32>().unwrap_or_default();
-        let (mut values, mut weights, mut footprint) = (Vec::new(), Vec::new(), Footprint::default());
-        for matrix in all.chunks((product.n * product.k).max(1)) {
-            let stored = runs.store(matrix, &cfg.weights)?;
-            footprint += stored.footprint;
-            if host {
-                values.extend(stored.values);
-            } else {
-                let padded;
-                let operand = match &stored.quantized {
-                    Some(quantized) => Operand::Quantized(quantized),
-                    None => {
-                        padded = runs.pad(&stored.values, 0.0);
-                        Operand::Values { data: &padded, k: runs.padded_k() }
-                    }
-                };
-                weights.push(datapath.prepare(operand)?);
+        prepared.unit = match &product.weight {
+            None if host && x.is_exact() => Unit::Host,
+            None if host => Unit::Fake { weight: None },
+            None => Unit::Machine { datapath, weights: Vec::new() },
+            Some(_) if host && stored_as_is && x.is_exact() => Unit::Host,
+            Some(_) if host && stored_as_is => Unit::Fake { weight: Some(captured.weight_columns(product)?) },
+            Some(weight) => {
+                let stored = prepared.store(captured, product, &cfg.weights)?;
+                if host {
+                    let values: Vec<f32> = stored.into_iter().flat_map(|s| s.values).collect();
+                    let shape = [weight.batches(product), vec![product.n, product.k]].concat();
+                    Unit::Fake { weight: Some(transpose(tensor(values, &shape)).to_contiguous()) }
+                } else {
+                    let weights = stored.iter().map(|s| prepared.pack(datapath, s));
+                    Unit::Machine { datapath, weights: weights.collect::<Result<_, _>>()? }
+                }
             }
-        }
-        prepared.footprint = Some(footprint);
-        prepared.unit = if host {
-            let shape = [weight.batches(product), vec![product.n, product.k]].concat();
-            Unit::Fake { weight: Some(transpose(tensor(values, &shape)).to_contiguous()) }
-        } else {
-            Unit::Machine { datapath, weights }
         };
         Ok(prepared)
+    }
+
+    /// Every weight matrix of the product as the pipeline leaves it.
+    fn store(&mut self, captured: &Captured, product: &Product, pipeline: &Pipeline) -> Result<Vec<Stored>, Error> {
+        let rows = captured.weight_rows(product)?;
+        let matrices = rows.as_slice::<f32>().unwrap_or_default().chunks((product.n * product.k).max(1));
+        let stored: Vec<_> = matrices.map(|matrix| self.runs.store(matrix, pipeline)).collect::<Result<_, _>>()?;
+        self.footprint = Some(stored.iter().map(|s| s.footprint).sum());
+        Ok(stored)
+    }
+
+    /// A stored matrix in the form that the unit multiplies by.
+    fn pack(&self, datapath: &Datapath, stored: &Stored) -> Result<Weights, Error> {
+        if let Some(quantized) = &stored.quantized {
+            return Ok(datapath.prepare(Operand::Quantized(quantized))?);
+        }
+        let padded = self.runs.padded(&stored.values);
+        Ok(datapath.prepare(Operand::Values { data: &padded, k: self.runs.padded_k() })?)
     }
 
     /// Whether this is what [`Prepared::new`] would give: a product of two activations follows the input's shape.
@@ -196,7 +198,7 @@ impl Prepared {
             (None, None) => return Err(missing()),
         };
         let plan = Broadcast::new(batches, &right);
-        let mut data = Vec::with_capacity(plan.len() * m * product.n);
+        let mut data = Vec::with_capacity(plan.count() * m * product.n);
         for (l, r) in plan.pairs() {
             data.extend(self.gemm(datapath, &x[l * m * product.k..][..m * product.k], &weights[r])?);
         }
@@ -215,18 +217,12 @@ impl Prepared {
 
     /// Activation rows `[rows, k]` in the form that units take them.
     fn with_operand<T>(&self, x: &[f32], then: impl FnOnce(Operand<'_>) -> Result<T, Error>) -> Result<T, Error> {
-        let padded;
-        let x = if self.runs.is_padded() {
-            padded = self.runs.pad(x, 0.0);
-            &padded[..]
-        } else {
-            x
-        };
+        let x = self.runs.padded(x);
         let k = self.runs.padded_k();
         if self.activations.is_exact() {
-            then(Operand::Values { data: x, k })
+            then(Operand::Values { data: &x, k })
         } else {
-            then(Operand::Quantized(&self.activations.quantize(x, k)?))
+            then(Operand::Quantized(&self.activations.quantize(&x, k)?))
         }
     }
 }
@@ -240,60 +236,4 @@ fn at(product: &Product, e: Error) -> Error {
 
 fn missing() -> Error {
     Error::Invalid("a product of two activations was given only one".into())
-}
-
-/// Batch dimensions of two operands, broadcast against each other.
-struct Broadcast {
-    shape: Vec<usize>,
-    /// For each dimension of `shape` the step in matrices of the left and of the right operand.
-    steps: Vec<[usize; 2]>,
-}
-
-impl Broadcast {
-    fn new(left: &[usize], right: &[usize]) -> Self {
-        let rank = left.len().max(right.len());
-        let size = |dims: &[usize], i: usize| (i + dims.len()).checked_sub(rank).map_or(1, |i| dims[i]);
-        let shape: Vec<_> = (0..rank).map(|i| size(left, i).max(size(right, i))).collect();
-        let mut steps = vec![[0; 2]; rank];
-        let mut stride = [1; 2];
-        for i in (0..rank).rev() {
-            for (side, dims) in [left, right].into_iter().enumerate() {
-                steps[i][side] = if size(dims, i) == 1 { 0 } else { stride[side] };
-                stride[side] *= size(dims, i);
-            }
-        }
-        Self { shape, steps }
-    }
-
-    fn len(&self) -> usize {
-        self.shape.iter().product()
-    }
-
-    /// The matrix of either operand for each output matrix.
-    fn pairs(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        (0..self.len()).map(|mut flat| {
-            let mut at = [0; 2];
-            for (size, step) in self.shape.iter().zip(&self.steps).rev() {
-                let index = flat % size;
-                flat /= size;
-                at = [at[0] + index * step[0], at[1] + index * step[1]];
-            }
-            (at[0], at[1])
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Broadcast;
-
-    #[test]
-    fn broadcast_repeats_missing_and_single_dimensions() {
-        let plan = Broadcast::new(&[2, 3], &[3]);
-        assert_eq!(plan.shape, [2, 3]);
-        assert_eq!(plan.pairs().collect::<Vec<_>>(), [(0, 0), (1, 1), (2, 2), (3, 0), (4, 1), (5, 2)]);
-        let plan = Broadcast::new(&[2, 1], &[1, 2]);
-        assert_eq!(plan.pairs().collect::<Vec<_>>(), [(0, 0), (0, 1), (1, 0), (1, 1)]);
-        assert_eq!(Broadcast::new(&[], &[]).pairs().collect::<Vec<_>>(), [(0, 0)]);
-    }
 }
