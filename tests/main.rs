@@ -5,6 +5,7 @@ mod exec;
 mod goldens;
 mod oracles;
 mod tidy;
+mod train;
 
 use libtest_mimic::{Arguments, run};
 
@@ -13,5 +14,6 @@ fn main() -> std::process::ExitCode {
     cases.extend(goldens::cases());
     cases.extend(bad_input::cases());
     cases.extend(exec::cases());
+    cases.extend(train::cases());
     run(&Arguments::from_args(), cases).exit_code()
 }

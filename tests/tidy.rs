@@ -63,7 +63,14 @@ fn fail_with(problems: Vec<String>) -> Result<(), Failed> {
 }
 
 const EVERYWHERE: [&str; 9] = [
-    "src", "tests", "benches", "formats/src", "formats/tests", "hw-models/src", "hw-models/tests", "experiments/src",
+    "src",
+    "tests",
+    "benches",
+    "formats/src",
+    "formats/tests",
+    "hw-models/src",
+    "hw-models/tests",
+    "experiments/src",
     "experiments/tests",
 ];
 
@@ -107,7 +114,8 @@ fn dependencies_point_one_way() -> Result<(), Failed> {
 }
 
 fn every_module_says_what_it_is() -> Result<(), Failed> {
-    let silent = sources(&EVERYWHERE).into_iter().filter(|(_, text)| !text.starts_with("//!") && !text.starts_with("#![doc"));
+    let silent =
+        sources(&EVERYWHERE).into_iter().filter(|(_, text)| !text.starts_with("//!") && !text.starts_with("#![doc"));
     fail_with(silent.map(|(path, _)| format!("{}: no module documentation", path.display())).collect())
 }
 

@@ -14,10 +14,22 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let say = || format!("cannot write {}", path.display());
     std::fs::create_dir_all(folder).with_context(say)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(say)?;
+    let mut file = readable(&mut tempfile::Builder::new()).tempfile_in(folder).with_context(say)?;
     file.write_all(bytes).with_context(say)?;
     file.persist(path).with_context(say)?;
     Ok(())
+}
+
+/// Temporary files are private by default; a result is as readable as the user's mask allows.
+#[cfg(unix)]
+fn readable<'a, 'p, 's>(builder: &'a mut tempfile::Builder<'p, 's>) -> &'a mut tempfile::Builder<'p, 's> {
+    use std::os::unix::fs::PermissionsExt;
+    builder.permissions(std::fs::Permissions::from_mode(0o666))
+}
+
+#[cfg(not(unix))]
+fn readable<'a, 'p, 's>(builder: &'a mut tempfile::Builder<'p, 's>) -> &'a mut tempfile::Builder<'p, 's> {
+    builder
 }
 
 /// Prints to standard output; a reader that has closed it (`interplay … | head`) ends the program quietly.

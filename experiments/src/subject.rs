@@ -135,7 +135,8 @@ fn windows(model: &Model, data: &str, amount: Amount, checksums: &mut Checksums)
     };
     checksums.insert(format!("data:{data}"), text::sha256(text.as_bytes()));
     let Input::Tokens { longest, .. } = model.checkpoint.input() else { bail!("this model takes images, not text") };
-    let ids = tokenizer.encode(&text, false)?;
+    // One token of beginning at the very start, where the tokenizer adds one.
+    let ids = tokenizer.encode(&text, true)?;
     let length = amount.window.unwrap_or(DEFAULT_WINDOW.min(longest));
     Ok(Data::Windows(eval::windows(&ids, length, amount.windows.unwrap_or(DEFAULT_WINDOWS))?))
 }

@@ -13,7 +13,7 @@ pub fn cases() -> Vec<Trial> {
 
 /// Arguments, and what the message must say.
 const WRONG: [(&[&str], &[&str]); 12] = [
-    (&["format", "hbfp7"], &["hbfp7", "hbfp8"]),
+    (&["format", "hbpf8"], &["hbpf8", "hbfp8"]),
     (&["eval", "--format", "mxpf4"], &["mxpf4", "mxfp4"]),
     (&["eval", "--format", "int8", "--sparsity", "2:4"], &["order", "sq", "qs"]),
     (&["eval", "--format", "int8", "--sparsity", "4:2", "--order", "sq"], &["4:2", "N:M"]),
