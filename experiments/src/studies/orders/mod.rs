@@ -113,6 +113,8 @@ struct Request {
     subjects: Vec<(String, Option<String>)>,
     amount: Amount,
     points: Vec<Point>,
+    /// The pattern whose cells are compared with FP32 layer by layer.
+    compared: Option<Pattern>,
     preset: Preset,
     machine: Machine,
     out: PathBuf,
@@ -153,6 +155,7 @@ impl Request {
             subjects: models.into_iter().map(|m| (m, args.data.clone())).collect(),
             amount: Amount { window: args.window, windows: args.windows },
             points: points(&formats, &patterns),
+            compared: compared(&patterns),
             preset: Preset::by_name(&args.preset)?,
             machine,
             out: args.out.clone().unwrap_or_else(|| folder.into()),
@@ -161,6 +164,12 @@ impl Request {
             quick: args.quick,
         })
     }
+}
+
+/// The first N:M pattern, where the orders differ most among the usual ones, else the first sparse one.
+fn compared(patterns: &[Pattern]) -> Option<Pattern> {
+    let sparse = || patterns.iter().copied().filter(|p| *p != Pattern::Dense);
+    sparse().find(|p| matches!(p, Pattern::NofM { .. })).or(sparse().next())
 }
 
 /// The cells of the table, patterns outermost. FP32 has nothing to quantise and dense nothing to prune, so those have one cell.

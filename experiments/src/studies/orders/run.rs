@@ -9,7 +9,6 @@ use interplay::eval::input;
 use interplay::models::Checkpoint;
 use interplay::plan::{LayerConfig, Plan};
 use interplay::session::{Session, compare};
-use interplay_formats::Pattern;
 
 use super::tables::{self, Measured};
 use super::{Point, Request, write};
@@ -20,15 +19,15 @@ use crate::progress::Progress;
 use crate::report::layers::LayerError;
 use crate::subject::{Amount, Data, Subject};
 
-/// Windows, or images, whose outputs are compared layer by layer.
-const COMPARED: usize = 4;
+/// Windows whose outputs are compared layer by layer; of images eight times as many, which are smaller.
+const COMPARED: usize = 1;
 
 /// What has been measured so far.
 #[derive(Default)]
 pub(super) struct Results {
     /// One list a model.
     pub(super) models: Vec<Vec<Measured>>,
-    /// Per-layer errors of the sparse cells.
+    /// Per-layer errors of the cells of one pattern.
     pub(super) layers: Vec<LayerError>,
     /// What a reader must know.
     pub(super) caveats: Vec<String>,
@@ -104,7 +103,7 @@ fn model(
         let label = format!("{} {} {} {}", subject.model_name, labels.format, labels.sparsity, labels.order);
         progress.start(&kind(&subject, Some(point)), &label);
         let one = one_cell(request, &subject, &mut session, &baseline, point).with_context(|| label.clone())?;
-        if point.pattern != Pattern::Dense && !point.format.is_exact() {
+        if Some(point.pattern) == request.compared && !point.format.is_exact() {
             layers.extend(layer_errors(&subject, &mut reference, &mut session, point).with_context(|| label)?);
         }
         measured.push(one);
@@ -140,7 +139,7 @@ fn layer_errors(
             windows.map(|w| input::tokens(session.checkpoint(), w, w.len())).collect::<Result<_, _>>()?
         }
         Data::Images { pixels, labels } => {
-            let count = COMPARED.min(labels.len());
+            let count = (8 * COMPARED).min(labels.len());
             vec![input::images(session.checkpoint(), &pixels[..pixels.len() / labels.len() * count])?]
         }
     };

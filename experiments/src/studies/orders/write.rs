@@ -8,7 +8,6 @@ use super::Request;
 use super::run::Results;
 use super::tables;
 use crate::output::write_atomic;
-use crate::report::layers::LayerError;
 use crate::report::{csv, figure, layers};
 use crate::result::Cell;
 
@@ -19,22 +18,15 @@ pub(super) fn all(request: &Request, results: &Results) -> Result<()> {
     for cell in &cells {
         let _ = writeln!(lines, "{}", serde_json::to_string(cell)?);
     }
-    let shown = shown(&results.layers);
     let files = [
         ("results.jsonl", lines),
         ("data.csv", csv::cells(&cells)),
         ("layers.csv", csv::layers(&results.layers)),
         ("figure.svg", figure::pareto(&cells)?),
-        ("layers.svg", layers::figure(&shown)?),
+        ("layers.svg", layers::figure(&results.layers)?),
         ("caption.md", caption(request, results)),
     ];
     files.iter().try_for_each(|(name, text)| write_atomic(&request.out.join(name), text.as_bytes()))
-}
-
-/// The errors that the figure shows: those of the first N:M pattern, where orders differ most among the usual ones.
-fn shown(errors: &[LayerError]) -> Vec<LayerError> {
-    let pattern = errors.iter().map(|e| &e.sparsity).find(|s| s.contains(':')).or(errors.first().map(|e| &e.sparsity));
-    errors.iter().filter(|e| Some(&e.sparsity) == pattern).cloned().collect()
 }
 
 fn caption(request: &Request, results: &Results) -> String {
