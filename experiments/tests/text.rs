@@ -17,7 +17,7 @@ pub fn cases() -> Vec<Trial> {
 fn formats_are_listed_with_exact_bits() -> Result<(), Failed> {
     let (code, out, _) = interplay(&["list", "formats"]);
     assert_eq!(code, 0);
-    // The widths of contracts: element plus its share of the scale.
+    // The width of an element plus its share of the scale.
     let bits = [("mxfp8", "8.25"), ("mxfp6", "6.25"), ("mxfp4", "4.25"), ("hbfp8", "8.15625"), ("hbfp4", "4.15625")];
     for (name, bits) in bits {
         let line = out.lines().find(|l| l.trim_start().starts_with(name)).ok_or(format!("{name} is not listed"))?;

@@ -37,7 +37,7 @@ impl Dataflow {
         }
     }
 
-    /// Which dimension lies along the array's rows, its columns, and time (hwcost table, SCALE-Sim 3.0.0).
+    /// Which dimension lies along the array's rows, its columns, and time (as in SCALE-Sim 3.0.0).
     pub(super) const fn mapped(self, m: u64, k: u64, n: u64) -> (u64, u64, u64) {
         match self {
             Self::OutputStationary => (m, n, k),
