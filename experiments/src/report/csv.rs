@@ -1,5 +1,6 @@
-//! Cells and layer errors as CSV, one header line, one line a record; names hold no commas by construction.
+//! Cells and layer errors as CSV, one header line, one line a record; a path with a comma is quoted (RFC 4180).
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use crate::report::layers::LayerError;
@@ -17,8 +18,8 @@ pub fn cells(cells: &[Cell]) -> String {
         let _ = writeln!(
             out,
             "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
-            c.model,
-            c.data,
+            field(&c.model),
+            field(&c.data),
             c.format,
             c.sparsity,
             c.order,
@@ -45,7 +46,26 @@ pub fn cells(cells: &[Cell]) -> String {
 pub fn layers(errors: &[LayerError]) -> String {
     let mut out = String::from("model,layer,format,sparsity,order,relative_error\n");
     for e in errors {
-        let _ = writeln!(out, "{},{},{},{},{},{}", e.model, e.layer, e.format, e.sparsity, e.order, e.relative);
+        let _ = writeln!(out, "{},{},{},{},{},{}", field(&e.model), e.layer, e.format, e.sparsity, e.order, e.relative);
     }
     out
+}
+
+/// A field as it stands, or quoted where it would be read as more than one.
+fn field(text: &str) -> Cow<'_, str> {
+    match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")).into(),
+        false => text.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::field;
+
+    #[test]
+    fn only_ambiguous_fields_are_quoted() {
+        assert_eq!(field("./opt-125m"), "./opt-125m");
+        assert_eq!(field("a,\"b\""), "\"a,\"\"b\"\"\"");
+    }
 }
