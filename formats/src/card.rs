@@ -1,6 +1,6 @@
 //! What a format is, derived from its record for people and for JSON.
 
-use crate::{Block, Format, Overflow, Rounding, Scale, ScaleRule, Value};
+use crate::{Block, Exact, Format, Laws, NonFinite, Overflow, Rounding, Scale, ScaleRule, Value};
 use serde::Serialize;
 use std::fmt;
 
@@ -10,22 +10,24 @@ pub struct BitsPerElement {
     /// Bits of the element.
     pub element: u32,
     /// Bits of the scale; 0 where there is none.
-    pub scale: u32,
-    /// Elements that share the scale; `None` for a whole row.
+    pub scale: u64,
+    /// Elements that share the scale; `None` for a whole row, column or matrix.
     pub block: Option<usize>,
+    /// What the length of an open block is called.
+    span: &'static str,
 }
 
 impl BitsPerElement {
     /// The number for rows of `k`, exact in FP64 for blocks of a power of two.
     pub fn in_rows_of(self, k: usize) -> f64 {
-        f64::from(self.element) + f64::from(self.scale) / self.block.unwrap_or(k).max(1) as f64
+        f64::from(self.element) + self.scale as f64 / self.block.unwrap_or(k).max(1) as f64
     }
 }
 
 impl fmt::Display for BitsPerElement {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self.block {
-            None => write!(f, "{} + {}/K", self.element, self.scale),
+            None => write!(f, "{} + {}/{}", self.element, self.scale, self.span),
             Some(block) => write!(f, "{}", self.in_rows_of(block)),
         }
     }
@@ -35,6 +37,21 @@ impl Serialize for BitsPerElement {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
+}
+
+/// Extreme and special codes of an element, in hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExactBits {
+    /// The largest finite number.
+    pub max: String,
+    /// The smallest positive number.
+    pub min: String,
+    /// +infinity, where there is one.
+    pub infinity: Option<String>,
+    /// The NaN that is produced, where there is one.
+    pub nan: Option<String>,
+    /// Whether -0 has a code.
+    pub negative_zero: bool,
 }
 
 /// The facts of a format and what follows from them.
@@ -70,8 +87,16 @@ pub struct Card {
     pub rounding: Rounding,
     /// What becomes of an element beyond the largest.
     pub overflow: Overflow,
-    /// Whether theorem 3.5 applies.
-    pub theorem_3_5: bool,
+    /// Whether an FP32 scale covers the whole tensor.
+    pub two_level: bool,
+    /// What becomes of NaN and infinities.
+    pub non_finite: NonFinite,
+    /// The record for activations, where it is another one.
+    pub activations: Option<&'static str>,
+    /// The laws that the format obeys.
+    pub laws: Laws,
+    /// The special codes, in hexadecimal.
+    pub exact_bits: ExactBits,
     /// Where the definition comes from.
     pub source: &'static str,
 }
@@ -79,12 +104,29 @@ pub struct Card {
 impl Format {
     /// Stored bits of one element, its share of the scale included.
     pub fn bits_per_element(&self) -> BitsPerElement {
-        let block = match self.scaling.map(|s| s.block) {
-            None => Some(1),
-            Some(Block::Run(n)) => Some(n),
-            Some(Block::Row) => None,
+        let (block, span) = match self.scaling.map(|s| s.block) {
+            None => (Some(1), ""),
+            Some(Block::Run(n)) => (Some(n), ""),
+            Some(Block::Tile { rows, k }) => (Some(rows.saturating_mul(k)), ""),
+            Some(Block::Row) => (None, "K"),
+            Some(Block::Column) => (None, "rows"),
+            Some(Block::Tensor) => (None, "count"),
         };
-        BitsPerElement { element: self.element.bits(), scale: self.scaling.map_or(0, |s| s.scale.bits()), block }
+        let scale = self.scaling.map_or(0, |s| s.scale_bits(block.unwrap_or(1)));
+        BitsPerElement { element: self.element.bits(), scale, block, span }
+    }
+
+    fn exact_bits(&self) -> ExactBits {
+        let element = self.element;
+        let hex = |code: u64| format!("{code:#0width$x}", width = element.bits().div_ceil(4) as usize + 2);
+        let least = if element.decode(0).finite().is_some_and(Exact::is_zero) { 1 } else { 0 };
+        ExactBits {
+            max: hex(element.max_code()),
+            min: hex(least),
+            infinity: element.infinity_code().map(hex),
+            nan: element.nan_code().map(hex),
+            negative_zero: element.has_negative_zero(),
+        }
     }
 
     /// The format's card.
@@ -107,7 +149,11 @@ impl Format {
             scale_rule: self.scaling.map(|s| s.rule),
             rounding: self.rounding,
             overflow: self.overflow,
-            theorem_3_5: self.theorem_3_5,
+            two_level: self.scaling.is_some_and(|s| s.two_level),
+            non_finite: self.non_finite,
+            activations: self.activations,
+            laws: self.laws,
+            exact_bits: self.exact_bits(),
             source: self.source,
         }
     }
@@ -128,8 +174,23 @@ impl fmt::Display for Card {
             }
             _ => writeln!(f, "{:<18}none", "scale")?,
         }
+        let bits = &self.exact_bits;
+        let special = |code: &Option<String>| code.clone().unwrap_or_else(|| "none".to_owned());
+        writeln!(
+            f,
+            "{:<18}largest {}, smallest {}, infinity {}, NaN {}",
+            "codes",
+            bits.max,
+            bits.min,
+            special(&bits.infinity),
+            special(&bits.nan)
+        )?;
         writeln!(f, "{:<18}{}, overflow {}", "rounding", self.rounding, self.overflow)?;
-        writeln!(f, "{:<18}{}", "theorem 3.5", if self.theorem_3_5 { "holds" } else { "does not hold" })?;
+        writeln!(f, "{:<18}{}", "NaN, infinity", self.non_finite)?;
+        if let Some(activations) = self.activations {
+            writeln!(f, "{:<18}as {activations}", "activations")?;
+        }
+        writeln!(f, "{:<18}{}", "theorem 3.5", if self.laws.theorem_3_5 { "holds" } else { "does not hold" })?;
         write!(f, "{:<18}{}", "source", self.source)
     }
 }
@@ -139,6 +200,9 @@ impl fmt::Display for Block {
         match self {
             Self::Run(n) => write!(f, "{n} elements along K"),
             Self::Row => write!(f, "a row"),
+            Self::Column => write!(f, "a column"),
+            Self::Tile { rows, k } => write!(f, "{rows} rows x {k} elements along K"),
+            Self::Tensor => write!(f, "the whole matrix"),
         }
     }
 }
@@ -148,31 +212,17 @@ impl fmt::Display for Scale {
         match self {
             Self::E8M0 => write!(f, "power of two in a byte (E8M0)"),
             Self::Exponent(bits) => write!(f, "{bits}-bit exponent"),
+            Self::Micro { run } => write!(f, "8-bit exponent and 1 bit for every {run} elements"),
             Self::Float32 => write!(f, "FP32 factor"),
+            Self::Affine(bits) => write!(f, "FP32 factor and {bits}-bit zero point"),
+            Self::Code(scalar) => write!(f, "factor in {}", scalar.name),
         }
     }
 }
 
 impl fmt::Display for ScaleRule {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(match self {
-            Self::Floor => "rule floor",
-            Self::Enclosing => "rule enclosing power of two",
-            Self::AbsMax => "rule absmax",
-        })
-    }
-}
-
-impl fmt::Display for Rounding {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(match self {
-            Self::NearestEven => "nearest even",
-            Self::NearestAway => "nearest away",
-            Self::TowardZero => "toward zero",
-            Self::Up => "up",
-            Self::Down => "down",
-            Self::ToOdd => "to odd",
-        })
+        write!(f, "rule {}", self.name())
     }
 }
 
@@ -180,7 +230,19 @@ impl fmt::Display for Overflow {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(match self {
             Self::Saturate => "saturates",
-            Self::Special => "to infinity",
+            Self::Infinity => "to infinity",
+            Self::Nan => "to NaN",
+            Self::Wrap => "wraps",
+        })
+    }
+}
+
+impl fmt::Display for NonFinite {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refuse => "an error",
+            Self::Encode => "encoded, infinity as overflow",
+            Self::NanBlock => "the block becomes NaN",
         })
     }
 }

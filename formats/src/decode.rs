@@ -3,22 +3,53 @@
 //! Invariant: the bits are those of [`Quantized::dequantize_reference`]; see `kernel` for why each operation is exact.
 
 use crate::kernel::{halves, power, within};
+use crate::scalar::FP32;
 use crate::simd::{self, Level, Task};
 use crate::sweep::GRAIN;
 use crate::tensor::{Codes, Scales};
-use crate::{Encoding, Quantized, Scalar};
+use crate::{Encoding, Quantized, Scalar, Sign, Specials};
 use rayon::prelude::*;
 
 impl Quantized {
     /// The FP32 values [rows, k]: element times scale, rounded once where FP32 does not hold the product (only for
     /// blocks whose amax is near or below FP32's smallest normal number, or for an FP32 scale).
     pub fn dequantize(&self) -> Vec<f32> {
-        self.decoded(self.k(), true)
+        if self.is_plain() && self.has_plain_scales() {
+            self.decoded(self.k(), true)
+        } else {
+            self.dequantize_reference()
+        }
     }
 
     /// The elements without their scales [rows, k_padded], exact in FP32: MX element values, INT and HBFP integers.
     pub fn elements(&self) -> Vec<f32> {
-        self.decoded(self.k_padded(), false)
+        if self.is_plain() {
+            return self.decoded(self.k_padded(), false);
+        }
+        let element = self.format().element;
+        (0..self.codes().len()).map(|i| element.decode(self.codes().get(i)).to_f32()).collect()
+    }
+
+    /// Whether a decoder below covers the element.
+    fn is_plain(&self) -> bool {
+        let element = self.format().element;
+        match element.encoding {
+            Encoding::Float { sign, specials, subnormals, bias, mantissa_bits, .. } => {
+                let common = sign == Sign::Signed && specials != Specials::Fnuz && subnormals;
+                element == FP32 || (common && element.bits() <= 16 && mantissa_bits <= 23 && (1..=127).contains(&bias))
+            }
+            Encoding::Integer { fraction_bits, .. } => element.bits() <= 16 && fraction_bits <= 64,
+        }
+    }
+
+    /// Whether `scale` below covers the scales: one or more a row, none of them NaN.
+    fn has_plain_scales(&self) -> bool {
+        match self.scales() {
+            Scales::None | Scales::Exponent(_) => true,
+            Scales::E8M0(s) => !s.contains(&u8::MAX),
+            Scales::Float32(_) => self.format().is_row_local(),
+            Scales::Micro(_) | Scales::Affine(..) | Scales::Code(_) => false,
+        }
     }
 
     /// Rows of `width` elements, scaled or not.
@@ -46,11 +77,15 @@ impl Task for Rows<'_> {
     #[inline(always)]
     fn run(self) {
         let element = self.from.format().element;
+        let integer = matches!(element.encoding, Encoding::Integer { .. });
         for (row, out) in (self.first..).zip(self.out.chunks_mut(self.width)) {
             let start = row * self.from.k_padded();
             match self.from.codes() {
+                Codes::U8(codes) if integer => decode(Integers::new(element), &codes[start..], out),
+                Codes::U16(codes) if integer => decode(Integers::new(element), &codes[start..], out),
                 Codes::U8(codes) => decode(Floats::new(element), &codes[start..], out),
                 Codes::U16(codes) => decode(Floats::new(element), &codes[start..], out),
+                Codes::U64(_) => {}
                 Codes::I8(codes) => decode(Integers::new(element), &codes[start..], out),
                 Codes::I16(codes) => decode(Integers::new(element), &codes[start..], out),
                 Codes::U32(codes) => decode(Bits, &codes[start..], out),
@@ -80,7 +115,7 @@ fn scale(from: &Quantized, row: usize, out: &mut [f32]) {
     };
     let blocks = out.chunks_mut(from.block_len());
     match from.scales() {
-        Scales::None => {}
+        Scales::None | Scales::Micro(_) | Scales::Affine(..) | Scales::Code(_) => {}
         Scales::E8M0(s) => blocks.zip(&s[first..]).for_each(|(block, &s)| shift(i32::from(s), block)),
         Scales::Exponent(s) => blocks.zip(&s[first..]).for_each(|(block, &s)| shift(i32::from(s), block)),
         Scales::Float32(s) => blocks.zip(&s[first..]).for_each(|(block, &s)| {

@@ -12,6 +12,23 @@ pub enum Error {
         /// The nearest known name.
         nearest: &'static str,
     },
+    /// No rounding has this name.
+    #[error(
+        "unknown rounding `{0}`; it is nearest-even, nearest-away, toward-zero, up, down, to-odd, stochastic \
+         or stochastic-N with N of 1 to 32 random bits (16 unless told)"
+    )]
+    UnknownRounding(String),
+    /// A format record that makes no sense.
+    #[error("format `{name}`: {problem}")]
+    Record {
+        /// The format's name.
+        name: String,
+        /// What is wrong, and what is allowed.
+        problem: String,
+    },
+    /// A declaration that does not parse.
+    #[error("format declaration: {0}")]
+    Declaration(String),
     /// No order has this name.
     #[error("unknown order `{0}`; it is `sq` (sparsify, then quantise), `qs` (quantise, then sparsify) or `none`")]
     UnknownOrder(String),

@@ -80,13 +80,13 @@ impl Value {
 
     /// The nearest FP32 number, ties to even; beyond the largest one an infinity.
     pub fn to_f32(self) -> f32 {
-        let code = scalar::FP32.encode(self, Rounding::NearestEven, Overflow::Special);
+        let code = scalar::FP32.encode(self, Rounding::NearestEven, Overflow::Infinity);
         code.map_or(f32::NAN, |c| f32::from_bits(c as u32))
     }
 
     /// The nearest FP64 number, ties to even; beyond the largest one an infinity.
     pub fn to_f64(self) -> f64 {
-        let code = scalar::FP64.encode(self, Rounding::NearestEven, Overflow::Special);
+        let code = scalar::FP64.encode(self, Rounding::NearestEven, Overflow::Infinity);
         code.map_or(f64::NAN, f64::from_bits)
     }
 

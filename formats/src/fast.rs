@@ -5,10 +5,11 @@
 
 use crate::error::{Error, non_finite, rows_of};
 use crate::kernel::{Enclosing, Float, Floor, Mx, Narrow, PowerInteger, RealInteger, Short};
+use crate::random::Stream;
 use crate::simd::Level;
 use crate::sweep::{Job, fake, first_non_finite};
 use crate::tensor::{Codes, Scales};
-use crate::{Block, Encoding, Format, Quantized, Rounding, Scale, ScaleRule, Scaling};
+use crate::{Encoding, Format, Overflow, Quantized, Range, Rounding, Scale, ScaleRule, Scaling};
 
 /// Values that a scalar format treats as one block; any number gives the same bits.
 const SCALAR_RUN: usize = 64;
@@ -31,7 +32,8 @@ impl Plan {
         if format.is_exact() {
             return Self::Exact;
         }
-        Self::of(format).filter(|_| format.rounding == Rounding::NearestEven).unwrap_or(Self::Reference)
+        let covered = format.rounding == Rounding::NearestEven && format.input.is_none() && format.is_row_local();
+        Self::of(format).filter(|_| covered && format.overflow != Overflow::Wrap).unwrap_or(Self::Reference)
     }
 
     fn of(format: &Format) -> Option<Self> {
@@ -45,6 +47,10 @@ impl Plan {
             return None;
         }
         let max = element.max_code() as f32;
+        let symmetric = matches!(element.encoding, Encoding::Integer { range: Range::Symmetric, .. });
+        if matches!(element.encoding, Encoding::Integer { .. }) && !symmetric {
+            return None;
+        }
         match (element.encoding, scale, rule) {
             (Encoding::Float { .. }, Scale::E8M0, ScaleRule::Floor) => {
                 Some(Self::Mx(Mx { float: Float::new(format)?, emax: element.emax() }))
@@ -53,7 +59,7 @@ impl Plan {
                 let rule = Floor(element.emax());
                 Some(Self::MxInteger(PowerInteger { max, fraction_bits: fraction_bits as i32, rule }))
             }
-            (Encoding::Integer { fraction_bits, .. }, Scale::Exponent(_), ScaleRule::Enclosing) => {
+            (Encoding::Integer { fraction_bits, .. }, Scale::Exponent(9..), ScaleRule::Enclosing) => {
                 let rule = Enclosing(format.exponent_offset());
                 Some(Self::Hbfp(PowerInteger { max, fraction_bits: fraction_bits as i32, rule }))
             }
@@ -74,6 +80,31 @@ impl Format {
     /// A NaN or an infinity (the first one, by row and column), a length that `k` does not divide.
     pub fn quantize(&'static self, x: &[f32], k: usize) -> Result<Quantized, Error> {
         self.quantize_at(Level::detect(), x, k)
+    }
+
+    /// Quantises with the random bits of `seed`, which only stochastic rounding draws: the word of an element depends
+    /// on the seed and on its place in the matrix, so that a pruned matrix draws the same.
+    ///
+    /// # Errors
+    /// As [`Format::quantize`].
+    pub fn quantize_seeded(&'static self, x: &[f32], k: usize, seed: u64) -> Result<Quantized, Error> {
+        if self.rounding.is_deterministic() {
+            return self.quantize(x, k);
+        }
+        rows_of(x.len(), k)?;
+        first_non_finite(x).map_or(Ok(()), |at| Err(non_finite(x, k, at)))?;
+        self.interpret(x, k, Stream::new(seed))
+    }
+
+    /// Quantises whatever there is: NaN and infinities become what the record's `non_finite` says.
+    ///
+    /// # Errors
+    /// A NaN or an infinity where the record refuses them or has no code for them; a length that `k` does not divide.
+    pub fn quantize_any(&'static self, x: &[f32], k: usize, seed: u64) -> Result<Quantized, Error> {
+        match first_non_finite(x) {
+            None => self.quantize_seeded(x, k, seed),
+            Some(_) => self.interpret(x, k, Stream::new(seed)),
+        }
     }
 
     /// Rounds a row-major matrix with rows of `k` in place: the bits of quantising and dequantising.
@@ -127,11 +158,7 @@ impl Format {
 
     /// The length of the pieces that kernels see: a block, a run of a scalar format, a row.
     pub(crate) fn run_len(&self, k: usize) -> usize {
-        match self.scaling.map(|s| s.block) {
-            None => SCALAR_RUN,
-            Some(Block::Run(n)) => n,
-            Some(Block::Row) => k.max(1),
-        }
+        self.scaling.map_or(SCALAR_RUN, |s| s.block.extent(1, k).1)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Footprint: bits of what is stored, by formula. A test holds the formula to `len()` of the packed bytes.
 
-use crate::{Format, Mask, Pattern};
+use crate::{Format, Mask, Pattern, Scale};
 use serde::Serialize;
 use std::{iter::Sum, ops::Add, ops::AddAssign};
 
@@ -59,14 +59,20 @@ impl Format {
     ///
     /// Without a mask rows are padded to whole blocks. With one only kept elements are stored; scales stay.
     pub fn footprint(&self, rows: usize, k: usize, mask: Option<&Mask>) -> Footprint {
-        let whole_bytes = |count: u64, bits: u32| count.saturating_mul(u64::from(bits)).div_ceil(8).saturating_mul(8);
+        let whole_bytes = |count: u64, bits: u64| count.saturating_mul(bits).div_ceil(8).saturating_mul(8);
         let mask = mask.filter(|m| m.pattern() != Pattern::Dense);
         let dense = (rows as u64).saturating_mul(self.padded(k) as u64);
-        let blocks = dense / self.block_len(k) as u64;
-        let scale_bits = self.scaling.map_or(0, |s| s.scale.bits());
+        let across = (self.padded(k) / self.block_len(k)) as u64;
+        let blocks = (rows.div_ceil(self.block_rows(rows)) as u64).saturating_mul(across);
+        let scales = self.scaling.map_or(0, |s| match s.scale {
+            // Factors and zero points are two arrays, each of whole bytes.
+            Scale::Affine(zero) => whole_bytes(blocks, 32) + whole_bytes(blocks, u64::from(zero)),
+            _ => whole_bytes(blocks, s.scale_bits(self.block_len(k))),
+        });
+        let tensor = if self.scaling.is_some_and(|s| s.two_level) { 32 } else { 0 };
         Footprint {
-            values: whole_bytes(mask.map_or(dense, Mask::stored), self.element.bits()),
-            scales: whole_bytes(blocks, scale_bits),
+            values: whole_bytes(mask.map_or(dense, Mask::stored), u64::from(self.element.bits())),
+            scales: scales + tensor,
             metadata: whole_bytes(mask.map_or(0, Mask::metadata_bits), 1),
             other: 0,
         }

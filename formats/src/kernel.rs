@@ -4,7 +4,7 @@
 //! the comment beside it argues; so the bits are those of the reference path on any CPU and at any vector width.
 //! Only nearest-even is implemented: other records take the reference path ([`Kernel`] is not made for them).
 
-use crate::{Encoding, Format, Overflow, block};
+use crate::{Encoding, Format, Overflow, Sign, Specials, reference};
 
 /// All bits but the sign.
 pub(crate) const MAGNITUDE: u32 = 0x7FFF_FFFF;
@@ -83,12 +83,15 @@ impl Float {
     /// overflow to NaN.
     pub(crate) fn new(format: &Format) -> Option<Self> {
         let element = format.element;
-        let Encoding::Float { mantissa_bits, bias, .. } = element.encoding else { return None };
-        if element.emax() > 64 || element.bits() > 16 {
+        let Encoding::Float { mantissa_bits, bias, sign, specials, subnormals, .. } = element.encoding else {
+            return None;
+        };
+        let plain = sign == Sign::Signed && specials != Specials::Fnuz && subnormals && mantissa_bits > 0;
+        if !plain || element.emax() > 64 || element.emin() < -64 || element.bits() > 16 {
             return None;
         }
         let max = crate::Value::Finite(element.max()).to_f32();
-        let special = format.overflow == Overflow::Special;
+        let special = format.overflow == Overflow::Infinity;
         let infinity = element.infinity_code().filter(|_| special);
         if special && infinity.is_none() {
             return None;
@@ -170,10 +173,18 @@ pub(crate) struct Short {
 impl Short {
     /// `None` where the format is not of this kind or does not overflow to infinity.
     pub(crate) fn new(format: &Format) -> Option<Self> {
-        let Encoding::Float { exponent_bits: 8, mantissa_bits, bias: 127, .. } = format.element.encoding else {
+        let Encoding::Float {
+            sign: Sign::Signed,
+            exponent_bits: 8,
+            mantissa_bits: mantissa_bits @ 1..,
+            bias: 127,
+            specials: Specials::Ieee,
+            subnormals: true,
+        } = format.element.encoding
+        else {
             return None;
         };
-        let fits = format.element.bits() <= 16 && format.overflow == Overflow::Special;
+        let fits = format.element.bits() <= 16 && format.overflow == Overflow::Infinity;
         fits.then_some(Self { drop: 23 - mantissa_bits })
     }
 
@@ -334,7 +345,7 @@ impl Kernel for RealInteger {
 
     #[inline(always)]
     fn factor(self, amax: u32) -> (f32, f32) {
-        let scale = block::real_scale(f32::from_bits(amax), self.max);
+        let scale = reference::real_scale(f32::from_bits(amax), self.max);
         (scale, scale)
     }
 

@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
-mod block;
 mod card;
 pub mod catalog;
+mod check;
+mod codec;
+mod declare;
 mod decode;
 mod error;
 mod exact;
@@ -11,8 +13,14 @@ mod fast;
 mod footprint;
 mod kernel;
 mod lookup;
+mod name;
+mod nvfp4;
 pub mod pack;
 mod pipeline;
+mod power;
+mod random;
+mod record;
+mod reference;
 mod rounding;
 pub mod scalar;
 mod simd;
@@ -20,13 +28,14 @@ mod sparsity;
 mod sweep;
 mod tensor;
 
-pub use block::{Block, Format, Scale, ScaleRule, Scaling};
-pub use card::{BitsPerElement, Card};
+pub use card::{BitsPerElement, Card, ExactBits};
 pub use error::Error;
 pub use exact::{Exact, Value};
 pub use footprint::Footprint;
 pub use pipeline::{Order, Pipeline, Step, Stored};
-pub use rounding::{Grid, Lost, Overflow, Rounding};
-pub use scalar::{Encoding, Scalar, Specials};
+pub use random::Stream;
+pub use record::{Block, Format, Input, Laws, NonFinite, Scale, ScaleRule, Scaling};
+pub use rounding::{Draw, Grid, Lost, Overflow, Rounding};
+pub use scalar::{Encoding, Range, Scalar, Sign, Specials};
 pub use sparsity::{Mask, Pattern, Scope};
 pub use tensor::{Codes, Packed, Quantized, Scales};

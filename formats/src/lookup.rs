@@ -1,38 +1,162 @@
-//! Formats by name.
+//! Formats by name: the catalogue, what was declared, families with numbers in their names, and variants.
+//!
+//! A variant is a name with `@` and a scale rule, a rounding or an overflow: `mxfp8@ceil`, `hbfp8@stochastic-8`,
+//! `e5m2@infinity`. A record made here lasts as long as the program, so that it is as good as one of the catalogue.
 
-use crate::{Error, Format, catalog};
+use crate::name::intern;
+use crate::{Block, Error, Format, Laws, Overflow, Rounding, Scalar, ScaleRule, catalog, scalar::Range};
+use serde::de::{DeserializeOwned, IntoDeserializer, value::StrDeserializer};
+use std::sync::{PoisonError, RwLock};
+
+/// Records that are not in the catalogue.
+static MADE: RwLock<Vec<&'static Format>> = RwLock::new(Vec::new());
 
 impl Format {
-    /// The format of this name or alias, in any case.
+    /// The format of this name or alias, in any case; also `NAME@RULE`, `NAME@ROUNDING`, `NAME@OVERFLOW` and several
+    /// of them, and the families `hbfp<bits>[-b<block>][-e<exponent bits>]`, `int<bits>[-g<group>]`,
+    /// `s<bits>`, `u<bits>`, `fixed<bits>.<fraction bits>`.
     ///
     /// # Errors
-    /// [`Error::UnknownFormat`] with the nearest name.
+    /// [`Error::UnknownFormat`] with the nearest name; [`Error::Record`] for a variant that makes no sense.
     pub fn by_name(name: &str) -> Result<&'static Self, Error> {
         let wanted = name.trim().to_ascii_lowercase();
-        let names = || Self::all().iter().flat_map(|f| f.names().map(move |n| (n, f)));
-        if let Some((_, format)) = names().find(|(n, _)| *n == wanted) {
+        if let Some(format) = known(&wanted) {
             return Ok(format);
         }
-        let nearest = names().max_by(|a, b| {
-            let near = |n: &str| strsim::jaro_winkler(n, &wanted);
-            near(a.0).total_cmp(&near(b.0))
-        });
-        let nearest = nearest.map_or("fp32", |(n, _)| n);
-        Err(Error::UnknownFormat { given: name.to_owned(), nearest })
+        if let Some((base, change)) = wanted.rsplit_once('@') {
+            return Self::by_name(base)?.changed(change);
+        }
+        match family(&wanted) {
+            Some(format) => format.lasting(),
+            None => Err(Error::UnknownFormat { given: name.to_owned(), nearest: nearest(&wanted) }),
+        }
     }
 
-    /// Every format, in the order of the catalogue.
+    /// Every format of the catalogue, in its order.
     pub fn all() -> &'static [Self] {
         catalog::ALL
     }
 
     /// FP32: what is stored where nothing was quantised.
-    pub fn fp32() -> &'static Self {
-        &catalog::ALL[0]
+    pub const fn fp32() -> &'static Self {
+        catalog::FP32_FORMAT
     }
 
     /// The name and the aliases.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         std::iter::once(self.name).chain(self.aliases.iter().copied())
     }
+
+    /// The record for activations: another one where the recipe treats them otherwise than weights.
+    pub fn for_activations(&'static self) -> &'static Self {
+        self.activations.and_then(known).unwrap_or(self)
+    }
+
+    /// The record with another scale rule, rounding or overflow; named `NAME@CHANGE`.
+    ///
+    /// # Errors
+    /// [`Error::Record`] where the change is none of the three or does not go with the rest.
+    pub fn changed(&self, change: &str) -> Result<&'static Self, Error> {
+        let unknown = || Error::Record {
+            name: self.name.to_owned(),
+            problem: format!("`@{change}` is no scale rule, no rounding and no overflow"),
+        };
+        let mut format = Self { name: intern(&format!("{}@{change}", self.name)), aliases: &[], ..*self };
+        if let Ok(rounding) = change.parse::<Rounding>() {
+            format.rounding = rounding;
+            format.laws.idempotent &= self.scaling.is_none() || rounding == Rounding::NearestEven;
+        } else if let Some(overflow) = named::<Overflow>(change) {
+            format.overflow = overflow;
+        } else {
+            let rule = named::<ScaleRule>(change).ok_or_else(unknown)?;
+            format.scaling.as_mut().ok_or_else(unknown)?.rule = rule;
+            let exact = !matches!(rule, ScaleRule::FloorLog2 | ScaleRule::EnclosingLog2);
+            format.laws = Laws { idempotent: false, scale_invariant: exact, ..format.laws };
+        }
+        format.lasting()
+    }
+
+    /// This record for as long as the program runs, found by its name from now on.
+    ///
+    /// # Errors
+    /// [`Error::Record`] where it makes no sense or another record has its name.
+    pub(crate) fn lasting(self) -> Result<&'static Self, Error> {
+        let refused = |problem: &str| Error::Record { name: self.name.to_owned(), problem: problem.to_owned() };
+        if let Some(problem) = self.problem() {
+            return Err(refused(problem));
+        }
+        let mut made = MADE.write().unwrap_or_else(PoisonError::into_inner);
+        let old = catalog::ALL.iter().chain(made.iter().copied()).find(|f| f.names().any(|n| n == self.name));
+        match old {
+            Some(format) if *format == self => Ok(format),
+            Some(_) => Err(refused("another format has this name already; choose another")),
+            None => {
+                let format = Box::leak(Box::new(self));
+                made.push(format);
+                Ok(format)
+            }
+        }
+    }
+}
+
+/// A unit variant by the name that files use for it.
+pub(crate) fn named<T: DeserializeOwned>(name: &str) -> Option<T> {
+    let name: StrDeserializer<serde::de::value::Error> = name.into_deserializer();
+    T::deserialize(name).ok()
+}
+
+fn known(name: &str) -> Option<&'static Format> {
+    let made = MADE.read().unwrap_or_else(PoisonError::into_inner);
+    catalog::ALL.iter().chain(made.iter().copied()).find(|f| f.names().any(|n| n == name))
+}
+
+fn nearest(wanted: &str) -> &'static str {
+    let made = MADE.read().unwrap_or_else(PoisonError::into_inner);
+    let names = catalog::ALL.iter().chain(made.iter().copied()).flat_map(Format::names);
+    let near = |n: &&str| strsim::jaro_winkler(n, wanted);
+    names.max_by(|a, b| near(a).total_cmp(&near(b))).unwrap_or("fp32")
+}
+
+/// A member of a family with numbers in its name.
+fn family(name: &str) -> Option<Format> {
+    let number = |text: &str| {
+        let digits = text.len() <= 7 && text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
+        digits.then(|| text.parse::<u32>().ok()).flatten()
+    };
+    let own = intern(name);
+    let plain = |element: Scalar| catalog::scalar(own, &[], element, "integers and fixed point, saturating");
+    if let Some(rest) = name.strip_prefix("fixed") {
+        let (bits, fraction) = rest.split_once('.')?;
+        let fraction = if fraction == "0" { 0 } else { number(fraction)? };
+        let bits = number(bits).filter(|b| (2..=16).contains(b) && fraction <= 32)?;
+        return Some(plain(Scalar::ranged(own, Range::Full, bits, fraction)));
+    }
+    if let Some(rest) = name.strip_prefix("hbfp") {
+        let mut parts = rest.split('-');
+        let bits = number(parts.next()?).filter(|b| (2..=16).contains(b))?;
+        let (mut block, mut exponent) = (64, 10);
+        for part in parts {
+            match part.split_at_checked(1)? {
+                ("b", n) => block = number(n)?,
+                ("e", n) => exponent = number(n)?,
+                _ => return None,
+            }
+        }
+        return Some(catalog::hbfp(own, bits, block as usize, exponent));
+    }
+    if let Some(rest) = name.strip_prefix("int") {
+        let (bits, group) = rest.split_once("-g").map_or((rest, None), |(bits, group)| (bits, Some(group)));
+        let bits = number(bits).filter(|b| (2..=16).contains(b))?;
+        let block = match group {
+            Some(group) => Block::Run(number(group)? as usize),
+            None => Block::Row,
+        };
+        return Some(catalog::int(own, bits, block));
+    }
+    let (range, bits) = match name.split_at_checked(1)? {
+        ("s", bits) => (Range::Full, number(bits)?),
+        ("u", bits) => (Range::Unsigned, number(bits)?),
+        _ => return None,
+    };
+    (2..=16).contains(&bits).then(|| plain(Scalar::ranged(own, range, bits, 0)))
 }

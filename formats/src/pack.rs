@@ -51,7 +51,9 @@ pub(crate) fn codes(codes: &Codes, width: u32) -> Vec<u8> {
         (Codes::I16(c), _) => bits(c.iter().map(|&v| v as u64), width),
         (Codes::U16(c), ..=15) => bits(c.iter().map(|&v| u64::from(v)), width),
         (Codes::U16(c), _) => c.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        (Codes::U32(c), ..=31) => bits(c.iter().map(|&v| u64::from(v)), width),
         (Codes::U32(c), _) => c.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        (Codes::U64(c), _) => c.iter().flat_map(|v| v.to_le_bytes()).collect(),
     }
 }
 

@@ -1,11 +1,12 @@
 //! Scalar formats: how one number is written in a few bits.
 //!
 //! A [`Scalar`] holds facts only (field widths, bias, which codes are special); ranges, grids and extreme codes are
-//! derived by `const fn`, so that a fact is written once. Codes lie in the low bits of a `u64`.
-//! Scales are not its business: see [`Format`](crate::Format).
+//! derived by `const fn`, so that a fact is written once. Codes lie in the low bits of a `u64`; `codec` turns them
+//! into values and back. Scales are not its business: see [`Format`](crate::Format).
 
-use crate::{Exact, Grid, Overflow, Rounding, Value};
-use serde::Serialize;
+use crate::name::{Name, interned};
+use crate::{Exact, Grid};
+use serde::{Deserialize, Serialize};
 
 /// IEEE 754 binary32: the interchange type of this crate.
 pub const FP32: Scalar = Scalar::float("fp32", 8, 23, 127, Specials::Ieee);
@@ -13,21 +14,24 @@ pub const FP32: Scalar = Scalar::float("fp32", 8, 23, 127, Specials::Ieee);
 pub const FP64: Scalar = Scalar::float("fp64", 11, 52, 1023, Specials::Ieee);
 
 /// A scalar format: a name and an encoding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Scalar {
     /// The encoding's own name (`e4m3`, `int8`).
-    pub name: &'static str,
+    #[serde(deserialize_with = "interned")]
+    pub name: Name,
     /// How codes stand for numbers.
     pub encoding: Encoding,
 }
 
 /// How codes stand for numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Encoding {
-    /// Sign, biased exponent, fraction with a hidden bit; exponent field 0 holds zero and the subnormals.
+    /// Sign, biased exponent, fraction with a hidden bit.
     Float {
+        /// What the bit above the exponent field is.
+        sign: Sign,
         /// Width of the exponent field.
         exponent_bits: u32,
         /// Stored fraction bits.
@@ -36,18 +40,47 @@ pub enum Encoding {
         bias: i32,
         /// Which codes are not numbers.
         specials: Specials,
+        /// Whether exponent field 0 holds zero and the subnormals; if not, it is an exponent as any other, and the
+        /// format has no zero: what rounds to zero becomes the smallest number.
+        subnormals: bool,
     },
-    /// Two's complement, used symmetrically: the most negative code is decoded but never produced.
+    /// Two's complement or plain binary.
     Integer {
-        /// Width with sign.
+        /// Which integers are produced.
+        range: Range,
+        /// Width, with sign where there is one.
         bits: u32,
         /// The value is the integer times 2^-`fraction_bits`.
         fraction_bits: u32,
     },
 }
 
+/// The sign of a float format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sign {
+    /// The highest bit, 1 = negative.
+    Signed,
+    /// There is none: the highest bit belongs to the exponent.
+    Unsigned,
+    /// The highest bit is there and means nothing: written 0, ignored when read (UE4M3).
+    Ignored,
+}
+
+/// The integers that a format produces. Every code is decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Range {
+    /// Two's complement without the most negative code.
+    Symmetric,
+    /// All of two's complement.
+    Full,
+    /// 0 to 2^bits - 1.
+    Unsigned,
+}
+
 /// Which codes of a float format are not numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Specials {
@@ -55,12 +88,14 @@ pub enum Specials {
     Ieee,
     /// Only the highest code of each sign, a NaN; no infinity (OCP E4M3, "FN").
     NanOnly,
+    /// One NaN, in the place of -0, which does not exist; no infinity ("FNUZ").
+    Fnuz,
     /// None: every code is a number (OCP FP6 and FP4).
     None,
 }
 
 impl Scalar {
-    /// A float format.
+    /// A signed float format with subnormals.
     pub const fn float(
         name: &'static str,
         exponent_bits: u32,
@@ -68,32 +103,115 @@ impl Scalar {
         bias: i32,
         specials: Specials,
     ) -> Self {
-        assert!(exponent_bits >= 1 && exponent_bits <= 11, "an exponent field has 1 to 11 bits");
-        assert!(mantissa_bits >= 1 && mantissa_bits <= 52, "a fraction has 1 to 52 bits");
-        assert!(bias >= 0 && bias < 1 << exponent_bits, "the bias lies inside the exponent field");
-        Self { name, encoding: Encoding::Float { exponent_bits, mantissa_bits, bias, specials } }
+        Self::any_float(name, Sign::Signed, exponent_bits, mantissa_bits, bias, specials, true)
+    }
+
+    /// Any float format.
+    pub(crate) const fn any_float(
+        name: &'static str,
+        sign: Sign,
+        exponent_bits: u32,
+        mantissa_bits: u32,
+        bias: i32,
+        specials: Specials,
+        subnormals: bool,
+    ) -> Self {
+        let encoding = Encoding::Float { sign, exponent_bits, mantissa_bits, bias, specials, subnormals };
+        Self { name, encoding }.checked()
     }
 
     /// A symmetric two's-complement format.
     pub const fn integer(name: &'static str, bits: u32, fraction_bits: u32) -> Self {
-        assert!(bits >= 2 && bits <= 16, "an integer has 2 to 16 bits");
-        assert!(fraction_bits < bits, "an integer has fewer fraction bits than bits");
-        Self { name, encoding: Encoding::Integer { bits, fraction_bits } }
+        Self { name, encoding: Encoding::Integer { range: Range::Symmetric, bits, fraction_bits } }.checked()
+    }
+
+    /// An integer format of another range.
+    pub const fn ranged(name: &'static str, range: Range, bits: u32, fraction_bits: u32) -> Self {
+        Self { name, encoding: Encoding::Integer { range, bits, fraction_bits } }.checked()
+    }
+
+    /// The record, if it is one: a wrong one in the catalogue does not compile.
+    const fn checked(self) -> Self {
+        assert!(self.problem().is_none(), "an impossible scalar record");
+        self
+    }
+
+    /// Why the record cannot be, if it cannot.
+    pub(crate) const fn problem(self) -> Option<&'static str> {
+        match self.encoding {
+            Encoding::Float { exponent_bits, .. } if exponent_bits < 1 || exponent_bits > 11 => {
+                Some("exponent_bits is 1 to 11")
+            }
+            Encoding::Float { mantissa_bits: 53.., .. } => Some("mantissa_bits is 0 to 52"),
+            Encoding::Float { bias: ..-1023 | 2048.., .. } => Some("bias is -1023 to 2047"),
+            Encoding::Float { mantissa_bits: 0, specials: Specials::Ieee, .. } => {
+                Some("specials = ieee needs at least 1 mantissa bit, to tell NaN from infinity")
+            }
+            Encoding::Float { exponent_bits: 1, specials: Specials::Ieee, .. } => {
+                Some("specials = ieee needs at least 2 exponent bits, or no normal number is left")
+            }
+            Encoding::Float { mantissa_bits: 0, subnormals: true, exponent_bits: 1, .. } => {
+                Some("one exponent bit without mantissa and with subnormals leaves no number but zero")
+            }
+            Encoding::Float { sign: Sign::Unsigned | Sign::Ignored, specials: Specials::Fnuz, .. } => {
+                Some("specials = fnuz needs a sign: its NaN is the code of -0")
+            }
+            Encoding::Float { subnormals: false, specials: Specials::Fnuz, .. } => {
+                Some("specials = fnuz needs a zero: its NaN is the code of -0")
+            }
+            Encoding::Float { exponent_bits, mantissa_bits, sign, .. }
+                if exponent_bits + mantissa_bits + !matches!(sign, Sign::Unsigned) as u32 > 64 =>
+            {
+                Some("a code has at most 64 bits")
+            }
+            Encoding::Integer { bits: 0 | 33.., .. } => Some("an integer has 1 to 32 bits"),
+            Encoding::Integer { range: Range::Symmetric | Range::Full, bits: 1, .. } => {
+                Some("an integer with sign has at least 2 bits")
+            }
+            Encoding::Integer { fraction_bits: 65.., .. } => Some("fraction_bits is 0 to 64"),
+            Encoding::Float { .. } | Encoding::Integer { .. } => None,
+        }
     }
 
     /// Width of a code in bits.
     pub const fn bits(self) -> u32 {
         match self.encoding {
-            Encoding::Float { exponent_bits, mantissa_bits, .. } => 1 + exponent_bits + mantissa_bits,
+            Encoding::Float { sign: Sign::Unsigned, .. } | Encoding::Integer { .. } => self.magnitude_bits(),
+            Encoding::Float { .. } => 1 + self.magnitude_bits(),
+        }
+    }
+
+    /// Width of a code without a float's sign bit.
+    pub(crate) const fn magnitude_bits(self) -> u32 {
+        match self.encoding {
+            Encoding::Float { exponent_bits, mantissa_bits, .. } => exponent_bits + mantissa_bits,
             Encoding::Integer { bits, .. } => bits,
+        }
+    }
+
+    /// Whether negative numbers can be written.
+    pub const fn is_signed(self) -> bool {
+        match self.encoding {
+            Encoding::Float { sign, .. } => matches!(sign, Sign::Signed),
+            Encoding::Integer { range, .. } => !matches!(range, Range::Unsigned),
+        }
+    }
+
+    /// Whether -0 has a code of its own.
+    pub const fn has_negative_zero(self) -> bool {
+        match self.encoding {
+            Encoding::Float { sign, specials, subnormals, .. } => {
+                matches!(sign, Sign::Signed) && !matches!(specials, Specials::Fnuz) && subnormals
+            }
+            Encoding::Integer { .. } => false,
         }
     }
 
     /// The representable numbers, range aside.
     pub const fn grid(self) -> Grid {
         match self.encoding {
-            Encoding::Float { mantissa_bits, bias, .. } => {
-                Grid { precision: Some(mantissa_bits + 1), lsb_min: 1 - bias - mantissa_bits as i32 }
+            Encoding::Float { mantissa_bits, .. } => {
+                Grid { precision: Some(mantissa_bits + 1), lsb_min: self.emin() - mantissa_bits as i32 }
             }
             Encoding::Integer { fraction_bits, .. } => Grid { precision: None, lsb_min: -(fraction_bits as i32) },
         }
@@ -101,16 +219,13 @@ impl Scalar {
 
     /// The code of the largest finite number.
     pub const fn max_code(self) -> u64 {
+        let all = u64::MAX >> (64 - self.magnitude_bits());
         match self.encoding {
-            Encoding::Float { mantissa_bits, specials, .. } => {
-                let end = 1u64 << (self.bits() - 1);
-                match specials {
-                    Specials::Ieee => end - (1 << mantissa_bits) - 1,
-                    Specials::NanOnly => end - 2,
-                    Specials::None => end - 1,
-                }
-            }
-            Encoding::Integer { bits, .. } => (1 << (bits - 1)) - 1,
+            Encoding::Float { mantissa_bits, specials: Specials::Ieee, .. } => all - (1 << mantissa_bits),
+            Encoding::Float { specials: Specials::NanOnly, .. } => all - 1,
+            Encoding::Float { specials: Specials::Fnuz | Specials::None, .. } => all,
+            Encoding::Integer { range: Range::Unsigned, .. } => all,
+            Encoding::Integer { range: Range::Symmetric | Range::Full, .. } => all >> 1,
         }
     }
 
@@ -130,8 +245,9 @@ impl Scalar {
     /// The exponent of the smallest normal number; for integers that of one unit.
     pub const fn emin(self) -> i32 {
         match self.encoding {
-            Encoding::Float { bias, .. } => 1 - bias,
-            Encoding::Integer { .. } => self.grid().lsb_min,
+            Encoding::Float { bias, subnormals: true, .. } => 1 - bias,
+            Encoding::Float { bias, subnormals: false, .. } => -bias,
+            Encoding::Integer { fraction_bits, .. } => -(fraction_bits as i32),
         }
     }
 
@@ -150,17 +266,19 @@ impl Scalar {
                 Some(self.max_code() + 1 + (1 << (mantissa_bits - 1)))
             }
             Encoding::Float { specials: Specials::NanOnly, .. } => Some(self.max_code() + 1),
-            Encoding::Float { .. } | Encoding::Integer { .. } => None,
+            Encoding::Float { specials: Specials::Fnuz, .. } => Some(self.max_code() + 1),
+            Encoding::Float { specials: Specials::None, .. } | Encoding::Integer { .. } => None,
         }
     }
 
     /// The number that a sign-less code up to [`Scalar::max_code`] stands for.
-    const fn magnitude(self, code: u64) -> Exact {
+    pub(crate) const fn magnitude(self, code: u64) -> Exact {
         match self.encoding {
-            Encoding::Float { mantissa_bits, bias, .. } => {
+            Encoding::Float { mantissa_bits, bias, subnormals, .. } => {
                 let hidden = 1u64 << mantissa_bits;
                 let (field, fraction) = ((code >> mantissa_bits) as i32, code & (hidden - 1));
-                let (significand, field) = if field == 0 { (fraction, 1) } else { (fraction | hidden, field) };
+                let gradual = field == 0 && subnormals;
+                let (significand, field) = if gradual { (fraction, 1) } else { (fraction | hidden, field) };
                 Exact {
                     negative: false,
                     significand: significand as u128,
@@ -168,89 +286,6 @@ impl Scalar {
                 }
             }
             Encoding::Integer { fraction_bits, .. } => Exact::integer(code as i64).scaled(-(fraction_bits as i32)),
-        }
-    }
-
-    /// What a code stands for. Bits above the format's width are ignored.
-    pub fn decode(self, code: u64) -> Value {
-        let sign = 1u64 << (self.bits() - 1);
-        let (negative, low) = (code & sign != 0, code & (sign - 1));
-        match self.encoding {
-            Encoding::Float { .. } if low > self.max_code() => {
-                if self.infinity_code() == Some(low) {
-                    Value::Infinite { negative }
-                } else {
-                    Value::Nan
-                }
-            }
-            Encoding::Float { .. } => Value::Finite(Exact { negative, ..self.magnitude(low) }),
-            Encoding::Integer { .. } => {
-                let magnitude = if negative { sign - low } else { low };
-                Value::Finite(Exact { negative, ..self.magnitude(magnitude) })
-            }
-        }
-    }
-
-    /// The code of `value`, rounded once; `None` where a NaN meets a format without one.
-    ///
-    /// Total otherwise: `overflow` answers for numbers beyond the largest and for infinities.
-    pub fn encode(self, value: Value, rounding: Rounding, overflow: Overflow) -> Option<u64> {
-        match value {
-            Value::Nan => self.nan_code(),
-            Value::Infinite { negative } => Some(self.signed(negative, self.overflowed(overflow))),
-            Value::Finite(x) => {
-                let (rounded, _) = self.grid().round(x, rounding);
-                let fits = rounded.cmp_magnitude(self.max()).is_le();
-                let low = if fits { self.magnitude_code(rounded) } else { self.overflowed(overflow) };
-                Some(self.signed(x.negative, low))
-            }
-        }
-    }
-
-    /// An integer code with its sign repeated above the format's width; a float code as it is.
-    pub(crate) const fn sign_extended(self, code: u64) -> u64 {
-        match self.encoding {
-            Encoding::Float { .. } => code,
-            Encoding::Integer { bits, .. } => ((code << (64 - bits)) as i64 >> (64 - bits)) as u64,
-        }
-    }
-
-    /// The sign-less code for what lies beyond the largest finite number.
-    fn overflowed(self, overflow: Overflow) -> u64 {
-        match overflow {
-            Overflow::Saturate => self.max_code(),
-            Overflow::Special => self.infinity_code().or(self.nan_code()).unwrap_or(self.max_code()),
-        }
-    }
-
-    /// The sign-less code of a number that is on the grid and in range.
-    fn magnitude_code(self, x: Exact) -> u64 {
-        let Some(leading) = x.leading_exponent() else { return 0 };
-        let units = |lsb: i32| {
-            let significand = if x.exponent >= lsb {
-                x.significand << (x.exponent - lsb)
-            } else {
-                x.significand >> (lsb - x.exponent)
-            };
-            significand as u64
-        };
-        match self.encoding {
-            Encoding::Float { mantissa_bits, bias, .. } if leading >= self.emin() => {
-                let field = (leading + bias) as u64;
-                let hidden = 1u64 << mantissa_bits;
-                (field << mantissa_bits) + (units(leading - mantissa_bits as i32) - hidden)
-            }
-            Encoding::Float { .. } | Encoding::Integer { .. } => units(self.grid().lsb_min),
-        }
-    }
-
-    /// A sign-less code with its sign; integers have one zero.
-    const fn signed(self, negative: bool, low: u64) -> u64 {
-        let sign = 1u64 << (self.bits() - 1);
-        match self.encoding {
-            Encoding::Float { .. } => low | if negative { sign } else { 0 },
-            Encoding::Integer { .. } if negative => low.wrapping_neg() & (2 * sign - 1),
-            Encoding::Integer { .. } => low,
         }
     }
 }

@@ -3,35 +3,39 @@
 //! Invariants, kept by privacy: there are `rows x k_padded` codes and `rows x blocks_per_row` scales of the kinds that
 //! the format names; padding codes are zero. Rounding is not done here: see [`Format::quantize`].
 
-use crate::block::{Factor, Scale};
 use crate::error::Error;
-use crate::{Encoding, Format, Mask, Pattern, Scalar, pack};
+use crate::reference::{Coded, Factor, Geometry};
+use crate::{Encoding, Format, Mask, Pattern, Range, Scalar, Scale, pack};
 
 /// One code an element, in the narrowest type that holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Codes {
-    /// Float codes of at most 8 bits, in the low bits.
+    /// Codes of at most 8 bits without sign extension, in the low bits: floats and unsigned integers.
     U8(Vec<u8>),
-    /// Integer mantissas of at most 8 bits, sign-extended.
+    /// Integers of at most 8 bits, sign-extended.
     I8(Vec<i8>),
-    /// Float codes of 9 to 16 bits.
+    /// The same of 9 to 16 bits, without sign extension.
     U16(Vec<u16>),
-    /// Integer mantissas of 9 to 16 bits, sign-extended.
+    /// Integers of 9 to 16 bits, sign-extended.
     I16(Vec<i16>),
-    /// FP32 itself.
+    /// Codes of 17 to 32 bits; integers with sign are sign-extended.
     U32(Vec<u32>),
+    /// Wider codes.
+    U64(Vec<u64>),
 }
 
 impl Codes {
     /// `len` zero codes of the type that `element` needs.
     pub(crate) fn zeros(element: Scalar, len: usize) -> Self {
-        match (element.encoding, element.bits()) {
-            (Encoding::Integer { .. }, ..=8) => Self::I8(vec![0; len]),
-            (_, ..=8) => Self::U8(vec![0; len]),
-            (Encoding::Integer { .. }, _) => Self::I16(vec![0; len]),
-            (_, ..=16) => Self::U16(vec![0; len]),
-            _ => Self::U32(vec![0; len]),
+        let extended = matches!(element.encoding, Encoding::Integer { range: Range::Symmetric | Range::Full, .. });
+        match element.bits() {
+            ..=8 if extended => Self::I8(vec![0; len]),
+            ..=8 => Self::U8(vec![0; len]),
+            ..=16 if extended => Self::I16(vec![0; len]),
+            ..=16 => Self::U16(vec![0; len]),
+            ..=32 => Self::U32(vec![0; len]),
+            _ => Self::U64(vec![0; len]),
         }
     }
 
@@ -43,6 +47,7 @@ impl Codes {
             Self::U16(c) => c.len(),
             Self::I16(c) => c.len(),
             Self::U32(c) => c.len(),
+            Self::U64(c) => c.len(),
         }
     }
 
@@ -59,6 +64,7 @@ impl Codes {
             Self::U16(c) => u64::from(c[i]),
             Self::I16(c) => c[i] as u64,
             Self::U32(c) => u64::from(c[i]),
+            Self::U64(c) => c[i],
         }
     }
 
@@ -70,6 +76,7 @@ impl Codes {
             Self::U16(c) => c[i] = code as u16,
             Self::I16(c) => c[i] = code as i16,
             Self::U32(c) => c[i] = code as u32,
+            Self::U64(c) => c[i] = code,
         }
     }
 }
@@ -80,12 +87,18 @@ impl Codes {
 pub enum Scales {
     /// Scalar formats have none.
     None,
-    /// Powers of two, biased by 127.
+    /// Powers of two, biased by 127; 255 is NaN.
     E8M0(Vec<u8>),
     /// Block exponents.
     Exponent(Vec<i16>),
+    /// Block exponents in the low 8 bits, two's complement, and one halving bit a run of elements above.
+    Micro(Vec<u32>),
     /// FP32 factors.
     Float32(Vec<f32>),
+    /// FP32 factors and zero points.
+    Affine(Vec<f32>, Vec<u8>),
+    /// Codes of a narrow float.
+    Code(Vec<u8>),
 }
 
 impl Scales {
@@ -95,18 +108,36 @@ impl Scales {
             None => Self::None,
             Some(Scale::E8M0) => Self::E8M0(Vec::new()),
             Some(Scale::Exponent(_)) => Self::Exponent(Vec::new()),
+            Some(Scale::Micro { .. }) => Self::Micro(Vec::new()),
             Some(Scale::Float32) => Self::Float32(Vec::new()),
+            Some(Scale::Affine(_)) => Self::Affine(Vec::new(), Vec::new()),
+            Some(Scale::Code(_)) => Self::Code(Vec::new()),
         }
     }
 
-    /// Appends the scale of the next block.
+    /// Appends the scale of the next block; the record's own rule made it, so that the kinds agree. A NaN scale is
+    /// made only for kinds that have one.
     pub(crate) fn push(&mut self, factor: Factor) {
         match (self, factor) {
             (Self::E8M0(s), Factor::Power { stored, .. }) => s.push(stored as u8),
+            (Self::E8M0(s), _) => s.push(u8::MAX),
             (Self::Exponent(s), Factor::Power { stored, .. }) => s.push(stored as i16),
+            (Self::Exponent(s), _) => s.push(0),
+            (Self::Micro(s), Factor::Micro { stored, .. }) => s.push(stored),
+            (Self::Micro(s), _) => s.push(0),
             (Self::Float32(s), Factor::Real(scale)) => s.push(scale),
-            (Self::None, Factor::One) => {}
-            (scales, factor) => unreachable!("the record gives {scales:?} and {factor:?} together"),
+            (Self::Float32(s), _) => s.push(f32::NAN),
+            (Self::Affine(s, zeros), Factor::Affine { factor, zero }) => {
+                s.push(factor);
+                zeros.push(zero);
+            }
+            (Self::Affine(s, zeros), _) => {
+                s.push(f32::NAN);
+                zeros.push(0);
+            }
+            (Self::Code(s), Factor::Coded(coded)) => s.push(coded.stored),
+            (Self::Code(s), _) => s.push(0x7F),
+            (Self::None, _) => {}
         }
     }
 
@@ -114,9 +145,10 @@ impl Scales {
     pub fn len(&self) -> usize {
         match self {
             Self::None => 0,
-            Self::E8M0(s) => s.len(),
+            Self::E8M0(s) | Self::Code(s) => s.len(),
             Self::Exponent(s) => s.len(),
-            Self::Float32(s) => s.len(),
+            Self::Micro(s) => s.len(),
+            Self::Float32(s) | Self::Affine(s, _) => s.len(),
         }
     }
 
@@ -134,6 +166,7 @@ pub struct Quantized {
     k: usize,
     codes: Codes,
     scales: Scales,
+    tensor_scale: Option<f32>,
 }
 
 /// The bytes that memory would hold: bit strings, least significant bit first, each padded to a whole byte at its end.
@@ -151,7 +184,18 @@ impl Quantized {
     /// Joins parts that satisfy the invariants.
     pub(crate) fn new(format: &'static Format, rows: usize, k: usize, codes: Codes, scales: Scales) -> Self {
         assert_eq!(codes.len(), rows * format.padded(k), "one code an element of the padded matrix");
-        Self { format, rows, k, codes, scales }
+        Self { format, rows, k, codes, scales, tensor_scale: None }
+    }
+
+    /// The same with the scale of the whole tensor, where the format has one.
+    pub(crate) fn with_tensor_scale(self, scale: Option<f32>) -> Self {
+        let two_level = self.format.scaling.is_some_and(|s| s.two_level);
+        Self { tensor_scale: scale.filter(|_| two_level), ..self }
+    }
+
+    /// The FP32 scale of the whole tensor of a two-level format: value = element * block scale * this.
+    pub fn tensor_scale(&self) -> Option<f32> {
+        self.tensor_scale
     }
 
     /// The format.
@@ -174,7 +218,7 @@ impl Quantized {
         self.format.padded(self.k)
     }
 
-    /// Elements that share a scale; 1 for scalar formats.
+    /// Elements along K that share a scale; 1 for scalar formats.
     pub fn block_len(&self) -> usize {
         self.format.block_len(self.k)
     }
@@ -189,28 +233,42 @@ impl Quantized {
         &self.codes
     }
 
-    /// The scales, [rows, blocks_per_row].
+    /// The scales, [rows / block rows rounded up, blocks_per_row].
     pub fn scales(&self) -> &Scales {
         &self.scales
     }
 
     /// The scale of block `index` (row-major) for decoding.
     pub(crate) fn factor(&self, index: usize) -> Factor {
-        let power = |stored: i32| Factor::Power { stored, exponent: stored - self.format.exponent_offset() };
-        match &self.scales {
-            Scales::None => Factor::One,
-            Scales::E8M0(s) => power(i32::from(s[index])),
-            Scales::Exponent(s) => power(i32::from(s[index])),
-            Scales::Float32(s) => Factor::Real(s[index]),
+        let offset = self.format.exponent_offset();
+        let power = |stored: i32| Factor::Power { stored, exponent: stored - offset };
+        match (&self.scales, self.format.scaling.map(|s| s.scale)) {
+            (Scales::None, _) => Factor::One,
+            (Scales::E8M0(s), _) if s[index] == u8::MAX => Factor::Nan,
+            (Scales::E8M0(s), _) => power(i32::from(s[index])),
+            (Scales::Exponent(s), _) => power(i32::from(s[index])),
+            (Scales::Micro(s), Some(Scale::Micro { run })) => {
+                Factor::Micro { stored: s[index], exponent: i32::from(s[index] as i8) - offset, run }
+            }
+            (Scales::Float32(s), _) => Factor::Real(s[index]),
+            (Scales::Affine(s, zeros), _) => Factor::Affine { factor: s[index], zero: zeros[index] },
+            (Scales::Code(s), Some(Scale::Code(scale))) => {
+                let value = scale.decode(u64::from(s[index])).to_f32();
+                let tensor = self.tensor_scale.unwrap_or(1.0);
+                Factor::Coded(Coded { stored: s[index], value, multiply: 0.0, tensor })
+            }
+            (Scales::Micro(_) | Scales::Code(_), _) => Factor::Nan,
         }
     }
 
     /// The FP32 values [rows, k] by exact arithmetic: the judge of [`Quantized::dequantize`].
     pub fn dequantize_reference(&self) -> Vec<f32> {
         let (block, padded) = (self.block_len(), self.k_padded());
+        let geometry = Geometry::new(self.format, self.rows, self.k);
+        let scaled = self.format.scaling.is_some();
         let at = |row: usize, column: usize| {
-            let factor = self.factor(row * self.blocks_per_row() + column / block);
-            self.format.decode_element(self.codes.get(row * padded + column), factor)
+            let factor = if scaled { self.factor(geometry.block_of(row, column)) } else { Factor::One };
+            self.format.decode_element(self.codes.get(row * padded + column), factor, column % block)
         };
         (0..self.rows).flat_map(|row| (0..self.k).map(move |column| (row, column))).map(|(r, c)| at(r, c)).collect()
     }
@@ -222,27 +280,33 @@ impl Quantized {
         match &self.scales {
             Scales::E8M0(s) => Some(s.iter().map(|&e| i32::from(e) - offset).collect()),
             Scales::Exponent(s) => Some(s.iter().map(|&e| i32::from(e) - offset).collect()),
-            Scales::None | Scales::Float32(_) => None,
+            _ => None,
         }
     }
 
-    /// The FP32 factor of each row of an INT format: value = fl32(element * factor).
+    /// The FP32 factor of each block (for INT formats by rows: of each row): value = fl32(element * factor).
     pub fn row_scales(&self) -> Option<&[f32]> {
         match &self.scales {
             Scales::Float32(s) => Some(s),
-            Scales::None | Scales::E8M0(_) | Scales::Exponent(_) => None,
+            _ => None,
         }
     }
 
-    /// Sets pruned elements to the code of +0; scales stay as they are.
+    /// Sets pruned elements to the code of +0 (the zero point, where there is one); scales stay as they are.
     ///
     /// # Errors
     /// [`Error::MaskShape`] where the mask belongs to another matrix.
     pub fn apply_mask(&mut self, mask: &Mask) -> Result<(), Error> {
         mask.check_shape(self.rows, self.k)?;
         let padded = self.k_padded();
+        let geometry = Geometry::new(self.format, self.rows, self.k);
         for (i, _) in mask.kept().iter().enumerate().filter(|(_, kept)| !**kept) {
-            self.codes.set(i / self.k * padded + i % self.k, 0);
+            let (row, column) = (i / self.k, i % self.k);
+            let zero = match &self.scales {
+                Scales::Affine(_, zeros) => u64::from(zeros[geometry.block_of(row, column)]),
+                _ => 0,
+            };
+            self.codes.set(row * padded + column, zero);
         }
         Ok(())
     }
@@ -264,12 +328,20 @@ impl Quantized {
 
     /// The scales as a bit string.
     fn packed_scales(&self) -> Vec<u8> {
-        let bits = self.format.scaling.map_or(0, |s| s.scale.bits());
-        match &self.scales {
+        let bits = self.format.scaling.map_or(0, |s| s.scale_bits(self.block_len())) as u32;
+        let mut bytes = match &self.scales {
             Scales::None => Vec::new(),
-            Scales::E8M0(s) => s.clone(),
+            Scales::E8M0(s) | Scales::Code(s) if bits == 8 => s.clone(),
+            Scales::E8M0(s) | Scales::Code(s) => pack::bits(s.iter().map(|&e| u64::from(e)), bits),
             Scales::Exponent(s) => pack::bits(s.iter().map(|&e| e as u64), bits),
+            Scales::Micro(s) => pack::bits(s.iter().map(|&e| u64::from(e)), bits),
             Scales::Float32(s) => s.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        }
+            Scales::Affine(s, zeros) => {
+                let factors = s.iter().flat_map(|v| v.to_le_bytes());
+                factors.chain(pack::bits(zeros.iter().map(|&z| u64::from(z)), bits - 32)).collect()
+            }
+        };
+        bytes.extend(self.tensor_scale.iter().flat_map(|s| s.to_le_bytes()));
+        bytes
     }
 }

@@ -33,16 +33,16 @@ static OWN: [Format; 6] = [
         ..own("mxfp4-away", catalog::E2M1, Some((Block::Run(32), Scale::E8M0, ScaleRule::Floor)))
     },
     own("e4m3-of-row", catalog::E4M3, Some((Block::Row, Scale::Float32, ScaleRule::AbsMax))),
-    Format { overflow: Overflow::Special, ..own("e4m3-with-nan", catalog::E4M3, None) },
+    Format { overflow: Overflow::Infinity, ..own("e4m3-with-nan", catalog::E4M3, None) },
 ];
 
 const fn own(name: &'static str, element: Scalar, scaling: Option<(Block, Scale, ScaleRule)>) -> Format {
     let scaling = match scaling {
-        Some((block, scale, rule)) => Some(Scaling { block, scale, rule }),
+        Some((block, scale, rule)) => Some(Scaling { block, scale, rule, two_level: false }),
         None => None,
     };
     let (rounding, overflow) = (Rounding::NearestEven, Overflow::Saturate);
-    Format { name, aliases: &[], element, scaling, rounding, overflow, theorem_3_5: true, source: "this test" }
+    Format { name, aliases: &[], element, scaling, rounding, overflow, source: "this test", ..*Format::fp32() }
 }
 
 /// All outputs of the fast path for one matrix.

@@ -18,7 +18,7 @@ pub fn trials() -> Vec<Trial> {
         ("half_a_step", |f| !f.is_exact(), half_a_step),
         ("scale_invariant", |f| !matches!(f.scaling.map(|s| s.scale), Some(Scale::Float32)), scale_invariant),
         ("permutation_invariant", |_| true, permutation_invariant),
-        ("sparsify_then_quantise", |f| f.theorem_3_5, sparsify_then_quantise),
+        ("sparsify_then_quantise", |f| f.laws.theorem_3_5, sparsify_then_quantise),
         ("quantise_then_sparsify", |f| f.scaling.is_some(), quantise_then_sparsify),
     ];
     let each = laws.into_iter().flat_map(|(name, holds, law)| {

@@ -45,7 +45,7 @@ fn formats() -> Result<(Table, Value)> {
             card.bits_per_element.to_string(),
             card.element.to_owned(),
             format!("{:e}", card.max),
-            if card.theorem_3_5 { "holds" } else { "-" }.to_owned(),
+            if card.laws.theorem_3_5 { "holds" } else { "-" }.to_owned(),
             scale,
         ]);
     }

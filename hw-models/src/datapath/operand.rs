@@ -4,7 +4,7 @@ use super::{Arithmetic, Datapath};
 use crate::Error;
 use crate::exact::power_of_two;
 use crate::kernel::{Rows, bounds};
-use interplay_formats::{Block, Encoding, Format, Quantized, Scale, ScaleRule, Scaling};
+use interplay_formats::{Block, Encoding, Format, Quantized, Range, Scale, ScaleRule, Scaling};
 use rayon::prelude::*;
 use std::borrow::Cow;
 
@@ -53,12 +53,12 @@ pub(crate) enum Family {
 
 /// The family of a format, by its record.
 pub(crate) fn family(format: &Format) -> Family {
-    let integer = matches!(format.element.encoding, Encoding::Integer { bits: ..=8, .. });
+    let integer = matches!(format.element.encoding, Encoding::Integer { range: Range::Symmetric, bits: ..=8, .. });
     match format.scaling {
         Some(Scaling { block: Block::Run(length), scale: Scale::E8M0 | Scale::Exponent(_), .. }) => {
             Family::Blocks { length }
         }
-        Some(Scaling { block: Block::Row, scale: Scale::Float32, rule: ScaleRule::AbsMax }) if integer => {
+        Some(Scaling { block: Block::Row, scale: Scale::Float32, rule: ScaleRule::AbsMax, .. }) if integer => {
             Family::Integers
         }
         _ => Family::Scalars,
