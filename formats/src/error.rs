@@ -18,7 +18,8 @@ pub enum Error {
     /// A sparsity pattern that does not parse.
     #[error(
         "unknown sparsity `{0}`; it is `dense`, a percentage such as `50%` or `50%-row`, \
-         or N:M such as `2:4` (keep N of every M, 1 <= N < M <= 256)"
+         N:M such as `2:4` (keep N of every M, 1 <= N < M <= 256), N:Mp such as `4:8p` (the same in pairs, N and M even) \
+         or V:N:M such as `64:2:8` (tiles of V rows keep 4 of M columns, rows N of those; N < 4 < M <= 256)"
     )]
     UnknownPattern(String),
     /// Sparsity and quantisation were both asked for, but not which comes first.
@@ -56,6 +57,42 @@ pub enum Error {
         m: usize,
         /// The length of a row.
         k: usize,
+    },
+    /// A matrix that is not whole groups of pairs or whole tiles.
+    #[error(
+        "{pattern} sparsity needs a matrix of whole tiles of {tile_rows} x {tile_k}, but this one is {rows} x {k}; \
+         choose a pattern whose tile divides both"
+    )]
+    Untiled {
+        /// The pattern.
+        pattern: String,
+        /// Rows of a tile.
+        tile_rows: usize,
+        /// Columns of a tile.
+        tile_k: usize,
+        /// Rows of the matrix.
+        rows: usize,
+        /// Columns of the matrix.
+        k: usize,
+    },
+    /// A mask keeps more than its pattern allows.
+    #[error(
+        "row {row}: the group or tile at column {column} keeps {kept} {unit}, but {pattern} sparsity allows {allowed}; \
+         prune to the pattern first"
+    )]
+    Crowded {
+        /// The pattern.
+        pattern: String,
+        /// The first row of the group or tile, from 0.
+        row: usize,
+        /// Its first column, from 0.
+        column: usize,
+        /// What is counted: positions, pairs or columns.
+        unit: &'static str,
+        /// How many are kept.
+        kept: usize,
+        /// How many may be.
+        allowed: usize,
     },
     /// A mask for a matrix of another shape.
     #[error("a mask of {mask_rows} x {mask_k} does not fit a matrix of {rows} x {k}")]
