@@ -1,5 +1,7 @@
 //! The one error type of this crate.
 
+use crate::sparse::Layout;
+
 /// What went wrong: what was given, what is allowed, what to do.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -93,6 +95,85 @@ pub enum Error {
         kept: usize,
         /// How many may be.
         allowed: usize,
+    },
+    /// A layout that does not have this pattern, width or shape.
+    #[error(
+        "layout {layout} is for {allowed}, not for {pattern} sparsity of {width}-bit codes in a matrix of {rows} x {k}; \
+         choose another layout, or pad the matrix"
+    )]
+    Layout {
+        /// The layout.
+        layout: Layout,
+        /// The pattern.
+        pattern: String,
+        /// Bits of a code.
+        width: u32,
+        /// Rows of the matrix.
+        rows: usize,
+        /// Columns of the matrix.
+        k: usize,
+        /// What the layout is for.
+        allowed: &'static str,
+    },
+    /// A matrix beyond what compressed storage counts.
+    #[error("a matrix of {rows} x {k} is too large to compress; split it into parts of at most {positions} positions")]
+    TooLarge {
+        /// Rows of the matrix.
+        rows: usize,
+        /// Columns of the matrix.
+        k: usize,
+        /// The most positions, rows or columns.
+        positions: usize,
+    },
+    /// Another number of codes than positions.
+    #[error("{given} codes are not a matrix of {rows} x {k}; give one code a position of the mask")]
+    Codes {
+        /// How many codes.
+        given: usize,
+        /// Rows of the mask.
+        rows: usize,
+        /// Columns of the mask.
+        k: usize,
+    },
+    /// Compressed codes of another format.
+    #[error("the compressed codes have {given} bits, but {format} has codes of {allowed}; compress from that format")]
+    Width {
+        /// Bits of a compressed code.
+        given: u32,
+        /// The format.
+        format: &'static str,
+        /// Bits of its codes.
+        allowed: u32,
+    },
+    /// A part of a compressed matrix of another length than its shape asks for.
+    #[error("the {part} of the compressed matrix are {given} bytes, but its shape asks for {expected}")]
+    PartLength {
+        /// Values, metadata or index.
+        part: &'static str,
+        /// Its bytes.
+        given: usize,
+        /// The bytes that it must have.
+        expected: u64,
+    },
+    /// Metadata of a compressed matrix that means nothing.
+    #[error("the metadata at row {row}, column {column} is {given:#b}; it must be {allowed}")]
+    Metadata {
+        /// The row, from 0.
+        row: usize,
+        /// The column, from 0: of the group or tile, or in CSR the first that was possible.
+        column: usize,
+        /// The number that was read.
+        given: u64,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// A code that belongs nowhere.
+    #[error("stored code {at} is padding of its block, which must be zero, but it is {code:#x}")]
+    Padding {
+        /// Its index among the stored codes, from 0.
+        at: usize,
+        /// The code.
+        code: u64,
     },
     /// A mask for a matrix of another shape.
     #[error("a mask of {mask_rows} x {mask_k} does not fit a matrix of {rows} x {k}")]

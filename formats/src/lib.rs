@@ -16,6 +16,7 @@ mod pipeline;
 mod rounding;
 pub mod scalar;
 mod simd;
+pub mod sparse;
 mod sparsity;
 mod sweep;
 mod tensor;
