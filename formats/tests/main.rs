@@ -6,6 +6,8 @@ mod laws;
 mod oracles;
 mod packs;
 mod rounding;
+mod sparse;
+mod sparse_laws;
 mod spec;
 mod storage;
 mod support;
@@ -20,6 +22,8 @@ fn main() {
         fast::trials(),
         storage::trials(),
         packs::trials(),
+        sparse::trials(),
+        sparse_laws::trials(),
         oracles::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
