@@ -17,11 +17,12 @@ pub enum Error {
     /// No order has this name.
     #[error("unknown order `{0}`; it is `sq` (sparsify, then quantise), `qs` (quantise, then sparsify) or `none`")]
     UnknownOrder(String),
-    /// A sparsity pattern that does not parse.
+    /// A sparsity pattern that does not parse, or whose numbers do not go together.
     #[error(
         "unknown sparsity `{0}`; it is `dense`, a percentage such as `50%` or `50%-row`, \
-         N:M such as `2:4` (keep N of every M, 1 <= N < M <= 256), N:Mp such as `4:8p` (the same in pairs, N and M even) \
-         or V:N:M such as `64:2:8` (tiles of V rows keep 4 of M columns, rows N of those; N < 4 < M <= 256)"
+         N:M such as `2:4` (keep N of every M, 1 <= N < M <= 256), \
+         N:Mp such as `4:8p` (the same in pairs, N and M even) or V:N:M such as `64:2:8` \
+         (tiles of V rows keep 4 of M columns, rows N of those; N < 4 < M <= 256)"
     )]
     UnknownPattern(String),
     /// Sparsity and quantisation were both asked for, but not which comes first.
@@ -79,8 +80,8 @@ pub enum Error {
     },
     /// A mask keeps more than its pattern allows.
     #[error(
-        "row {row}: the group or tile at column {column} keeps {kept} {unit}, but {pattern} sparsity allows {allowed}; \
-         prune to the pattern first"
+        "row {row}: the group or tile at column {column} keeps {kept} {unit}, \
+         but {pattern} sparsity allows {allowed}; prune to the pattern first"
     )]
     Crowded {
         /// The pattern.
@@ -98,8 +99,8 @@ pub enum Error {
     },
     /// A layout that does not have this pattern, width or shape.
     #[error(
-        "layout {layout} is for {allowed}, not for {pattern} sparsity of {width}-bit codes in a matrix of {rows} x {k}; \
-         choose another layout, or pad the matrix"
+        "layout {layout} is for {allowed}, not for {pattern} sparsity of {width}-bit codes \
+         in a matrix of {rows} x {k}; choose another layout, or pad the matrix"
     )]
     Layout {
         /// The layout.

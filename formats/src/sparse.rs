@@ -4,6 +4,22 @@
 //! Invariants: a [`Compressed`] has a possible [`Shape`] and parts of exactly the lengths that follow from it, checked
 //! before anything is allocated. What the metadata says is checked by [`Compressed::decompress`]. Scales of block
 //! formats are not compressed and not here: they index positions of the dense matrix.
+//!
+//! ```
+//! use interplay_formats::sparse::Layout;
+//! use interplay_formats::{Format, Pattern};
+//!
+//! let weights: Vec<f32> = (0..64 * 64).map(|i| (i % 61) as f32 - 30.0).collect();
+//! let (mxfp4, pairs): (_, Pattern) = (Format::by_name("mxfp4")?, "4:8p".parse()?);
+//! let mask = pairs.magnitude_mask(&weights, 64)?;
+//! let mut quantized = mxfp4.quantize(&weights, 64)?;
+//!
+//! let compressed = quantized.compressed(&mask, Layout::Pairwise)?;
+//! assert_eq!(compressed.sizes().ideal_bits, 4096 * 5 / 2);
+//! quantized.apply_mask(&mask)?;
+//! assert_eq!(quantized.with_compressed(&compressed)?, quantized);
+//! # Ok::<(), interplay_formats::Error>(())
+//! ```
 
 mod csr;
 mod cutlass;

@@ -1,33 +1,20 @@
-//! Sparse storage by hand: recorded compressions of torch, worked examples of layouts, sizes, and refusals.
+//! Sparse storage by hand: recorded compressions of torch, worked examples of layouts, all formats, and refusals.
 
+use crate::patterns::{mask, pattern};
 use crate::support::{Pack, Random, case, oracle};
-use interplay_formats::sparse::{Compressed, Layout, Parts, Shape, Sizes};
-use interplay_formats::{Error, Format, Mask, Pattern};
+use interplay_formats::sparse::{Compressed, Layout, Parts, Shape};
+use interplay_formats::{Error, Format, Mask};
 use libtest_mimic::Trial;
 
 pub fn trials() -> Vec<Trial> {
     vec![
         oracle("sparse/two_of_four", |pack| two_of_four(&pack)),
-        case("sparse::pairs_and_tiles_by_hand", pairs_and_tiles_by_hand),
-        case("sparse::pairs_compare_exactly", pairs_compare_exactly),
-        case("sparse::metadata_of_pairs_and_tiles", metadata_of_pairs_and_tiles),
         case("sparse::layouts_by_hand", layouts_by_hand),
         case("sparse::short_groups_are_filled", short_groups_are_filled),
-        case("sparse::ideal_sizes_by_hand", ideal_sizes_by_hand),
-        case("sparse::library_sizes_by_hand", library_sizes_by_hand),
-        case("sparse::bits_an_element_with_scales", bits_an_element_with_scales),
         case("sparse::every_format_comes_back", every_format_comes_back),
         case("sparse::layouts_refuse_what_they_do_not_have", layouts_refuse_what_they_do_not_have),
         case("sparse::metadata_is_checked", metadata_is_checked),
     ]
-}
-
-pub fn pattern(text: &str) -> Pattern {
-    text.parse().expect("a pattern of the contract")
-}
-
-fn mask(text: &str, k: usize, kept: &[u8]) -> Mask {
-    Mask::from_kept(pattern(text), k, kept.iter().map(|&kept| kept == 1).collect()).expect("whole rows")
 }
 
 /// Little-endian words to bytes.
@@ -73,50 +60,6 @@ fn two_of_four(pack: &Pack) {
                 assert_eq!(codes, want, "{what}: codes");
             }
         }
-    }
-}
-
-fn pairs_and_tiles_by_hand() {
-    // Pairs sum to 5, 4, 5, 5: 4 goes, then the first 5.
-    let w = [1.0, -4.0, 2.0, 2.0, 5.0, 0.0, -2.0, -3.0];
-    let kept = pattern("4:8p").magnitude_mask(&w, 8).expect("8 divides 8");
-    assert_eq!(kept, mask("4:8p", 8, &[0, 0, 0, 0, 1, 1, 1, 1]));
-    // Columns sum to 3, 9, 2, 2, 10, 2: 1, 4 and 0 stay, and of the equal ones 5, the highest.
-    let w = [1.0, 4.0, 1.0, 2.0, -9.0, 0.0, 2.0, -5.0, 1.0, 0.0, 1.0, 2.0];
-    let kept = pattern("2:2:6").magnitude_mask(&w, 6).expect("whole tiles");
-    assert_eq!(kept, mask("2:2:6", 6, &[0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 0, 1]));
-    for (text, rows, k, tile_rows, tile_k) in [("4:8p", 1, 12, 1, 8), ("64:2:8", 32, 8, 64, 8), ("2:2:6", 2, 8, 2, 6)] {
-        let refused = pattern(text).magnitude_mask(&vec![1.0; rows * k], k);
-        assert_eq!(refused, Err(Error::Untiled { pattern: text.to_owned(), tile_rows, tile_k, rows, k }));
-    }
-    for text in ["4:8p", "2:4p", "64:2:8", "1:1:5", "128:3:256"] {
-        assert_eq!(pattern(text).to_string(), text);
-    }
-    for text in ["3:8p", "4:7p", "8:8p", "0:8p", "4:8:p", "4:8pp", "64:4:8", "64:2:4", "0:2:8", "8:0:8", "65537:2:8"] {
-        assert_eq!(text.parse::<Pattern>(), Err(Error::UnknownPattern(text.to_owned())), "{text}");
-    }
-    let impossible = Pattern::NofM { n: 2, m: 0 }.magnitude_mask(&[], 0);
-    assert_eq!(impossible, Err(Error::UnknownPattern("2:0".to_owned())));
-}
-
-/// Sums that FP64 alone cannot tell apart: the lower pair is the larger one.
-fn pairs_compare_exactly() {
-    let (tiny, less) = (2.0f32.powi(-60), 2.0f32.powi(-61));
-    let kept = pattern("2:4p").magnitude_mask(&[1.0, tiny, less, 1.0], 4).expect("4 divides 4");
-    assert_eq!(kept.kept(), [true, true, false, false]);
-}
-
-fn metadata_of_pairs_and_tiles() {
-    let pairs = mask("4:8p", 8, &[0, 0, 1, 1, 0, 0, 1, 1]);
-    assert_eq!((pairs.metadata_bits(), pairs.metadata()), (4, vec![0b11_01]));
-    // Columns 1, 4, 5 and, to fill the list, 0: indices 1 2 | 1 3, then 3 bits for each of 0 1 4 5.
-    let tile = mask("2:2:6", 6, &[0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 0, 1]);
-    assert_eq!((tile.metadata_bits(), tile.metadata()), (20, vec![0b11_01_10_01, 0b00_001_000, 0b1011]));
-    let mut random = Random(23);
-    let w: Vec<f32> = (0..128 * 48).map(|_| random.near(0)).collect();
-    for text in ["dense", "50%", "2:4", "3:8", "4:8p", "64:2:8", "32:1:16", "16:3:12"] {
-        let mask = pattern(text).magnitude_mask(&w, 48).expect("whole tiles");
-        assert_eq!(mask.metadata().len() as u64, mask.metadata_bits().div_ceil(8), "{text}");
     }
 }
 
@@ -168,83 +111,6 @@ fn short_groups_are_filled() {
     let crowded = Mask::of_nonzero(pattern("2:4"), 4, &[1, 0, 0, 0, 1, 1, 0, 1], |code| code == 0);
     let (pattern, unit) = ("2:4".to_owned(), "positions");
     assert_eq!(crowded, Err(Error::Crowded { pattern, row: 1, column: 0, unit, kept: 3, allowed: 2 }));
-}
-
-/// A matrix [rows, k] pruned by magnitude and compressed from codes that are all 1.
-fn sizes(layout: Layout, width: u32, text: &str, rows: usize, k: usize) -> Sizes {
-    let mut random = Random(29);
-    let w: Vec<f32> = (0..rows * k).map(|_| random.near(0)).collect();
-    let mask = pattern(text).magnitude_mask(&w, k).expect("whole groups");
-    Compressed::compress(layout, width, &vec![1; w.len()], &mask).expect("this layout").sizes()
-}
-
-/// Bits by formula, in 64 x 128 positions.
-fn ideal_sizes_by_hand() {
-    let positions = 64 * 128;
-    let tile_bits = 4 * 3 * (positions / (64 * 8));
-    let cases = [
-        (Layout::Logical, 16, "2:4", positions * 16 * 9 / 16),
-        (Layout::Cutlass, 16, "2:4", positions * 16 * 9 / 16),
-        (Layout::Logical, 8, "2:4", positions * 8 * 10 / 16),
-        (Layout::Cutlass, 8, "2:4", positions * 8 * 10 / 16),
-        (Layout::OneOfTwo, 32, "1:2", positions * 32 * 9 / 16),
-        (Layout::Pairwise, 4, "4:8p", positions * 4 * 10 / 16),
-        (Layout::Indices, 6, "3:8", positions / 8 * 3 * (6 + 3)),
-        (Layout::Bitmap, 8, "75%", positions / 4 * 8 + positions),
-        (Layout::Csr, 8, "75%", positions / 4 * (8 + 7) + 65 * 32),
-        (Layout::Venom, 16, "64:2:8", positions / 8 * 2 * (16 + 2) + tile_bits),
-        (Layout::S2ta, 8, "4:8", positions / 8 * (8 + 4 * 8)),
-    ];
-    for (layout, width, text, want) in cases {
-        assert_eq!(sizes(layout, width, text, 64, 128).ideal_bits, want, "{layout} {width} {text}");
-    }
-}
-
-/// Bytes by the libraries' rules, most of them for shapes that must be padded.
-fn library_sizes_by_hand() {
-    let cases = [
-        (Layout::Logical, 16, "2:4", 64, 128, 64 * 128 * 2 * 9 / 16),
-        (Layout::Logical, 16, "2:4", 3, 20, 16 * 32 * 2 * 9 / 16),
-        (Layout::Logical, 8, "2:4", 3, 20, 32 * 32 * 10 / 16),
-        (Layout::Logical, 6, "2:4", 3, 20, 32 * 32 * 10 / 16),
-        (Layout::OneOfTwo, 32, "1:2", 8, 6, 8 * 8 * 4 * 9 / 16),
-        (Layout::Pairwise, 4, "4:8p", 1, 8, 64 * 64 / 2 * 10 / 16),
-        (Layout::Cutlass, 16, "2:4", 32, 32, 32 * 64 + 32 * 64 / 8),
-        (Layout::Cutlass, 8, "2:4", 16, 64, 16 * 128 / 2 + 16 * 128 / 8),
-        (Layout::Cutlass, 32, "1:2", 32, 16, 32 * 32 * 2 + 32 * 32 / 4),
-        (Layout::Indices, 6, "3:8", 1, 16, 16 + 16),
-        (Layout::Bitmap, 4, "75%", 3, 12, 9 + 3 * 2 + 3 * 8),
-        (Layout::Csr, 8, "75%", 3, 12, 16 + 48 + 16),
-        (Layout::Venom, 16, "64:2:8", 64, 8, 256 + 32 + 16),
-        (Layout::S2ta, 8, "4:8", 1, 24, 16),
-        (Layout::S2ta, 6, "3:8", 8, 8, 8 * (1 + 3)),
-    ];
-    for (layout, width, text, rows, k, want) in cases {
-        assert_eq!(sizes(layout, width, text, rows, k).library_bytes, want, "{layout} {width} {text} {rows} x {k}");
-    }
-}
-
-/// Codes and metadata, and scales that are not compressed.
-fn bits_an_element_with_scales() {
-    let cases = [
-        ("mxfp4", "4:8p", Layout::Pairwise, 2.75),
-        ("mxfp4", "2:4", Layout::Logical, 3.25),
-        ("mxfp6", "2:4", Layout::Logical, 4.25),
-        ("mxfp8", "2:4", Layout::Logical, 5.25),
-        ("hbfp4", "2:4", Layout::Logical, 2.0 + 1.0 + 10.0 / 64.0),
-        ("fp16", "2:4", Layout::Logical, 9.0),
-    ];
-    let mut random = Random(31);
-    let w: Vec<f32> = (0..64 * 256).map(|_| random.near(0)).collect();
-    for (name, text, layout, want) in cases {
-        let format = Format::by_name(name).expect("known");
-        let mask = pattern(text).magnitude_mask(&w, 256).expect("whole groups");
-        let footprint = format.footprint(64, 256, Some(&mask));
-        assert_eq!(footprint.total() as f64 / w.len() as f64, want, "{name} {text}");
-        let q = format.quantize(&w, 256).expect("finite");
-        let sizes = q.compressed(&mask, layout).expect("this layout").sizes();
-        assert_eq!(sizes.ideal_bits, footprint.values + footprint.metadata, "{name} {text}");
-    }
 }
 
 /// Every format in every layout that does not ask for a width; rows of 72 end in a padded block in most of them.

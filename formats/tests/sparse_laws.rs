@@ -1,6 +1,6 @@
 //! Laws of sparse storage on random matrices, masks and bytes.
 
-use crate::sparse::pattern;
+use crate::patterns::pattern;
 use crate::support::case;
 use interplay_formats::sparse::{Compressed, Layout, Parts, Shape};
 use interplay_formats::{Mask, Pattern};

@@ -20,7 +20,7 @@ pub(super) fn read(shape: &Shape, bitmap: &[u8]) -> Result<Mask, Error> {
 /// How many of the first `positions` bits are 1.
 pub(super) fn count(bitmap: &[u8], positions: u64) -> u64 {
     let ones: u64 = bitmap.iter().map(|byte| u64::from(byte.count_ones())).sum();
-    let padding = bitmap.last().filter(|_| positions % 8 != 0).map_or(0, |last| last >> (positions % 8));
+    let padding = bitmap.last().filter(|_| !positions.is_multiple_of(8)).map_or(0, |last| last >> (positions % 8));
     ones - u64::from(padding.count_ones())
 }
 

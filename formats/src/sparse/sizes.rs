@@ -1,25 +1,26 @@
 //! Sizes of compressed matrices: the bits that the layout needs, and the bytes that a library takes for them.
-//!
-//! Library rules, by layout:
-//!
-//! | layout | whose | shape padded to | codes | places |
-//! |---|---|---|---|---|
-//! | `logical`, `one-of-two`, `pairwise` | cuSPARSELt as torch 2.9 calls it: codes and metadata in one buffer | rows and k to 32 bytes of codes (8 of 32 bits, 16, 32, 64 of 4 bits) | memory type | as ideal |
-//! | `cutlass` | CUTLASS as torch 2.9 calls it | 32 x 64 (16 bits), 16 x 128 (8 bits), 32 x 32 (32 bits) | memory type | as ideal |
-//! | `bitmap` | compressed-tensors, `sparse-bitmask`: plain arrays, not aligned | - | whole bytes | rows to whole bytes, 64-bit row offsets |
-//! | `csr` | cuSPARSE with 32-bit indices | - | whole bytes | 32 bits a column and a row pointer |
-//! | `venom` | VENOM's own kernels | - | memory type | 32-bit words; 32 bits a column |
-//! | `s2ta` | none; the stream of S2TA with each block in whole bytes | - | with their mask | one byte a block |
-//! | `indices` | none; plain arrays | - | memory type | one byte an index |
-//!
-//! A memory type has 4, 8, 16 or 32 bits: 6-bit codes take a byte. Each array or buffer is a multiple of 16 bytes where
-//! nothing else is said. Torch's shape rules are `_DTYPE_SHAPE_CONSTRAINTS` in `torch/sparse/semi_structured.py`,
-//! continued to 4 bits by the same 32 bytes; torch refuses other shapes, here they are padded.
 
 use super::scheme::Bits;
 use super::{Compressed, Layout, Shape};
 
 /// What a compressed matrix takes, without scales.
+///
+/// What a library takes depends on the layout. Codes lie in memory types of 4, 8, 16 or 32 bits (6-bit codes take a
+/// byte), and each array is a multiple of 16 bytes, where nothing else is said.
+///
+/// - `logical`, `one-of-two`, `pairwise`: cuSPARSELt as torch calls it. Rows and columns are multiples of 32 bytes of
+///   codes, that is 8 of 32 bits, 16 of 16, 32 of 8 and, continued to 4 bits, 64; codes and metadata share one buffer.
+/// - `cutlass`: CUTLASS as torch calls it. The matrix is whole blocks of 32 x 64 (16 bits), 16 x 128 (8 bits) or
+///   32 x 32 (32 bits).
+/// - `bitmap`: the `sparse-bitmask` files of compressed-tensors. Codes in whole bytes, each row's bits in whole bytes,
+///   64-bit row offsets, no alignment.
+/// - `csr`: cuSPARSE with 32-bit indices. Codes in whole bytes, 32 bits a column and a row pointer.
+/// - `venom`: the kernels of VENOM. Metadata in 32-bit words, 32 bits for each column of a tile.
+/// - `s2ta`: no library; the hardware's stream with each block, its mask and its codes, in whole bytes.
+/// - `indices`: no library; plain arrays with one byte an index.
+///
+/// Torch's shapes are `_DTYPE_SHAPE_CONSTRAINTS` in its `sparse/semi_structured.py`. It refuses others; here they are
+/// padded with zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
     /// Codes, metadata and index to the bit, before padding to bytes.

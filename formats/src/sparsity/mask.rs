@@ -25,8 +25,11 @@ impl Mask {
     /// For layouts whose rows are padded: the pattern was applied to the rows without padding.
     ///
     /// # Errors
-    /// [`Error::Ragged`] where the flags are not whole rows.
+    /// [`Error::Ragged`] where the flags are not whole rows, [`Error::UnknownPattern`] for impossible numbers.
     pub fn from_kept(pattern: Pattern, k: usize, kept: Vec<bool>) -> Result<Self, Error> {
+        if !pattern.is_possible() {
+            return Err(Error::UnknownPattern(pattern.to_string()));
+        }
         Ok(Self { pattern, rows: rows_of(kept.len(), k)?, k, kept })
     }
 
@@ -119,7 +122,7 @@ impl Mask {
 
     /// The metadata as a bit string. N:M: for every kept position in order its index in its group, so that for 2:4 the
     /// low bits of a nibble are those of the first one; N:Mp: the same for pairs; unstructured: a bitmap, 1 = kept;
-    /// V:N:M: for every kept position its index among the columns that its tile keeps, then those columns, tile by tile.
+    /// V:N:M: for every kept position its index among the columns that its tile keeps, then those columns by tile.
     pub fn metadata(&self) -> Vec<u8> {
         match self.pattern {
             Pattern::Dense => Vec::new(),
