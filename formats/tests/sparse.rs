@@ -10,6 +10,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         oracle("sparse/two_of_four", |pack| two_of_four(&pack)),
         case("sparse::layouts_by_hand", layouts_by_hand),
+        case("sparse::words_of_cutlass_by_hand", words_of_cutlass_by_hand),
         case("sparse::short_groups_are_filled", short_groups_are_filled),
         case("sparse::every_format_comes_back", every_format_comes_back),
         case("sparse::layouts_refuse_what_they_do_not_have", layouts_refuse_what_they_do_not_have),
@@ -91,6 +92,18 @@ fn layouts_by_hand() {
     let codes: Vec<u64> = (1..=12).collect();
     let want = parts(&[2, 5, 8, 12], &[0b11_01_10_01], &[0b00_001_000, 0b1011]);
     assert_eq!(compress(Layout::Venom, 8, &codes, &tile), want);
+}
+
+/// Where single words of a 32 x 32 matrix go: rows in steps of 4, off-diagonal words swapped.
+fn words_of_cutlass_by_hand() {
+    for (row, column, want) in [(0, 0, 0), (8, 0, 1), (0, 1, 2), (8, 1, 3), (16, 0, 4), (1, 0, 8), (31, 1, 63)] {
+        let in_word = |i: usize| i / 32 == row && i % 32 / 16 == column;
+        let kept = (0..32 * 32).map(|i| (i % 4 < 2) != in_word(i)).collect();
+        let mask = Mask::from_kept(pattern("2:4"), 32, kept).expect("whole rows");
+        let words = compress(Layout::Cutlass, 16, &[1; 32 * 32], &mask).metadata;
+        let at: Vec<usize> = (0..64).filter(|word| words[2 * word..][..2] == [0xEE, 0xEE]).collect();
+        assert_eq!((words.len(), at), (128, vec![want]), "word {column} of row {row}");
+    }
 }
 
 /// As torch fills 2:4 and 1:2 (its codes for none, only the first, second, third, fourth), with zeros.
@@ -217,6 +230,8 @@ fn metadata_is_checked() {
     assert_eq!(read(Layout::Logical, "2:4", 4, 1, [&[0; 2], &[], &[]]), length("metadata", 0, 1));
     assert_eq!(read(Layout::Logical, "2:4", 4, 1, [&[0; 2], &[4], &[0]]), length("index", 1, 0));
     assert_eq!(read(Layout::Csr, "50%", 3, 1, [&[], &[], &[0; 7]]), length("index", 7, 8));
+    // Bits behind the last position are no positions.
+    assert_eq!(read(Layout::Bitmap, "50%", 3, 1, [&[7], &[0b1111_1010], &[]]), Ok(vec![0, 7, 0]));
     let (rows, positions) = (usize::MAX, u32::MAX as usize);
     assert_eq!(read(Layout::Bitmap, "50%", 9, rows, [&[], &[], &[]]), Err(Error::TooLarge { rows, k: 9, positions }));
 }
