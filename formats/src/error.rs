@@ -1,5 +1,7 @@
 //! The one error type of this crate.
 
+use crate::sparse::Layout;
+
 /// What went wrong: what was given, what is allowed, what to do.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -32,10 +34,12 @@ pub enum Error {
     /// No order has this name.
     #[error("unknown order `{0}`; it is `sq` (sparsify, then quantise), `qs` (quantise, then sparsify) or `none`")]
     UnknownOrder(String),
-    /// A sparsity pattern that does not parse.
+    /// A sparsity pattern that does not parse, or whose numbers do not go together.
     #[error(
         "unknown sparsity `{0}`; it is `dense`, a percentage such as `50%` or `50%-row`, \
-         or N:M such as `2:4` (keep N of every M, 1 <= N < M <= 256)"
+         N:M such as `2:4` (keep N of every M, 1 <= N < M <= 256), \
+         N:Mp such as `4:8p` (the same in pairs, N and M even) or V:N:M such as `64:2:8` \
+         (tiles of V rows keep 4 of M columns, rows N of those; N < 4 < M <= 256)"
     )]
     UnknownPattern(String),
     /// Sparsity and quantisation were both asked for, but not which comes first.
@@ -73,6 +77,121 @@ pub enum Error {
         m: usize,
         /// The length of a row.
         k: usize,
+    },
+    /// A matrix that is not whole groups of pairs or whole tiles.
+    #[error(
+        "{pattern} sparsity needs a matrix of whole tiles of {tile_rows} x {tile_k}, but this one is {rows} x {k}; \
+         choose a pattern whose tile divides both"
+    )]
+    Untiled {
+        /// The pattern.
+        pattern: String,
+        /// Rows of a tile.
+        tile_rows: usize,
+        /// Columns of a tile.
+        tile_k: usize,
+        /// Rows of the matrix.
+        rows: usize,
+        /// Columns of the matrix.
+        k: usize,
+    },
+    /// A mask keeps more than its pattern allows.
+    #[error(
+        "row {row}: the group or tile at column {column} keeps {kept} {unit}, \
+         but {pattern} sparsity allows {allowed}; prune to the pattern first"
+    )]
+    Crowded {
+        /// The pattern.
+        pattern: String,
+        /// The first row of the group or tile, from 0.
+        row: usize,
+        /// Its first column, from 0.
+        column: usize,
+        /// What is counted: positions, pairs or columns.
+        unit: &'static str,
+        /// How many are kept.
+        kept: usize,
+        /// How many may be.
+        allowed: usize,
+    },
+    /// A layout that does not have this pattern, width or shape.
+    #[error(
+        "layout {layout} is for {allowed}, not for {pattern} sparsity of {width}-bit codes \
+         in a matrix of {rows} x {k}; choose another layout, or pad the matrix"
+    )]
+    Layout {
+        /// The layout.
+        layout: Layout,
+        /// The pattern.
+        pattern: String,
+        /// Bits of a code.
+        width: u32,
+        /// Rows of the matrix.
+        rows: usize,
+        /// Columns of the matrix.
+        k: usize,
+        /// What the layout is for.
+        allowed: &'static str,
+    },
+    /// A matrix beyond what compressed storage counts.
+    #[error("a matrix of {rows} x {k} is too large to compress; split it into parts of at most {positions} positions")]
+    TooLarge {
+        /// Rows of the matrix.
+        rows: usize,
+        /// Columns of the matrix.
+        k: usize,
+        /// The most positions, rows or columns.
+        positions: usize,
+    },
+    /// Another number of codes than positions.
+    #[error("{given} codes are not a matrix of {rows} x {k}; give one code a position of the mask")]
+    Codes {
+        /// How many codes.
+        given: usize,
+        /// Rows of the mask.
+        rows: usize,
+        /// Columns of the mask.
+        k: usize,
+    },
+    /// Compressed codes of another format.
+    #[error("the compressed codes have {given} bits, but {format} has codes of {allowed}; compress from that format")]
+    Width {
+        /// Bits of a compressed code.
+        given: u32,
+        /// The format.
+        format: &'static str,
+        /// Bits of its codes.
+        allowed: u32,
+    },
+    /// A part of a compressed matrix of another length than its shape asks for.
+    #[error("the {part} of the compressed matrix are {given} bytes, but its shape asks for {expected}")]
+    PartLength {
+        /// Values, metadata or index.
+        part: &'static str,
+        /// Its bytes.
+        given: usize,
+        /// The bytes that it must have.
+        expected: u64,
+    },
+    /// Metadata of a compressed matrix that means nothing.
+    #[error("the metadata at row {row}, column {column} is {given:#b}; it must be {allowed}")]
+    Metadata {
+        /// The row, from 0.
+        row: usize,
+        /// The column, from 0: of the group or tile, or in CSR the first that was possible.
+        column: usize,
+        /// The number that was read.
+        given: u64,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// A code that belongs nowhere.
+    #[error("stored code {at} is padding of its block, which must be zero, but it is {code:#x}")]
+    Padding {
+        /// Its index among the stored codes, from 0.
+        at: usize,
+        /// The code.
+        code: u64,
     },
     /// A mask for a matrix of another shape.
     #[error("a mask of {mask_rows} x {mask_k} does not fit a matrix of {rows} x {k}")]

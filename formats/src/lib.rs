@@ -24,6 +24,7 @@ mod reference;
 mod rounding;
 pub mod scalar;
 mod simd;
+pub mod sparse;
 mod sparsity;
 mod sweep;
 mod tensor;

@@ -1,13 +1,16 @@
 //! Sparsity: which weights are kept, and the metadata that says so.
 //!
-//! Invariant: pruning follows one total order, magnitude then index, so that among equal magnitudes the lower index is
-//! pruned first and a mask does not depend on threads or sort. Scores other than magnitude are not offered yet.
+//! Invariant: pruning follows one total order, score then index, so that among equal scores the lower index is pruned
+//! first and a mask does not depend on threads or sort. The score is the magnitude: of a value, of a pair (the exact
+//! sum), or of a column of a tile (the sum in FP64, row by row).
 
-use crate::error::{Error, non_finite, rows_of};
-use crate::kernel::MAGNITUDE;
-use crate::pack;
-use crate::sweep::first_non_finite;
-use rayon::prelude::*;
+pub(crate) mod fill;
+mod mask;
+mod prune;
+
+pub use mask::Mask;
+
+use crate::error::Error;
 use std::{fmt, str::FromStr};
 
 /// Which positions a sparse matrix may keep.
@@ -30,6 +33,23 @@ pub enum Pattern {
         /// Positions a group.
         m: usize,
     },
+    /// N of every M consecutive positions along K are kept, in aligned pairs of neighbours: `4:8p` keeps 2 of 4 pairs.
+    PairsOfM {
+        /// Kept positions a group, even.
+        n: usize,
+        /// Positions a group, even.
+        m: usize,
+    },
+    /// Tiles of V rows and M columns keep [`Pattern::TILE_COLUMNS`] columns, and each row N of those (VENOM,
+    /// Castro et al., SC 2023, where N = 2).
+    Tiled {
+        /// Rows of a tile.
+        v: usize,
+        /// Kept positions in a row of a tile.
+        n: usize,
+        /// Columns of a tile.
+        m: usize,
+    },
 }
 
 /// What an unstructured fraction is taken over.
@@ -45,7 +65,8 @@ impl FromStr for Pattern {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        parse(&text.trim().to_ascii_lowercase()).ok_or_else(|| Error::UnknownPattern(text.to_owned()))
+        let pattern = parse(&text.trim().to_ascii_lowercase());
+        pattern.filter(Self::is_possible).ok_or_else(|| Error::UnknownPattern(text.to_owned()))
     }
 }
 
@@ -53,9 +74,8 @@ fn parse(text: &str) -> Option<Pattern> {
     if text == "dense" {
         return Some(Pattern::Dense);
     }
-    if let Some((n, m)) = text.split_once(':') {
-        let (n, m) = (n.parse().ok()?, m.parse().ok()?);
-        return (1 <= n && n < m && m <= 256).then_some(Pattern::NofM { n, m });
+    if text.contains(':') {
+        return ratio(text);
     }
     let (text, scope) = match text.strip_suffix("%-row") {
         Some(number) => (number, Scope::Row),
@@ -66,7 +86,19 @@ fn parse(text: &str) -> Option<Pattern> {
     let whole: u32 = digits(whole)?.ok()?;
     let fraction: u32 = digits(hundredths).filter(|_| hundredths.len() <= 2)?.ok()?;
     let basis_points = whole * 100 + if hundredths.len() == 1 { fraction * 10 } else { fraction };
-    (basis_points <= 10_000).then_some(Pattern::Unstructured { basis_points, scope })
+    Some(Pattern::Unstructured { basis_points, scope })
+}
+
+/// N:M, N:Mp or V:N:M.
+fn ratio(text: &str) -> Option<Pattern> {
+    let pairs = text.ends_with('p');
+    let numbers: Result<Vec<usize>, _> = text.strip_suffix('p').unwrap_or(text).split(':').map(str::parse).collect();
+    match (numbers.ok()?.as_slice(), pairs) {
+        (&[n, m], false) => Some(Pattern::NofM { n, m }),
+        (&[n, m], true) => Some(Pattern::PairsOfM { n, m }),
+        (&[v, n, m], false) => Some(Pattern::Tiled { v, n, m }),
+        _ => None,
+    }
 }
 
 impl fmt::Display for Pattern {
@@ -74,6 +106,8 @@ impl fmt::Display for Pattern {
         match *self {
             Self::Dense => write!(f, "dense"),
             Self::NofM { n, m } => write!(f, "{n}:{m}"),
+            Self::PairsOfM { n, m } => write!(f, "{n}:{m}p"),
+            Self::Tiled { v, n, m } => write!(f, "{v}:{n}:{m}"),
             Self::Unstructured { basis_points, scope } => {
                 let (whole, rest) = (basis_points / 100, basis_points % 100);
                 let fraction = if rest == 0 { String::new() } else { format!(".{rest:02}") };
@@ -85,164 +119,51 @@ impl fmt::Display for Pattern {
 }
 
 impl Pattern {
-    /// The positions of `w` [rows, k] that survive by magnitude; the lower of equal ones is pruned first.
-    ///
-    /// # Errors
-    /// A NaN or an infinity, a length that `k` does not divide, a `k` that M does not divide.
-    pub fn magnitude_mask(&self, w: &[f32], k: usize) -> Result<Mask, Error> {
-        let rows = rows_of(w.len(), k)?;
-        if let Some(at) = first_non_finite(w) {
-            return Err(non_finite(w, k, at));
-        }
-        let mut kept = vec![true; w.len()];
+    /// Columns that a tile of V:N:M keeps: a row of them is then an N:4 group, for which there is hardware.
+    pub const TILE_COLUMNS: usize = 4;
+
+    /// The largest M: a group's index then fits a byte.
+    const LARGEST_GROUP: usize = 256;
+
+    /// The largest V.
+    const TALLEST_TILE: usize = 65_536;
+
+    /// Whether the numbers make sense together.
+    pub(crate) fn is_possible(&self) -> bool {
+        let group = |n: usize, m: usize| 1 <= n && n < m && m <= Self::LARGEST_GROUP;
         match *self {
-            Self::Dense => {}
-            Self::Unstructured { basis_points, scope: Scope::Matrix } => {
-                prune_smallest(w, &mut kept, part(w.len(), basis_points));
-            }
-            Self::Unstructured { basis_points, scope: Scope::Row } => {
-                let lines = w.par_chunks(k.max(1)).zip(kept.par_chunks_mut(k.max(1)));
-                lines.for_each(|(w, kept)| prune_smallest(w, kept, part(k, basis_points)));
-            }
-            Self::NofM { n, m } => {
-                if !k.is_multiple_of(m) {
-                    return Err(Error::Indivisible { n, m, k });
-                }
-                let groups = w.par_chunks(m).zip(kept.par_chunks_mut(m)).with_min_len(1 << 12);
-                groups.for_each(|(w, kept)| keep_largest(w, kept, n));
+            Self::Dense => true,
+            Self::Unstructured { basis_points, .. } => basis_points <= 10_000,
+            Self::NofM { n, m } => group(n, m),
+            Self::PairsOfM { n, m } => group(n, m) && n.is_multiple_of(2) && m.is_multiple_of(2),
+            Self::Tiled { v, n, m } => {
+                let tile = (1..=Self::TALLEST_TILE).contains(&v) && m > Self::TILE_COLUMNS;
+                tile && group(n, Self::TILE_COLUMNS) && m <= Self::LARGEST_GROUP
             }
         }
-        Ok(Mask { pattern: *self, rows, k, kept })
-    }
-}
-
-/// floor(count * basis_points / 10,000).
-fn part(count: usize, basis_points: u32) -> usize {
-    (count as u128 * u128::from(basis_points) / 10_000) as usize
-}
-
-/// Prunes exactly `count` positions: all below the `count`-th magnitude, then equal ones by index.
-fn prune_smallest(w: &[f32], kept: &mut [bool], count: usize) {
-    if count == 0 {
-        return;
-    }
-    let mut magnitudes: Vec<u32> = w.iter().map(|v| v.to_bits() & MAGNITUDE).collect();
-    let (below, &mut threshold, _) = magnitudes.select_nth_unstable(count - 1);
-    let mut ties = 1 + below.iter().filter(|&&m| m == threshold).count();
-    for (kept, v) in kept.iter_mut().zip(w) {
-        let magnitude = v.to_bits() & MAGNITUDE;
-        let tie = magnitude == threshold && ties > 0;
-        ties -= usize::from(tie);
-        *kept = magnitude >= threshold && !tie;
-    }
-}
-
-/// Keeps the `n` largest of a group: a position goes if too many outrank it.
-fn keep_largest(w: &[f32], kept: &mut [bool], n: usize) {
-    let magnitude = |i: usize| w[i].to_bits() & MAGNITUDE;
-    for (i, kept) in kept.iter_mut().enumerate() {
-        let larger_before = (0..i).filter(|&j| magnitude(j) > magnitude(i)).count();
-        let not_smaller_after = (i + 1..w.len()).filter(|&j| magnitude(j) >= magnitude(i)).count();
-        *kept = larger_before + not_smaller_after < n;
-    }
-}
-
-/// The positions of a matrix [rows, k] that are kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mask {
-    pattern: Pattern,
-    rows: usize,
-    k: usize,
-    kept: Vec<bool>,
-}
-
-impl Mask {
-    /// The mask of a matrix with rows of `k` that keeps the flagged positions.
-    ///
-    /// For layouts whose rows are padded: the pattern was applied to the rows without padding.
-    ///
-    /// # Errors
-    /// [`Error::Ragged`] where the flags are not whole rows.
-    pub fn from_kept(pattern: Pattern, k: usize, kept: Vec<bool>) -> Result<Self, Error> {
-        Ok(Self { pattern, rows: rows_of(kept.len(), k)?, k, kept })
     }
 
-    /// The pattern that it follows.
-    pub fn pattern(&self) -> Pattern {
-        self.pattern
-    }
-
-    /// Rows of the matrix.
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// Length of a row.
-    pub fn k(&self) -> usize {
-        self.k
-    }
-
-    /// One flag a position, row-major.
-    pub fn kept(&self) -> &[bool] {
-        &self.kept
-    }
-
-    /// How many positions are pruned.
-    pub fn pruned(&self) -> usize {
-        self.kept.iter().filter(|k| !**k).count()
-    }
-
-    /// Sets pruned values to +0.
-    ///
-    /// # Errors
-    /// [`Error::MaskShape`] where `w` has another number of values.
-    pub fn apply(&self, w: &mut [f32]) -> Result<(), Error> {
-        self.check_shape(w.len() / self.k.max(1), self.k)?;
-        for (v, kept) in w.iter_mut().zip(&self.kept) {
-            *v = if *kept { *v } else { 0.0 };
+    /// Refuses impossible numbers, and a matrix that is not whole groups or tiles.
+    pub(crate) fn check(&self, rows: usize, k: usize) -> Result<(), Error> {
+        if !self.is_possible() {
+            return Err(Error::UnknownPattern(self.to_string()));
         }
-        Ok(())
-    }
-
-    /// Refuses a matrix of another shape.
-    pub(crate) fn check_shape(&self, rows: usize, k: usize) -> Result<(), Error> {
-        if (self.rows, self.k) == (rows, k) {
-            return Ok(());
-        }
-        Err(Error::MaskShape { mask_rows: self.rows, mask_k: self.k, rows, k })
-    }
-
-    /// The flat indices of the kept positions, in order.
-    pub(crate) fn positions(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.kept.len()).filter(|&i| self.kept[i])
-    }
-
-    /// How many codes are stored. Padding of a short last block is not: the metadata has no place for it.
-    pub(crate) fn stored(&self) -> u64 {
-        (self.kept.len() - self.pruned()) as u64
-    }
-
-    /// Bits of metadata: ceil(log2 M) a kept position for N:M, one a position for unstructured.
-    pub fn metadata_bits(&self) -> u64 {
-        match self.pattern {
-            Pattern::Dense => 0,
-            Pattern::Unstructured { .. } => self.kept.len() as u64,
-            Pattern::NofM { m, .. } => self.stored() * u64::from(index_bits(m)),
+        match *self {
+            Self::NofM { n, m } if !k.is_multiple_of(m) => Err(Error::Indivisible { n, m, k }),
+            Self::PairsOfM { m, .. } if !k.is_multiple_of(m) => Err(self.untiled(1, m, rows, k)),
+            Self::Tiled { v, m, .. } if !rows.is_multiple_of(v) || !k.is_multiple_of(m) => {
+                Err(self.untiled(v, m, rows, k))
+            }
+            _ => Ok(()),
         }
     }
 
-    /// The metadata as a bit string. N:M: for every kept position in order its index in its group, so that for 2:4 the
-    /// low bits of a nibble are those of the first one; unstructured: a bitmap, 1 = kept.
-    pub fn metadata(&self) -> Vec<u8> {
-        match self.pattern {
-            Pattern::Dense => Vec::new(),
-            Pattern::Unstructured { .. } => pack::bits(self.kept.iter().map(|&kept| u64::from(kept)), 1),
-            Pattern::NofM { m, .. } => pack::bits(self.positions().map(|i| (i % m) as u64), index_bits(m)),
-        }
+    fn untiled(&self, tile_rows: usize, tile_k: usize, rows: usize, k: usize) -> Error {
+        Error::Untiled { pattern: self.to_string(), tile_rows, tile_k, rows, k }
     }
 }
 
 /// ceil(log2 M): the width of a position in a group of M.
-const fn index_bits(m: usize) -> u32 {
+pub(crate) const fn index_bits(m: usize) -> u32 {
     m.next_power_of_two().trailing_zeros()
 }

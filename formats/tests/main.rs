@@ -5,7 +5,11 @@ mod fast;
 mod laws;
 mod oracles;
 mod packs;
+mod patterns;
 mod rounding;
+mod sparse;
+mod sparse_laws;
+mod sparse_sizes;
 mod spec;
 mod storage;
 mod support;
@@ -20,6 +24,10 @@ fn main() {
         fast::trials(),
         storage::trials(),
         packs::trials(),
+        patterns::trials(),
+        sparse::trials(),
+        sparse_sizes::trials(),
+        sparse_laws::trials(),
         oracles::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();

@@ -22,7 +22,6 @@ pub fn trials() -> Vec<Trial> {
     trials.push(oracle("blocks/hbfp", |pack| hbfp(&pack)));
     trials.push(oracle("blocks/int", |pack| int(&pack)));
     trials.push(oracle("sparse/masks", |pack| masks(&pack)));
-    trials.push(oracle("sparse/two_of_four", |pack| two_of_four(&pack)));
     trials
 }
 
@@ -179,21 +178,5 @@ fn masks(pack: &Pack) {
             let got: Vec<u64> = mask.kept().iter().map(|&k| u64::from(k)).collect();
             assert_eq!(got, pack.get(&format!("{kind}/{column}")), "{kind} {pattern}");
         }
-    }
-}
-
-/// torch's 2:4 metadata in logical order, of the matrices whose groups keep two non-zeros.
-fn two_of_four(pack: &Pack) {
-    for (index, rows) in [(0, 32), (2, 96)] {
-        let dense: Vec<f32> =
-            pack.get(&format!("bf16/{index}/dense")).iter().map(|&b| f32::from_bits((b as u32) << 16)).collect();
-        let k = dense.len() / rows;
-        let two_of_four: Pattern = "2:4".parse().expect("a pattern");
-        let mask = two_of_four.magnitude_mask(&dense, k).expect("finite");
-        let q = format("bf16").quantize(&dense, k).expect("finite");
-        let packed = q.packed(Some(&mask)).expect("the same shape");
-        let halves = |words: Vec<u64>| words.iter().flat_map(|&w| (w as u16).to_le_bytes()).collect::<Vec<u8>>();
-        assert_eq!(packed.values, halves(pack.get(&format!("bf16/{index}/values"))), "values of {index}");
-        assert_eq!(packed.metadata, halves(pack.get(&format!("bf16/{index}/meta_rows"))), "metadata of {index}");
     }
 }
