@@ -1,7 +1,9 @@
 //! All tests of the crate in one binary; see `support` for how oracle files are found.
 
 mod brute;
+mod explain;
 mod fast;
+mod file;
 mod laws;
 mod oracles;
 mod packs;
@@ -22,6 +24,8 @@ fn main() {
         brute::trials(),
         laws::trials(),
         fast::trials(),
+        file::trials(),
+        explain::trials(),
         storage::trials(),
         packs::trials(),
         patterns::trials(),
