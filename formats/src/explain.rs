@@ -3,7 +3,7 @@
 use crate::error::{Error, non_finite};
 use crate::nvfp4::TensorScale;
 use crate::reference::{Factor, halving};
-use crate::{Encoding, Exact, Format, Lost, Rounding, Value};
+use crate::{Encoding, Exact, Format, Lost, Rounding, Scale, Value};
 use serde::Serialize;
 
 mod show;
@@ -12,14 +12,16 @@ mod why;
 /// Random bits of the stochastic rounding that is shown where the format does not name any.
 const RANDOM_BITS: u32 = 16;
 
-/// The way of one value, alone in its block, to a code and back.
+/// The way of one value to a code and back.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Explanation {
     /// The format's name.
     pub format: &'static str,
     /// The value.
     pub value: f32,
-    /// The same in binary.
+    /// The largest magnitude of its block, and of its tensor.
+    pub amax: f32,
+    /// The value in binary.
     pub exact: String,
     /// The value in the record's input type, where it has one.
     pub narrowed: Option<f32>,
@@ -70,18 +72,26 @@ pub struct Outcome {
 }
 
 impl Format {
-    /// How a finite value alone in its block is encoded, under each rounding.
+    /// How a finite value is encoded under each rounding: alone in its block and tensor, or beside `companion`, which
+    /// lies in another run where the format has microexponents.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] for a NaN or an infinity, also where the record's input type makes one of the value.
-    pub fn explain(&'static self, value: f32) -> Result<Explanation, Error> {
-        let narrowed = self.narrow(value);
-        if let Some(bad) = [value, narrowed].iter().find(|v| !v.is_finite()) {
+    /// [`Error::NonFinite`] for a NaN or an infinity, also where the record's input type makes one.
+    pub fn explain(&'static self, value: f32, companion: Option<f32>) -> Result<Explanation, Error> {
+        let run = if let Some(Scale::Micro { run }) = self.scaling.map(|s| s.scale) { run } else { 1 };
+        let mut block = vec![self.narrow(value)];
+        if let Some(companion) = companion {
+            block.resize(run, 0.0);
+            block.push(self.narrow(companion));
+        }
+        let given = [value, companion.unwrap_or(0.0)];
+        if let Some(bad) = given.iter().chain(&block).find(|v| !v.is_finite()) {
             return Err(non_finite(&[*bad], 1, 0));
         }
-        let tensor = self.tensor_scale(&[narrowed]);
-        let factor = self.factor(&[narrowed], tensor);
-        let step = Step { format: self, value: narrowed, factor, tensor };
+        let tensor = self.tensor_scale(&block);
+        let factor = self.factor(&block, tensor);
+        let narrowed = block[0];
+        let step = Step { format: self, value: narrowed, block: &block, factor, tensor };
         let scaled = step.scaled();
         let finite = scaled.finite();
         let (lost, lost_units) = finite.map_or((Lost::Nothing, 0.0), |x| self.lost(x));
@@ -89,6 +99,7 @@ impl Format {
         Ok(Explanation {
             format: self.name,
             value,
+            amax: step.amax(),
             exact: show::binary(Value::from_f32(value)),
             narrowed: self.input.map(|_| narrowed),
             scale: step.why(),
@@ -129,14 +140,20 @@ impl Format {
 }
 
 /// A value under its scale.
-struct Step {
+struct Step<'a> {
     format: &'static Format,
     value: f32,
+    block: &'a [f32],
     factor: Factor,
     tensor: Option<TensorScale>,
 }
 
-impl Step {
+impl Step<'_> {
+    /// The largest magnitude of the block.
+    fn amax(&self) -> f32 {
+        self.block.iter().fold(0.0, |m, v| m.max(v.abs()))
+    }
+
     /// What is rounded to the element's grid.
     fn scaled(&self) -> Value {
         let v = self.value;
@@ -159,7 +176,7 @@ impl Step {
         if let Factor::Affine { zero, .. } = self.factor { f64::from(zero) } else { 0.0 }
     }
 
-    /// The element to which `rounding` takes `x`, if it is in range.
+    /// The next element below or above `x`, as `rounding` says; beyond the range the last one of that side.
     fn neighbour(&self, x: Exact, rounding: Rounding) -> Option<Neighbour> {
         let element = self.format.element;
         let rounded = Value::Finite(element.grid().round(x, rounding).0);
@@ -168,7 +185,8 @@ impl Step {
         let moved = if self.zero() == 0.0 { rounded } else { Value::from_f32((wanted + self.zero()) as f32) };
         let code = element.encode(moved, Rounding::NearestEven, crate::Overflow::Saturate)?;
         let reached = element.decode(code).to_f64() - self.zero();
-        (reached == wanted).then(|| Neighbour { code: self.format.code_text(code), element: wanted })
+        let there = if rounding == Rounding::Down { reached <= wanted } else { reached >= wanted };
+        there.then(|| Neighbour { code: self.format.code_text(code), element: reached })
     }
 
     fn outcomes(&self, given: f32, finite: Option<Exact>) -> Vec<Outcome> {

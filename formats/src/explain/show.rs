@@ -27,8 +27,11 @@ pub(super) fn decimal<T: fmt::Display + fmt::LowerExp>(value: T) -> String {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let alone = if self.scale.is_some() { ", alone in its block" } else { "" };
-        writeln!(f, "{} in {}{alone}", decimal(self.value), self.format)?;
+        let block = match self.scale {
+            Some(_) => format!(", in a block with amax {}", decimal(self.amax)),
+            None => String::new(),
+        };
+        writeln!(f, "{} in {}{block}", decimal(self.value), self.format)?;
         writeln!(f, "  {:<13}{}", "exactly", self.exact)?;
         if let Some(narrowed) = self.narrowed {
             writeln!(f, "  {:<13}{}", "narrowed", decimal(narrowed))?;

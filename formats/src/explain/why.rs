@@ -29,7 +29,7 @@ impl ScaleRule {
     }
 }
 
-impl Step {
+impl Step<'_> {
     /// The scale, how it is stored, and how the rule found it.
     pub(super) fn why(&self) -> Option<String> {
         let scaling = self.format.scaling?;
@@ -64,7 +64,7 @@ impl Step {
 
     /// floor(log2 amax); `None` for zero.
     fn exponent_of_amax(&self) -> Option<i32> {
-        Value::from_f32(self.value).finite()?.leading_exponent()
+        Value::from_f32(self.amax()).finite()?.leading_exponent()
     }
 
     fn power_of_two(&self, scaling: Scaling, exponent: i32) -> String {
@@ -83,7 +83,7 @@ impl Step {
                 (format!("floor(log2 of {rounded}) - emax = {found} - {emax}"), found)
             }
             ScaleRule::Rceil => {
-                let product = self.value.abs() * (1.0 / self.largest() as f32);
+                let product = self.amax() * (1.0 / self.largest() as f32);
                 return format!(
                     "the least power of two not below fl32(amax * fl32(1 / {})) = {}",
                     self.largest(),
@@ -108,8 +108,10 @@ impl Step {
     }
 
     fn interval(&self, scaling: Scaling, factor: f32, zero: u8) -> String {
-        let (lo, hi) = (self.value.min(0.0), self.value.max(0.0));
-        let (lo, hi) = if scaling.rule == ScaleRule::HalfGrid && lo < 0.0 { (lo, -lo) } else { (lo, hi) };
+        let end = |pick: fn(f32, f32) -> f32| self.block.iter().fold(0.0, |end, &v| pick(end, v));
+        let (lo, hi) = (end(f32::min), end(f32::max));
+        let symmetric = scaling.rule == ScaleRule::HalfGrid && lo < 0.0;
+        let (lo, hi) = if symmetric { (-hi.max(-lo), hi.max(-lo)) } else { (lo, hi) };
         let (lo, hi) = if lo == hi { (-1.0, 1.0) } else { (lo, hi) };
         let point = match scaling.rule {
             ScaleRule::HalfGrid => "2^(bits - 1)",
