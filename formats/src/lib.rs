@@ -10,6 +10,7 @@ mod exact;
 mod fast;
 mod footprint;
 mod kernel;
+pub mod layout;
 mod lookup;
 pub mod pack;
 mod pipeline;

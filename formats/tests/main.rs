@@ -3,6 +3,7 @@
 mod brute;
 mod fast;
 mod laws;
+mod layout;
 mod oracles;
 mod packs;
 mod rounding;
@@ -19,6 +20,7 @@ fn main() {
         laws::trials(),
         fast::trials(),
         storage::trials(),
+        layout::trials(),
         packs::trials(),
         oracles::trials(),
     ];
