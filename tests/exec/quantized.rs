@@ -3,7 +3,8 @@
 use burn::tensor::quantization::{QuantScheme, QuantStore, QuantValue, ScaleDtype};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use interplay::Error;
-use interplay::burn::quantized::{ScaleBytes, Stored};
+use interplay::burn::quantized::{Blocks, Correspondence, ScaleBytes, Stored};
+use interplay::formats::{Codes, Format, Scales};
 use libtest_mimic::Trial;
 
 pub fn cases() -> Vec<Trial> {
@@ -21,6 +22,8 @@ pub fn cases() -> Vec<Trial> {
         case("parts_come_back", parts_come_back),
         case("wrong_parts_are_refused", wrong_parts_are_refused),
         case("wrong_data_is_refused", wrong_data_is_refused),
+        case("formats_and_schemes", formats_and_schemes),
+        case("formats_stored_in_burn", formats_stored_in_burn),
         case("flex_reads_float_codes_as_integers", flex_reads_float_codes_as_integers),
     ]
 }
@@ -244,6 +247,48 @@ fn wrong_data_is_refused() {
     }
     let plain = Stored::from_data(&TensorData::new(vec![1.0f32], [1])).expect_err("not quantised");
     assert!(matches!(plain, Error::Scheme { .. }), "{plain}");
+}
+
+fn formats_and_schemes() {
+    for pair in Correspondence::all() {
+        for k in [32, 128, 130] {
+            let scheme = pair.scheme(k).expect("short rows");
+            let native = Correspondence::of_scheme(&scheme.with_store(NATIVE), k).expect("a scheme of the table");
+            // Rows of 32 are runs of 32: either name is right, the table's first is given.
+            let row = native.blocks == Blocks::Row && pair.blocks == Blocks::Run(k as u8);
+            assert!(native == pair || row, "{pair:?} comes back as {native:?}");
+        }
+        assert_eq!(Correspondence::of_format(pair.format).expect("of the table"), pair);
+        if let Ok(format) = Format::by_name(pair.format) {
+            assert_eq!(format.element.bits() as usize, pair.value.size_bits(), "{}", pair.format);
+            assert_eq!(pair.blocks == Blocks::Run(format.block_len(77) as u8), format.block_len(77) != 77);
+        }
+    }
+    assert_eq!(Correspondence::of_scheme(&QuantScheme::nvfp4(), 64).expect("Burn's preset").format, "nvfp4");
+    let int8 = Correspondence::of_format("int8").expect("of the table");
+    assert!(matches!(int8.scheme(256), Err(Error::Scheme { .. })));
+    assert!(matches!(int8.scheme(0), Err(Error::Scheme { .. })));
+    assert!(matches!(Correspondence::of_format("mxfp6"), Err(Error::Scheme { .. })));
+    let unknown = scheme(QuantValue::Q8S, NATIVE).per_block([8], ScaleDtype::UE4M3);
+    assert!(matches!(Correspondence::of_scheme(&unknown, 64), Err(Error::Scheme { .. })));
+}
+
+/// Burn reads what a format stores as the values that the format means, bit for bit.
+fn formats_stored_in_burn() {
+    for (name, k) in [("int8", 64), ("int8", 33), ("int4", 64), ("int4", 7)] {
+        let stored = Format::by_name(name).expect("known").quantize(&some(3 * k), k).expect("finite");
+        let (Codes::I8(codes), Scales::Float32(scales)) = (stored.codes(), stored.scales()) else {
+            panic!("{name} has byte integers under FP32 scales")
+        };
+        let parts = Stored {
+            scheme: Correspondence::of_format(name).and_then(|c| c.scheme(k)).expect("a short row"),
+            shape: vec![3, k],
+            codes: codes.iter().map(|&c| c as u8).collect(),
+            scales: ScaleBytes::Float32(scales.clone()),
+            tensor_scale: None,
+        };
+        same_bits(&read(parts.to_data().expect("parts fit")), &stored.dequantize());
+    }
 }
 
 /// Burn 0.22.1's CPU backend takes float codes for integers (its GPU backends do not). Where this fails, Burn has mended
