@@ -12,6 +12,7 @@ mod exact;
 mod fast;
 mod footprint;
 mod kernel;
+pub mod layout;
 mod lookup;
 mod name;
 mod nvfp4;

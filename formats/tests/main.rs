@@ -3,6 +3,7 @@
 mod brute;
 mod fast;
 mod laws;
+mod layout;
 mod oracles;
 mod packs;
 mod patterns;
@@ -23,6 +24,7 @@ fn main() {
         laws::trials(),
         fast::trials(),
         storage::trials(),
+        layout::trials(),
         packs::trials(),
         patterns::trials(),
         sparse::trials(),
