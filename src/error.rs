@@ -56,6 +56,24 @@ pub enum Error {
         /// What went wrong there.
         source: Box<Error>,
     },
+    /// A quantised tensor of Burn that no format here describes, or the other way round.
+    #[error("{given}: {problem}")]
+    Scheme {
+        /// The scheme or the format.
+        given: String,
+        /// Why not, and what would do.
+        problem: &'static str,
+    },
+    /// Another number of parts of a quantised tensor than its scheme and shape imply.
+    #[error("{given} {what} given, but the scheme and the shape ask for {allowed}; check both")]
+    Length {
+        /// What was counted.
+        what: &'static str,
+        /// How many there are.
+        given: usize,
+        /// How many there must be.
+        allowed: usize,
+    },
     /// The formats crate refused.
     #[error(transparent)]
     Format(#[from] interplay_formats::Error),

@@ -214,6 +214,52 @@ pub enum Error {
         /// Columns of the matrix.
         k: usize,
     },
+    /// No kernel layout has this name.
+    #[error("unknown layout `{given}`; did you mean `{nearest}`? `layout::KernelLayout::all` lists them")]
+    UnknownLayout {
+        /// The name as given.
+        given: String,
+        /// The nearest known name.
+        nearest: &'static str,
+    },
+    /// A code that does not fit the layout's width.
+    #[error("code {index} is {code:#04x}, but this layout holds {bits} bits a code; give codes of a format that wide")]
+    CodeTooWide {
+        /// Which code, from 0.
+        index: usize,
+        /// The code.
+        code: u8,
+        /// Bits a code.
+        bits: u32,
+    },
+    /// Another number of bytes than the shape implies.
+    #[error("{given} {what} given, but the shape asks for {allowed}; check the shape and the layout")]
+    LayoutLength {
+        /// What was counted.
+        what: &'static str,
+        /// How many there are.
+        given: usize,
+        /// How many there must be.
+        allowed: usize,
+    },
+    /// A bit outside of the codes is set, so that another layout wrote these bytes.
+    #[error("byte {index} is {byte:#04x}, but its padding bits {padding:#010b} must be zero; check the layout's name")]
+    LayoutPadding {
+        /// Which byte, from 0.
+        index: usize,
+        /// The byte.
+        byte: u8,
+        /// Its padding bits.
+        padding: u8,
+    },
+    /// More scales than memory can address.
+    #[error("scales of {rows} rows with {blocks} blocks each are too many to lay out; split the matrix")]
+    LayoutTooLarge {
+        /// Rows of the scale matrix.
+        rows: usize,
+        /// Blocks of a row.
+        blocks: usize,
+    },
 }
 
 /// The number of rows of `len` values in rows of `k`; an empty matrix has none.

@@ -14,6 +14,7 @@ mod fast;
 pub mod file;
 mod footprint;
 mod kernel;
+pub mod layout;
 mod lookup;
 mod loss;
 mod name;

@@ -58,7 +58,7 @@ pub(crate) fn codes(codes: &Codes, width: u32) -> Vec<u8> {
 }
 
 /// Codes of less than a byte.
-fn narrow<T: Copy + Sync>(codes: &[T], width: u32, byte: impl Fn(T) -> u8 + Sync) -> Vec<u8> {
+pub(crate) fn narrow<T: Copy + Sync>(codes: &[T], width: u32, byte: impl Fn(T) -> u8 + Sync) -> Vec<u8> {
     let mut bytes = vec![0; (codes.len() * width as usize).div_ceil(8)];
     let pieces = bytes.par_chunks_mut(CHUNK / 8 * width as usize).zip(codes.par_chunks(CHUNK));
     pieces.for_each(|(out, codes)| match width {

@@ -228,6 +228,11 @@ impl Quantized {
         self.k_padded() / self.block_len()
     }
 
+    /// Overwrites one code, sign-extended for integers with sign.
+    pub(crate) fn set_code(&mut self, i: usize, code: u64) {
+        self.codes.set(i, code);
+    }
+
     /// The codes, [rows, k_padded].
     pub fn codes(&self) -> &Codes {
         &self.codes

@@ -5,6 +5,7 @@ mod explain;
 mod fast;
 mod file;
 mod laws;
+mod layout;
 mod oracles;
 mod packs;
 mod patterns;
@@ -27,6 +28,7 @@ fn main() {
         file::trials(),
         explain::trials(),
         storage::trials(),
+        layout::trials(),
         packs::trials(),
         patterns::trials(),
         sparse::trials(),

@@ -8,6 +8,7 @@ mod executor;
 mod hook;
 mod names;
 mod product;
+pub mod quantized;
 mod stage;
 mod store;
 mod unit;

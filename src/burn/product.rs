@@ -45,6 +45,8 @@ pub struct Product {
     pub count: usize,
     /// Length of a run of `k` that blocks must not cross: a convolution's channels, else `k`.
     pub run: usize,
+    /// Rows of the activation operand that are one sequence or one image.
+    pub span: usize,
     pub(crate) weight: Option<Weight>,
 }
 
@@ -171,12 +173,12 @@ impl Finder<'_> {
         if let Some(weight) = self.weight(rhs, Form::Right) {
             // One matrix for every batch of the activations: they are rows of one product.
             let (rows, count) = if right == 1 { (left * m, 1) } else { (m * left.max(right) / right, right) };
-            self.push(Some(weight), [rows, k, n], count, k);
+            self.push(Some(weight), [rows, k, n], count, [k, m]);
         } else if let Some(weight) = self.weight(lhs, Form::Left) {
             let (rows, count) = if left == 1 { (right * n, 1) } else { (n * left.max(right) / left, left) };
-            self.push(Some(weight), [rows, k, m], count, k);
+            self.push(Some(weight), [rows, k, m], count, [k, n]);
         } else {
-            self.push(None, [m, k, n], left.max(right), k);
+            self.push(None, [m, k, n], left.max(right), [k, m]);
         }
     }
 
@@ -185,22 +187,22 @@ impl Finder<'_> {
         let (channels, taps) = (w[1], w[2] * w[3]);
         let sizes = [x[0] * out[2] * out[3], channels * taps, w[0] / groups];
         match self.weight(&c.weight, Form::Kernel) {
-            Some(weight) => self.push(Some(weight), sizes, groups, channels),
-            None => self.push(None, sizes, groups, channels),
+            Some(weight) => self.push(Some(weight), sizes, groups, [channels, out[2] * out[3]]),
+            None => self.push(None, sizes, groups, [channels, out[2] * out[3]]),
         }
     }
 
     fn attention(&mut self, a: &AttentionOpIr) {
         let (q, k, v) = (&a.query.shape, &a.key.shape, &a.value.shape);
         let heads = q[0] * q[1];
-        self.push(None, [q[2], q[3], k[2]], heads, q[3]);
-        self.push(None, [q[2], k[2], v[3]], heads, k[2]);
+        self.push(None, [q[2], q[3], k[2]], heads, [q[3], q[2]]);
+        self.push(None, [q[2], k[2], v[3]], heads, [k[2], q[2]]);
     }
 
-    fn push(&mut self, weight: Option<Weight>, [m, k, n]: [usize; 3], count: usize, run: usize) {
+    fn push(&mut self, weight: Option<Weight>, [m, k, n]: [usize; 3], count: usize, [run, span]: [usize; 2]) {
         let name = weight.as_ref().map_or_else(String::new, |w| names::layer(&self.params[&w.root]).to_owned());
         let role = if weight.is_some() { Role::Weight } else { Role::Activation };
-        self.products.push(Product { name, occurrence: 0, role, m, k, n, count, run, weight });
+        self.products.push(Product { name, occurrence: 0, role, m, k, n, count, run, span, weight });
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct Stored {
 /// How the rows of one product are cut into runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Runs {
-    k: usize,
+    pub(crate) k: usize,
     run: usize,
     padded: usize,
 }
@@ -128,7 +128,7 @@ impl Runs {
 /// The length of a format's blocks along a row; `None` where a scale covers the row or one element.
 fn block(format: &Format) -> Option<usize> {
     match format.scaling.map(|s| s.block) {
-        Some(Block::Run(length)) => Some(length),
+        Some(Block::Run(length) | Block::Tile { k: length, .. }) => Some(length),
         _ => None,
     }
 }

@@ -56,7 +56,7 @@ impl Prepared {
 
     fn build(captured: &Captured, product: &Product, config: Option<LayerConfig>) -> Result<Self, Error> {
         let cfg = config.clone().unwrap_or_else(LayerConfig::fp32);
-        let x = cfg.activations;
+        let x = cfg.activations.for_activations();
         let w = if product.role == Role::Weight { cfg.weight_format() } else { x };
         let datapath = cfg.datapath.unwrap_or_else(|| Datapath::auto(w, x));
         let host = datapath.arithmetic == Arithmetic::Host;
@@ -151,19 +151,23 @@ impl Prepared {
         rhs: Option<FlexTensor>,
         weight: Option<FlexTensor>,
     ) -> Result<FlexTensor, Error> {
-        let lhs = self.round(product, lhs)?;
+        let lhs = self.round(product, lhs, product.span)?;
         let rhs = match (weight, rhs) {
             (Some(weight), _) => weight,
-            (None, Some(rhs)) => transpose(self.round(product, transpose(rhs))?),
+            (None, Some(rhs)) => transpose(self.round(product, transpose(rhs), product.n)?),
             (None, None) => return Err(missing()),
         };
         Ok(Host::float_matmul(lhs, rhs))
     }
 
     /// `x` `[.., k]` through the activation format and back, in place where nobody else holds it.
-    fn round(&self, product: &Product, x: FlexTensor) -> Result<FlexTensor, Error> {
+    fn round(&self, product: &Product, x: FlexTensor, rows: usize) -> Result<FlexTensor, Error> {
         let mut x = value::owned(value::contiguous(x, &product.name)?);
-        self.activations.fake_quantize(x.storage_mut::<f32>(), self.runs.grain(self.activations))?;
+        let values = x.storage_mut::<f32>();
+        let span = self.span(rows, values.len());
+        for matrix in values.chunks_mut(span) {
+            self.activations.fake_quantize(matrix, self.runs.grain(self.activations))?;
+        }
         Ok(x)
     }
 
@@ -180,7 +184,7 @@ impl Prepared {
         let (batches, m) = (&dims[..dims.len() - 2], dims[dims.len() - 2]);
         let x = lhs.as_slice::<f32>().unwrap_or_default();
         if let [weights] = weights {
-            let data = self.gemm(datapath, x, weights)?;
+            let data = self.gemm(datapath, product, x, weights)?;
             return Ok(tensor(data, &[batches, &[m, product.n]].concat()));
         }
         let (prepared, right);
@@ -200,9 +204,15 @@ impl Prepared {
         let plan = Broadcast::new(batches, &right);
         let mut data = Vec::with_capacity(plan.count() * m * product.n);
         for (l, r) in plan.pairs() {
-            data.extend(self.gemm(datapath, &x[l * m * product.k..][..m * product.k], &weights[r])?);
+            data.extend(self.gemm(datapath, product, &x[l * m * product.k..][..m * product.k], &weights[r])?);
         }
         Ok(tensor(data, &[&plan.shape[..], &[m, product.n]].concat()))
+    }
+
+    /// How many values of an activation are quantised at once: all of `len`, but the `rows` of one sequence or image where a scale spans
+    /// rows, so that a result does not depend on what else is in the batch.
+    fn span(&self, rows: usize, len: usize) -> usize {
+        if self.activations.is_row_local() { len.max(1) } else { (rows * self.runs.k).max(1) }
     }
 
     /// The right operands `[.., n, k]` of a product of two activations, packed for the unit.
@@ -211,8 +221,14 @@ impl Prepared {
         matrices.map(|matrix| self.with_operand(matrix, |operand| Ok(datapath.prepare(operand)?))).collect()
     }
 
-    fn gemm(&self, datapath: &Datapath, x: &[f32], weights: &Weights) -> Result<Vec<f32>, Error> {
-        self.with_operand(x, |operand| Ok(datapath.gemm(operand, weights)?))
+    fn gemm(&self, datapath: &Datapath, product: &Product, x: &[f32], weights: &Weights) -> Result<Vec<f32>, Error> {
+        let multiply = |x: &[f32]| self.with_operand(x, |operand| Ok(datapath.gemm(operand, weights)?));
+        let span = self.span(product.span, x.len());
+        if span >= x.len() {
+            return multiply(x);
+        }
+        let parts: Vec<_> = x.chunks(span).map(multiply).collect::<Result<_, Error>>()?;
+        Ok(parts.concat())
     }
 
     /// Activation rows `[rows, k]` in the form that units take them.

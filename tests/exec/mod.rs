@@ -2,6 +2,7 @@
 
 mod modules;
 mod plans;
+mod quantized;
 mod replay;
 mod sessions;
 mod units;
@@ -10,5 +11,8 @@ use libtest_mimic::Trial;
 
 /// Every case of this file's modules.
 pub fn cases() -> Vec<Trial> {
-    [replay::cases(), units::cases(), plans::cases(), sessions::cases()].into_iter().flatten().collect()
+    [replay::cases(), units::cases(), plans::cases(), sessions::cases(), quantized::cases()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

@@ -2,7 +2,7 @@
 
 use super::{Compressed, Layout};
 use crate::error::Error;
-use crate::{Codes, Mask, Quantized};
+use crate::{Mask, Quantized};
 
 impl Quantized {
     /// The codes that `mask` keeps, in a sparse layout. Padding of a short last block is not stored.
@@ -16,7 +16,8 @@ impl Quantized {
         Compressed::compress(layout, self.format().element.bits(), &codes, mask)
     }
 
-    /// The same matrix with the codes of `compressed`: scales stay, what is not stored is zero.
+    /// The same matrix with the codes of `compressed`: scales stay, what is not stored is zero (the zero
+    /// point, where there is one).
     ///
     /// # Errors
     /// [`Error::MaskShape`], [`Error::Width`] where the codes are of another matrix; as [`Compressed::decompress`].
@@ -27,10 +28,11 @@ impl Quantized {
         }
         let (stored, mask) = compressed.decompress()?;
         mask.check_shape(self.rows(), self.k())?;
-        let mut codes = Codes::zeros(element, self.codes().len());
-        for (i, code) in stored.into_iter().enumerate() {
-            codes.set(i / self.k() * self.k_padded() + i % self.k(), element.sign_extended(code));
+        let mut sparse = self.clone();
+        sparse.apply_mask(&mask)?;
+        for (i, code) in stored.into_iter().enumerate().filter(|(i, _)| mask.kept()[*i]) {
+            sparse.set_code(i / self.k() * self.k_padded() + i % self.k(), element.sign_extended(code));
         }
-        Ok(Self::new(self.format(), self.rows(), self.k(), codes, self.scales().clone()))
+        Ok(sparse)
     }
 }
