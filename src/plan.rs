@@ -6,7 +6,7 @@
 //! A plan knows names and roles of products, not tensors.
 
 mod file;
-mod glob;
+pub mod glob;
 
 pub use file::LayerSpec;
 

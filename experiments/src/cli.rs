@@ -1,10 +1,12 @@
 //! The command line: what can be asked, and its help.
 
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::commands::train::Train;
-use crate::commands::{eval, fetch, logits};
+use crate::commands::{dequantize, eval, fetch, format, logits, quantize, sparsify};
 use crate::studies::orders;
 
 const EXAMPLES: &str = "\
@@ -15,6 +17,8 @@ Examples:
   interplay study orders --model smollm2 --data wiki --window 512 --windows 4
   interplay eval --model lm --format hbfp6 --sparsity 2:4 --order sq --json
   interplay format mxfp8 1.0 0.7 -0.3 0.004     codes, scale and values of one block
+  interplay format mxfp8 0.7                    one value, step by step, under each rounding
+  interplay quantize --format mxfp4 --input model.safetensors --output model-mxfp4.safetensors
   interplay list formats";
 
 /// Accuracy, footprint, cycles and energy of a compressed model, from one execution.
@@ -28,6 +32,10 @@ pub struct Cli {
     /// Threads to use; results do not depend on it [default: one a core].
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<usize>,
+
+    /// Declare a number format from a TOML file; it is then known by its name. May be given several times.
+    #[arg(long, global = true, value_name = "FILE.toml")]
+    pub define: Vec<PathBuf>,
 }
 
 /// The commands.
@@ -54,16 +62,13 @@ pub enum Command {
         json: bool,
     },
     /// Describe a number format, or show what it does to values.
-    Format {
-        /// The format's name.
-        name: String,
-        /// Values of one row, quantised with blocks along it.
-        #[arg(allow_negative_numbers = true)]
-        values: Vec<f32>,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Format(format::Args),
+    /// Quantise the tensors of a safetensors file and report what was lost.
+    Quantize(quantize::Args),
+    /// Turn a file that `quantize` wrote back into F32 tensors, and check it.
+    Dequantize(dequantize::Args),
+    /// Prune the tensors of a safetensors file.
+    Sparsify(sparsify::Args),
     /// Print a completion script, e.g. `interplay completions bash > /etc/bash_completion.d/interplay`.
     Completions {
         /// The shell.
@@ -91,4 +96,8 @@ pub enum Listed {
     Models,
     /// Studies.
     Studies,
+    /// Rules by which a scale follows from its block.
+    Rules,
+    /// Roundings of elements.
+    Roundings,
 }

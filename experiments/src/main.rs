@@ -17,6 +17,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
+use interplay_formats::Format;
 
 use cli::{Cli, Command, Study};
 
@@ -53,6 +54,10 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         pool.build_global().with_context(|| format!("cannot start {threads} threads"))?;
     }
+    for path in &cli.define {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Format::declare(&text).with_context(|| path.display().to_string())?;
+    }
     let default = Command::Study(Study::Orders(studies::orders::Args::parse_from(["orders"])));
     match cli.command.as_ref().unwrap_or(&default) {
         Command::Study(Study::Orders(args)) => return studies::orders::run(args),
@@ -61,7 +66,10 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Fetch(args) => commands::fetch::run(args)?,
         Command::Train(args) => commands::train::run(args)?,
         Command::List { what, json } => commands::list::run(*what, *json)?,
-        Command::Format { name, values, json } => commands::format::run(name, values, *json)?,
+        Command::Format(args) => commands::format::run(args)?,
+        Command::Quantize(args) => commands::quantize::run(args)?,
+        Command::Dequantize(args) => return commands::dequantize::run(args),
+        Command::Sparsify(args) => commands::sparsify::run(args)?,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "interplay", &mut script);

@@ -1,6 +1,7 @@
 //! Standard output that may close early, and files that are either whole or absent.
 
 use std::fmt::Arguments;
+use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
@@ -11,11 +12,20 @@ use anyhow::{Context, Result};
 /// # Errors
 /// The folder cannot be made or written to.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    let say = || format!("cannot write {}", path.display());
+    write_whole(path, |file| file.write_all(bytes).with_context(say))
+}
+
+/// As [`write_atomic`], with the content written piece by piece; nothing is left where `content` fails.
+///
+/// # Errors
+/// The folder cannot be made or written to, or `content` fails.
+pub fn write_whole(path: &Path, content: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let say = || format!("cannot write {}", path.display());
     std::fs::create_dir_all(folder).with_context(say)?;
     let mut file = readable(&mut tempfile::Builder::new()).tempfile_in(folder).with_context(say)?;
-    file.write_all(bytes).with_context(say)?;
+    content(file.as_file_mut())?;
     file.persist(path).with_context(say)?;
     Ok(())
 }

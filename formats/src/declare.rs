@@ -87,7 +87,7 @@ impl Format {
     /// [`Error::Declaration`] with line and column of what does not parse, [`Error::Record`] for what makes no sense
     /// or takes the name of another format.
     pub fn declare(toml: &str) -> Result<&'static Self, Error> {
-        let file: File = toml::from_str(toml).map_err(|e| Error::Declaration(e.to_string().trim_end().to_owned()))?;
+        let file: File = toml::from_str(toml).map_err(|e| Error::Declaration(placed(toml, &e)))?;
         file.format.record()?.lasting()
     }
 
@@ -99,6 +99,14 @@ impl Format {
     pub fn adopt(self) -> Result<&'static Self, Error> {
         self.lasting()
     }
+}
+
+/// The message behind line and column, counted from 1.
+fn placed(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("line {line}, column {column}: {}", error.message().trim_end().replace('\n', "; "))
 }
 
 impl Declaration {

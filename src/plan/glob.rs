@@ -1,7 +1,7 @@
 //! Globs over layer names: `*` is any run of characters, dots included; `?` is one character; all else is itself.
 
 /// Whether `glob` matches the whole of `name`, in time of at most the product of their lengths.
-pub(super) fn matches(glob: &str, name: &str) -> bool {
+pub fn matches(glob: &str, name: &str) -> bool {
     let (glob, name): (Vec<char>, Vec<char>) = (glob.chars().collect(), name.chars().collect());
     let (mut g, mut n) = (0, 0);
     // Where the last star stood, and how much of the name it has taken so far.

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use interplay::catalogue;
-use interplay_formats::Format;
+use interplay_formats::{Block, Format, Scale, ScaleRule};
 use interplay_hw::Datapath;
 use interplay_hw::cost::Accelerator;
 use serde_json::{Value, json};
@@ -11,6 +11,9 @@ use crate::cli::Listed;
 use crate::output::{say, sayln};
 use crate::report::table::Table;
 use crate::studies;
+
+/// Characters of a source in the table of formats.
+const SOURCE: usize = 24;
 
 /// Prints the list.
 ///
@@ -23,6 +26,8 @@ pub fn run(what: Listed, as_json: bool) -> Result<()> {
         Listed::Accelerators => accelerators()?,
         Listed::Models => models(),
         Listed::Studies => studies(),
+        Listed::Rules => rules(),
+        Listed::Roundings => roundings(),
     };
     if as_json {
         sayln!("{}", serde_json::to_string_pretty(&json)?);
@@ -33,23 +38,93 @@ pub fn run(what: Listed, as_json: bool) -> Result<()> {
 }
 
 fn formats() -> Result<(Table, Value)> {
-    let mut table = Table::new("", ["name", "bits/element", "element", "largest", "theorem 3.5", "scale"]);
+    let mut table = Table::new("", ["name", "bits", "element", "block", "scale", "rule", "3.5", "source"]);
     let cards: Vec<_> = Format::all().iter().map(Format::card).collect();
     for card in &cards {
-        let scale = match (card.block, card.scale) {
-            (Some(block), Some(scale)) => format!("{scale} for {block}"),
-            _ => "none".to_owned(),
-        };
         table.row([
-            [&[card.name], card.aliases].concat().join(" = "),
+            card.name.to_owned(),
             card.bits_per_element.to_string(),
             card.element.to_owned(),
-            format!("{:e}", card.max),
-            if card.laws.theorem_3_5 { "holds" } else { "-" }.to_owned(),
-            scale,
+            card.block.map_or_else(|| "-".to_owned(), block),
+            card.scale.map_or_else(|| "-".to_owned(), scale),
+            card.scale_rule.map_or("-", ScaleRule::name).to_owned(),
+            if card.laws.theorem_3_5 { "yes" } else { "-" }.to_owned(),
+            shortened(card.source, SOURCE),
         ]);
     }
     Ok((table, serde_json::to_value(&cards)?))
+}
+
+/// Who shares a scale, in a word.
+fn block(block: Block) -> String {
+    match block {
+        Block::Run(n) => n.to_string(),
+        Block::Row => "row".to_owned(),
+        Block::Column => "column".to_owned(),
+        Block::Tile { rows, k } => format!("{rows}x{k}"),
+        Block::Tensor => "tensor".to_owned(),
+        _ => format!("{block}"),
+    }
+}
+
+/// How a scale is written, in a word.
+fn scale(scale: Scale) -> String {
+    match scale {
+        Scale::E8M0 => "e8m0".to_owned(),
+        Scale::Exponent(bits) => format!("exp{bits}"),
+        Scale::Micro { run } => format!("exp8+1/{run}"),
+        Scale::Float32 => "fp32".to_owned(),
+        Scale::Affine(bits) => format!("fp32+u{bits}"),
+        Scale::Code(scalar) => scalar.name.to_owned(),
+        _ => format!("{scale}"),
+    }
+}
+
+/// The beginning of a text, cut between words.
+fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let mut short = String::new();
+    for word in text.split(' ') {
+        if short.chars().count() + word.chars().count() + 2 > most {
+            break;
+        }
+        short += if short.is_empty() { "" } else { " " };
+        short += word;
+    }
+    short.trim_end_matches([',', ';', ':']).to_owned() + "\u{2026}"
+}
+
+fn rules() -> (Table, Value) {
+    let mut table = Table::new("", ["rule", "scale"]);
+    for rule in ScaleRule::ALL {
+        table.row([rule.name(), rule.about()]);
+    }
+    let json = ScaleRule::ALL.iter().map(|rule| json!({"name": rule.name(), "about": rule.about()})).collect();
+    (table, json)
+}
+
+/// The roundings and what they do.
+const ROUNDINGS: [(&str, &str); 7] = [
+    ("nearest-even", "to the nearer one; halfway to the one with an even last bit"),
+    ("nearest-away", "to the nearer one; halfway away from zero"),
+    ("toward-zero", "to the one of smaller magnitude"),
+    ("up", "to the greater one"),
+    ("down", "to the lesser one"),
+    ("to-odd", "to the one with an odd last bit"),
+    (
+        "stochastic-N",
+        "up in magnitude with the probability of the lost part, cut to N random bits, 1 to 32; 16 unless told",
+    ),
+];
+
+fn roundings() -> (Table, Value) {
+    let mut table = Table::new("", ["rounding", "between two numbers"]);
+    for (name, about) in ROUNDINGS {
+        table.row([name, about]);
+    }
+    (table, ROUNDINGS.iter().map(|(name, about)| json!({"name": name, "about": about})).collect())
 }
 
 fn datapaths() -> Result<(Table, Value)> {

@@ -1,8 +1,12 @@
 //! One file a command.
 
+pub mod dequantize;
 pub mod eval;
 pub mod fetch;
 pub mod format;
 pub mod list;
 pub mod logits;
+pub mod quantize;
+pub mod sparsify;
+pub mod tensors;
 pub mod train;

@@ -4,6 +4,7 @@
 //! claims. Headers are written in one order, so that the same tensors give the same bytes.
 
 use super::FileError;
+use crate::{Codes, Format, Quantized, Scales};
 use safetensors::Dtype;
 use safetensors::tensor::TensorInfo;
 use serde_json::{Map, Value};
@@ -22,6 +23,30 @@ pub struct View<'a> {
     pub shape: Vec<usize>,
     /// The elements, row-major, least significant byte first.
     pub bytes: &'a [u8],
+}
+
+impl View<'_> {
+    /// The values of an F32, F16 or BF16 tensor, widened exactly; `None` for other types.
+    pub fn floats(&self) -> Option<Vec<f32>> {
+        let halves = || self.bytes.as_chunks().0.iter().map(|&b| u16::from_le_bytes(b)).collect::<Vec<_>>();
+        let widened = |name: &str| {
+            let (format, codes) = (Format::by_name(name).ok()?, halves());
+            let k = codes.len();
+            let matrix = Quantized::from_parts(format, 1, k, Codes::U16(codes), Scales::None, None);
+            Some(matrix.ok()?.dequantize())
+        };
+        match self.dtype {
+            Dtype::F32 => Some(self.bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect()),
+            Dtype::F16 => widened("fp16"),
+            Dtype::BF16 => widened("bf16"),
+            _ => None,
+        }
+    }
+
+    /// Rows and length of a row of the tensor as a matrix: its last axis, and all others together.
+    pub fn matrix(&self) -> Option<(usize, usize)> {
+        super::matrix(&self.shape)
+    }
 }
 
 /// The tensors of one file in memory.
