@@ -1,6 +1,7 @@
 //! The command line as a user meets it: output, exit codes, files.
 
 mod bad_use;
+mod files;
 mod results;
 mod run;
 mod text;
@@ -10,6 +11,7 @@ use libtest_mimic::Arguments;
 fn main() -> std::process::ExitCode {
     let mut cases = text::cases();
     cases.extend(bad_use::cases());
+    cases.extend(files::cases());
     cases.extend(results::cases());
     libtest_mimic::run(&Arguments::from_args(), cases).exit_code()
 }

@@ -7,7 +7,11 @@ use crate::run::interplay;
 pub fn cases() -> Vec<Trial> {
     vec![
         Trial::test("text::formats_are_listed_with_exact_bits", formats_are_listed_with_exact_bits),
+        Trial::test("text::lists_fit_a_line", lists_fit_a_line),
         Trial::test("text::values_of_one_block", values_of_one_block),
+        Trial::test("text::blocks_of_every_format", blocks_of_every_format),
+        Trial::test("text::codes_of_small_elements", codes_of_small_elements),
+        Trial::test("text::one_value_step_by_step", one_value_step_by_step),
         Trial::test("text::json_lists_parse", json_lists_parse),
         Trial::test("text::completions_for_every_shell", completions_for_every_shell),
         Trial::test("text::help_has_examples", help_has_examples),
@@ -38,8 +42,65 @@ fn values_of_one_block() -> Result<(), Failed> {
     Ok(())
 }
 
+/// The tables of formats and rules are readable on a screen.
+fn lists_fit_a_line() -> Result<(), Failed> {
+    for what in ["formats", "rules", "roundings"] {
+        let (code, out, _) = interplay(&["list", what]);
+        assert_eq!(code, 0);
+        let long: Vec<_> = out.lines().filter(|line| line.chars().count() > 110).collect();
+        assert!(long.is_empty(), "{what}: {long:?}");
+    }
+    Ok(())
+}
+
+/// Every kind of scale has a text; the values are those of the library.
+fn blocks_of_every_format() -> Result<(), Failed> {
+    let values = [1.0f32, 0.7, -0.3, 0.004];
+    let words = values.map(|v| v.to_string());
+    let arguments = |format: &'static str| [&["format", format], &words.each_ref().map(String::as_str)[..]].concat();
+    for format in interplay_formats::Format::all() {
+        let (code, out, err) = interplay(&[&arguments(format.name)[..], &["--json"]].concat());
+        assert_eq!(code, 0, "{}: {err}", format.name);
+        let object: serde_json::Value = serde_json::from_str(&out)?;
+        let want = format.quantize_reference(&values, 4)?.dequantize_reference();
+        let got = object["dequantized"].as_array().ok_or("no values")?.iter().map(|v| v.as_f64().map(|v| v as f32));
+        assert_eq!(got.collect::<Vec<_>>(), want.into_iter().map(Some).collect::<Vec<_>>(), "{}", format.name);
+        let scales = object["scales"].as_array().ok_or("no scales")?.len();
+        assert_eq!(scales > 0, format.scaling.is_some(), "{}", format.name);
+    }
+    let table = interplay(&arguments("int4-asym")).1;
+    assert!(table.contains("zero") && table.contains("becomes"), "{table}");
+    Ok(())
+}
+
+fn codes_of_small_elements() -> Result<(), Failed> {
+    let (_, out, _) = interplay(&["format", "e2m1"]);
+    assert!(out.contains("0x00      0  0.5    1  1.5    2    3    4    6"), "{out}");
+    for format in interplay_formats::Format::all() {
+        let (code, out, _) = interplay(&["format", format.name]);
+        let long: Vec<_> = out.lines().filter(|line| line.chars().count() > 130).collect();
+        assert!(code == 0 && long.is_empty(), "{}: {long:?}", format.name);
+    }
+    let (_, out, _) = interplay(&["format", "e4m3fnuz", "--json"]);
+    let card: serde_json::Value = serde_json::from_str(&out)?;
+    let codes = card["codes"].as_array().ok_or("no codes")?;
+    assert_eq!((codes.len(), &codes[0x80]["value"], &codes[0x7F]["value"]), (256, &"NaN".into(), &240.0.into()));
+    Ok(())
+}
+
+fn one_value_step_by_step() -> Result<(), Failed> {
+    let (code, out, err) = interplay(&["format", "mxfp8", "0.7"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("floor(log2 amax) - emax = -1 - 8") && out.contains("13107/65536"), "{out}");
+    let (_, out, _) = interplay(&["format", "int4", "0.7", "--amax", "2", "--json"]);
+    let object: serde_json::Value = serde_json::from_str(&out)?;
+    assert_eq!(object["below"]["code"], "2");
+    assert_eq!(object["above"]["code"], "3");
+    Ok(())
+}
+
 fn json_lists_parse() -> Result<(), Failed> {
-    for what in ["formats", "datapaths", "accelerators", "models", "studies"] {
+    for what in ["formats", "datapaths", "accelerators", "models", "studies", "rules", "roundings"] {
         let (code, out, _) = interplay(&["list", what, "--json"]);
         assert_eq!(code, 0);
         let list: serde_json::Value = serde_json::from_str(&out)?;
@@ -57,7 +118,16 @@ fn completions_for_every_shell() -> Result<(), Failed> {
 }
 
 fn help_has_examples() -> Result<(), Failed> {
-    for command in [&["--help"][..], &["study", "orders", "--help"], &["eval", "--help"], &["fetch", "--help"]] {
+    for command in [
+        &["--help"][..],
+        &["study", "orders", "--help"],
+        &["eval", "--help"],
+        &["fetch", "--help"],
+        &["format", "--help"],
+        &["quantize", "--help"],
+        &["dequantize", "--help"],
+        &["sparsify", "--help"],
+    ] {
         let (code, out, _) = interplay(command);
         assert!(code == 0 && out.contains("Examples:"), "{command:?} has no examples");
     }
