@@ -136,10 +136,7 @@ impl Format {
 
     /// A value in the input type of the record.
     pub(crate) fn narrow(&self, v: f32) -> f32 {
-        self.input.map_or(v, |input| {
-            let code = input.scalar.encode(Value::from_f32(v), input.rounding, crate::Overflow::Infinity);
-            code.map_or(f32::NAN, |c| input.scalar.decode(c).to_f32())
-        })
+        self.input.map_or(v, |input| input.round(v))
     }
 
     /// The scale of the whole tensor, where the record has coded scales.
