@@ -1,6 +1,7 @@
 //! All tests of the crate in one binary; see `support` for how oracle files are found.
 
 mod brute;
+mod crates;
 mod fast;
 mod laws;
 mod oracles;
@@ -20,6 +21,7 @@ fn main() {
         spec::trials(),
         rounding::trials(),
         brute::trials(),
+        crates::trials(),
         laws::trials(),
         fast::trials(),
         storage::trials(),

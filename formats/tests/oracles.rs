@@ -14,10 +14,7 @@ pub fn trials() -> Vec<Trial> {
         oracle("blocks/hbfp", |pack| oracles_integer::hbfp(&pack)),
         oracle("blocks/int", |pack| oracles_integer::int(&pack)),
     ];
-    let sparse = [
-        oracle("sparse/masks", |pack| masks(&pack)),
-        oracle("sparse/two_of_four", |pack| two_of_four(&pack)),
-    ];
+    let sparse = [oracle("sparse/masks", |pack| masks(&pack)), oracle("sparse/two_of_four", |pack| two_of_four(&pack))];
     oracles_scalar::trials().into_iter().chain(blocks).chain(sparse).collect()
 }
 

@@ -56,11 +56,8 @@ pub fn int(pack: &Pack) {
         same_bits(scales, &pack.floats(&format!("{scheme}/scale")), name);
         assert_eq!(codes(&q), pack.get(&format!("{scheme}/codes")), "{name}");
     }
-    let by_rows = [
-        ("interplay-int8", "interplay_int8_row"),
-        ("int4-asym", "gptq_w4_asym_row"),
-        ("gptq-int4", "gptq_w4_sym_row"),
-    ];
+    let by_rows =
+        [("interplay-int8", "interplay_int8_row"), ("int4-asym", "gptq_w4_asym_row"), ("gptq-int4", "gptq_w4_sym_row")];
     for (name, scheme) in by_rows {
         grid(pack, &format(name).quantize(&w, 64).expect("finite"), scheme);
     }

@@ -155,7 +155,11 @@ fn with_bf16(format: &'static Format) -> &'static Format {
 /// The library's bf16 rounding, which the paper's records name.
 fn bf16_step(pack: &Pack, x: &[f32]) {
     for name in ["interplay-mxfp8", "interplay-mxfp6"] {
-        assert_eq!(format(name).input, Some(Input { scalar: catalog::BF16, rounding: Rounding::NearestAway }), "{name}");
+        assert_eq!(
+            format(name).input,
+            Some(Input { scalar: catalog::BF16, rounding: Rounding::NearestAway }),
+            "{name}"
+        );
         let plain = with_bf16(format(&format!("{}@nearest-away", name.trim_start_matches("interplay-"))));
         let (source, laws) = (format(name).source, format(name).laws);
         assert_eq!(Format { name, source, laws, ..*plain }, *format(name), "the same record under another name");

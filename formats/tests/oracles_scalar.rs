@@ -37,9 +37,7 @@ fn scalar(pack: &Pack, element: Scalar) {
     decode(pack, element);
     let x = pack.floats("x");
     for (column, rounding, overflow) in COLUMNS {
-        compare(&x, &pack.get(column), column, |v| {
-            element.encode(Value::from_f32(v), rounding, overflow)
-        });
+        compare(&x, &pack.get(column), column, |v| element.encode(Value::from_f32(v), rounding, overflow));
     }
     let (nan, want) = (pack.floats("x_nan"), pack.get("rne_nonsat_nan"));
     assert_eq!((nan.len(), want.len()), (64, 64));
