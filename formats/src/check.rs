@@ -14,6 +14,14 @@ impl Format {
         if matches!((self.overflow, self.element.encoding), (Overflow::Wrap, Encoding::Float { .. })) {
             return Some("overflow = wrap is for integers");
         }
+        if let Some(input) = self.input {
+            if let Some(problem) = input.scalar.problem() {
+                return Some(problem);
+            }
+            if let Some(problem) = input.rounding.problem() {
+                return Some(problem);
+            }
+        }
         match (self.scaling, self.non_finite) {
             (None, NonFinite::NanBlock) => Some("non_finite = nan-block needs a scale"),
             (Some(_), NonFinite::Encode) => Some("non_finite = encode is for formats without scale"),
@@ -77,6 +85,7 @@ impl Format {
                 }
             }
             (Scale::Affine(_), _) => Some("scale = affine goes with the rules min-max and half-grid"),
+            (Scale::Code(scalar), _) if scalar.problem().is_some() => scalar.problem(),
             (Scale::Code(scalar), rule) => self.coded_problem(scalar.bits(), scalar.is_signed(), scaling, rule),
         }
     }

@@ -1,5 +1,6 @@
 //! The one error type of this crate.
 
+use crate::parts::PartsError;
 use crate::sparse::Layout;
 
 /// What went wrong: what was given, what is allowed, what to do.
@@ -27,6 +28,14 @@ pub enum Error {
         name: String,
         /// What is wrong, and what is allowed.
         problem: String,
+    },
+    /// Codes and scales that are no matrix of the format.
+    #[error("format `{format}`: {problem}")]
+    Parts {
+        /// The format's name.
+        format: &'static str,
+        /// What is wrong, and what is allowed.
+        problem: PartsError,
     },
     /// A declaration that does not parse.
     #[error("format declaration: {0}")]

@@ -2,7 +2,9 @@
 
 mod brute;
 mod crates;
+mod explain;
 mod fast;
+mod file;
 mod laws;
 mod layout;
 mod oracles;
@@ -29,6 +31,8 @@ fn main() {
         crates::trials(),
         laws::trials(),
         fast::trials(),
+        file::trials(),
+        explain::trials(),
         storage::trials(),
         layout::trials(),
         packs::trials(),
