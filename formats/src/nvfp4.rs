@@ -14,6 +14,7 @@ const LARGEST: f32 = 6.0;
 pub(crate) struct TensorScale {
     /// The largest magnitude.
     amax: f32,
+    /// What values are multiplied by to find block scales; 1 where the recipe divides by `decode`.
     encode: f32,
     /// What is stored: a value is element * block scale * this.
     pub(crate) decode: f32,
@@ -28,7 +29,7 @@ impl TensorScale {
         match scaling.rule {
             ScaleRule::Nvfp4TorchAo => {
                 let decode = amax / range;
-                if decode == 0.0 { none } else { Self { amax, encode: 1.0 / decode, decode } }
+                if decode == 0.0 { none } else { Self { decode, ..none } }
             }
             _ => {
                 let encode = (range / amax).min(f32::MAX);
@@ -58,7 +59,7 @@ pub(crate) fn block_scale(format: &Format, scale: Scalar, block: &[f32], tensor:
         Some(ScaleRule::Nvfp4CuDnn) => {
             let (stored, value) = narrowed(scale, amax / largest(format.element), Rounding::Up);
             let multiply = if value == 0.0 { 0.0 } else { 1.0 / value };
-            Coded { stored, value, multiply, tensor: 1.0 }
+            Coded { stored, value, multiply, divide: 1.0, tensor: 1.0 }
         }
         Some(rule @ (ScaleRule::FourOverSixMae | ScaleRule::FourOverSixMse)) => {
             four_over_six(format, scale, block, amax, tensor, rule == ScaleRule::FourOverSixMse)
@@ -75,18 +76,17 @@ pub(crate) fn block_scale(format: &Format, scale: Scalar, block: &[f32], tensor:
 fn te(scale: Scalar, target: f32, tensor: TensorScale) -> Coded {
     let (stored, value) = narrowed(scale, target, Rounding::NearestEven);
     let multiply = (1.0 / (value * tensor.decode)).min(f32::MAX);
-    Coded { stored, value, multiply, tensor: tensor.decode }
+    Coded { stored, value, multiply, divide: 1.0, tensor: tensor.decode }
 }
 
-/// torchao: no scale below the smallest normal number.
+/// torchao: values are divided by the product of both scales; no scale below the smallest normal number.
 fn torchao(format: &Format, scale: Scalar, amax: f32, tensor: TensorScale) -> Coded {
     let least = Value::Finite(crate::Exact::integer(1).scaled(scale.emin())).to_f32();
     let own = amax / largest(format.element);
     let two_level = format.scaling.is_some_and(|s| s.two_level);
     let target = if two_level { own / tensor.decode } else { own };
     let (stored, value) = narrowed(scale, target.clamp(least, largest(scale)), Rounding::NearestEven);
-    let multiply = if two_level { tensor.encode / value } else { 1.0 / value };
-    Coded { stored, value, multiply, tensor: tensor.decode }
+    Coded { stored, value, multiply: 1.0, divide: tensor.decode * value, tensor: tensor.decode }
 }
 
 /// The better of two scales: one that takes amax to 6, and one 1.5 times as large that takes it to 4.

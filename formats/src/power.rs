@@ -21,7 +21,7 @@ pub(crate) fn e8m0(rule: ScaleRule, amax: f32, element: Scalar) -> Shared {
     let leading = |x: f32| exponent_of(x).unwrap_or(-127 + emax);
     match rule {
         ScaleRule::Ceil => clamped(leading(amax) + i32::from(!is_power_of_two(amax)) - emax),
-        ScaleRule::Even => clamped(leading(f32::from_bits(rounded_up_at(amax, element))) - emax),
+        ScaleRule::Even => clamped(leading_rounded(amax, element).unwrap_or(-127 + emax) - emax),
         ScaleRule::Rceil => clamped(rceil(amax, element)),
         ScaleRule::FloorLog2 => match log2_bounds(amax.max(f32::MIN_POSITIVE)).0 - emax {
             128.. => Shared::Nan,
@@ -41,17 +41,16 @@ fn is_power_of_two(x: f32) -> bool {
     Value::from_f32(x).finite().is_none_or(|x| x.significand.count_ones() <= 1)
 }
 
-/// The bits of amax plus half a unit in the last place that the element keeps: a carry moves the exponent up. The
-/// largest numbers carry to infinity, whose exponent is that of 2^128.
-fn rounded_up_at(amax: f32, element: Scalar) -> u32 {
+/// floor(log2) of amax rounded to the element's mantissa, halves up; `None` for zero. Adding half a unit to the bits
+/// lets a carry move the exponent up; what is below that does not matter here. The largest numbers become 2^128.
+fn leading_rounded(amax: f32, element: Scalar) -> Option<i32> {
     let kept = match element.encoding {
         Encoding::Float { mantissa_bits, .. } => mantissa_bits,
         Encoding::Integer { .. } => element.max().significand.ilog2(),
     };
     let half = if kept >= 23 { 0 } else { 1 << (22 - kept) };
-    // Exponent bits only: what is below does not change floor(log2).
-    let carried = amax.to_bits() + half;
-    if carried & !FRACTION == f32::INFINITY.to_bits() { f32::MAX.to_bits() } else { carried }
+    let carried = f32::from_bits(amax.to_bits() + half);
+    if carried.is_finite() { exponent_of(carried) } else { Some(128) }
 }
 
 /// The exponent of amax * fl32(1 / largest element), rounded up; as `cvt.rp.ue8m0` a product in FP32's subnormal range

@@ -4,7 +4,7 @@
 //! those that it covers and is judged by the other.
 
 use crate::name::{Name, interned};
-use crate::{Overflow, Rounding, Scalar};
+use crate::{Overflow, Rounding, Scalar, Value};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// A number format as stored in memory: a record, see [`catalog`](crate::catalog).
@@ -243,6 +243,14 @@ pub struct Laws {
     pub scale_invariant: bool,
     /// Permuting the elements of a block permutes the results.
     pub permutation_invariant: bool,
+}
+
+impl Input {
+    /// A value in the narrower type; NaN and infinities stay what they are.
+    pub fn round(self, v: f32) -> f32 {
+        let code = self.scalar.encode(Value::from_f32(v), self.rounding, Overflow::Infinity);
+        code.map_or(f32::NAN, |c| self.scalar.decode(c).to_f32())
+    }
 }
 
 impl Scaling {

@@ -36,8 +36,10 @@ pub(crate) struct Coded {
     pub(crate) stored: u8,
     /// What the code stands for.
     pub(crate) value: f32,
-    /// What values are multiplied by before they are rounded to elements.
+    /// What values are multiplied by before they are rounded to elements; 1 where they are divided.
     pub(crate) multiply: f32,
+    /// What values are divided by before they are rounded to elements; 1 where they are multiplied.
+    pub(crate) divide: f32,
     /// The tensor's decode factor.
     pub(crate) tensor: f32,
 }
@@ -136,10 +138,7 @@ impl Format {
 
     /// A value in the input type of the record.
     pub(crate) fn narrow(&self, v: f32) -> f32 {
-        self.input.map_or(v, |input| {
-            let code = input.scalar.encode(Value::from_f32(v), input.rounding, crate::Overflow::Infinity);
-            code.map_or(f32::NAN, |c| input.scalar.decode(c).to_f32())
-        })
+        self.input.map_or(v, |input| input.round(v))
     }
 
     /// The scale of the whole tensor, where the record has coded scales.
@@ -239,11 +238,11 @@ impl Format {
         (integer + i64::from(zero)).clamp(0, self.element.max_code() as i64) as u64
     }
 
-    /// An element under a coded factor: the FP32 product, held to the range, rounded. A product of zero loses its sign
+    /// An element under a coded factor: the FP32 product or quotient, held to the range, rounded. A zero loses its sign
     /// in the recipes of TransformerEngine.
     pub(crate) fn coded_element(&self, v: f32, factor: Coded, draw: impl Into<Draw>) -> u64 {
         let largest = Value::Finite(self.element.max()).to_f32();
-        let product = (v * factor.multiply).clamp(-largest, largest);
+        let product = (v * factor.multiply / factor.divide).clamp(-largest, largest);
         let signless = !matches!(self.scaling.map(|s| s.rule), Some(ScaleRule::Nvfp4TorchAo | ScaleRule::Nvfp4CuDnn));
         let product = if product == 0.0 && signless { 0.0 } else { product };
         self.element.encode(Value::from_f32(product), draw, self.overflow).unwrap_or(0)

@@ -260,7 +260,7 @@ impl Quantized {
             (Scales::Code(s), Some(Scale::Code(scale))) => {
                 let value = scale.decode(u64::from(s[index])).to_f32();
                 let tensor = self.tensor_scale.unwrap_or(1.0);
-                Factor::Coded(Coded { stored: s[index], value, multiply: 0.0, tensor })
+                Factor::Coded(Coded { stored: s[index], value, multiply: 0.0, divide: 1.0, tensor })
             }
             (Scales::Micro(_) | Scales::Code(_), _) => Factor::Nan,
         }

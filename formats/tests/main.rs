@@ -1,12 +1,17 @@
 //! All tests of the crate in one binary; see `support` for how oracle files are found.
 
 mod brute;
+mod crates;
 mod explain;
 mod fast;
 mod file;
 mod laws;
 mod layout;
 mod oracles;
+mod oracles_integer;
+mod oracles_mx;
+mod oracles_nvfp4;
+mod oracles_scalar;
 mod packs;
 mod patterns;
 mod rounding;
@@ -23,6 +28,7 @@ fn main() {
         spec::trials(),
         rounding::trials(),
         brute::trials(),
+        crates::trials(),
         laws::trials(),
         fast::trials(),
         file::trials(),

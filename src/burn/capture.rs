@@ -32,6 +32,8 @@ pub(crate) struct Step {
     pub(crate) op: OperationIr,
     /// The products that the operation is made of, as a range of [`Captured::products`].
     pub(crate) products: std::ops::Range<usize>,
+    /// The product to whose output the operation adds a bias.
+    pub(crate) bias_of: Option<usize>,
     /// Tensors whose last use this is and which the operation itself does not consume.
     pub(crate) free: Vec<TensorIr>,
 }
@@ -153,7 +155,12 @@ impl Captured {
         constants.retain(|id, _| used.contains(id));
         let (products, ranges) = product::find(prefix, &graph.operations, &names);
         let outputs = graph.outputs.iter().filter_map(|&id| find(&graph.operations, id)).collect();
-        let steps = steps(graph.operations, ranges, &graph.outputs);
+        let mut steps = steps(graph.operations, ranges, &graph.outputs);
+        for (p, product) in products.iter().enumerate() {
+            if let Some(step) = product.bias.and_then(|index| steps.get_mut(index)) {
+                step.bias_of = Some(p);
+            }
+        }
         Self { steps, products, constants, names, inputs, outputs }
     }
 
@@ -241,7 +248,12 @@ fn steps(operations: Vec<OperationIr>, products: Vec<std::ops::Range<usize>>, ou
             free[index].push(tensor);
         }
     }
-    operations.into_iter().zip(products).zip(free).map(|((op, products), free)| Step { op, products, free }).collect()
+    operations
+        .into_iter()
+        .zip(products)
+        .zip(free)
+        .map(|((op, products), free)| Step { op, products, bias_of: None, free })
+        .collect()
 }
 
 /// Any mention of a tensor in the graph, as read by somebody who leaves it where it is.

@@ -7,7 +7,9 @@
 
 use burn::backend::flex::{FlexDevice, FlexTensor};
 use burn::backend::ops::FloatTensorOps;
-use burn_ir::{AttentionOpIr, FloatOperationIr, ModuleOperationIr, OperationIr, TensorIr, TensorStatus};
+use burn_ir::{
+    AttentionOpIr, FloatOperationIr, ModuleOperationIr, NumericOperationIr, OperationIr, TensorIr, TensorStatus,
+};
 use burn_router::TensorInterpreter;
 
 use crate::Error;
@@ -114,7 +116,7 @@ impl Run<'_> {
         let apart = range.len() > 1 && self.hook.observes();
         if apart || range.clone().any(|p| self.hook.wants(p)) {
             self.products_of(step)?;
-        } else {
+        } else if !self.biased(step)? {
             self.interpreter.register_op(step.op.clone());
             if range.len() == 1 && self.hook.observes() {
                 self.observe(range.start, &step.op);
@@ -133,13 +135,22 @@ impl Run<'_> {
             OperationIr::Float(_, FloatOperationIr::Matmul(m)) => {
                 let (lhs, rhs) = (self.take(&m.lhs), self.take(&m.rhs));
                 let out = self.matmul(p, lhs, rhs)?;
+                let out = self.narrow(p, out)?;
                 self.put(&m.out, shaped(out, &m.out));
             }
             OperationIr::Module(ModuleOperationIr::Linear(l)) => {
                 let (x, weight) = (self.take(&l.x), self.take(&l.weight));
                 let bias = l.bias.as_ref().map(|b| self.take(b));
                 let out = self.matmul(p, x, weight)?;
-                self.put(&l.out, add(shaped(out, &l.out), bias));
+                let out = shaped(self.narrow(p, out)?, &l.out);
+                let out = match bias {
+                    Some(bias) => {
+                        let bias = self.narrow(p, bias)?;
+                        self.narrow(p, Host::float_add(out, bias))?
+                    }
+                    None => out,
+                };
+                self.put(&l.out, out);
             }
             OperationIr::Module(ModuleOperationIr::Conv2d(c)) => {
                 let (x, weight) = (self.take(&c.x), self.take(&c.weight));
@@ -148,7 +159,11 @@ impl Run<'_> {
                 let rows = conv::im2col(x, c, product)?;
                 let rhs = product.weight.is_none().then(|| transpose(conv::kernel_rows(weight, product)));
                 let out = self.hook.multiply(p, product, rows, rhs)?;
-                self.put(&c.out, conv::fold(out, bias, c));
+                let out = self.narrow(p, out)?;
+                let bias = bias.map(|b| self.narrow(p, b)).transpose()?;
+                let out = conv::fold(out, bias, c);
+                let out = self.narrow(p, out)?;
+                self.put(&c.out, out);
             }
             OperationIr::Module(ModuleOperationIr::Attention(a)) => self.attention(p, a)?,
             other => return Err(Error::Invalid(format!("no product can be taken out of {other:?}"))),
@@ -185,6 +200,28 @@ impl Run<'_> {
         }
     }
 
+    /// Adds a bias in the type of the product's format, where it has one; false where Burn is to add it.
+    fn biased(&mut self, step: &Step) -> Result<bool, Error> {
+        let Some(p) = step.bias_of.filter(|&p| self.hook.wants(p) && self.hook.output(p).is_some()) else {
+            return Ok(false);
+        };
+        let OperationIr::NumericFloat(_, NumericOperationIr::Add(sum)) = &step.op else { return Ok(false) };
+        let (lhs, rhs) = (self.take(&sum.lhs), self.take(&sum.rhs));
+        // The output is in that type already, so that rounding both operands rounds the bias.
+        let (lhs, rhs) = (self.narrow(p, lhs)?, self.narrow(p, rhs)?);
+        let out = self.narrow(p, Host::float_add(lhs, rhs))?;
+        self.put(&sum.out, out);
+        Ok(true)
+    }
+
+    /// A tensor in the type that the format of product `p` works in, where it has one.
+    fn narrow(&self, p: usize, tensor: FlexTensor) -> Result<FlexTensor, Error> {
+        let Some(input) = self.hook.output(p).filter(|_| self.hook.wants(p)) else { return Ok(tensor) };
+        let mut tensor = value::owned(value::contiguous(tensor, &self.products[p].name)?);
+        tensor.storage_mut::<f32>().iter_mut().for_each(|v| *v = input.round(*v));
+        Ok(tensor)
+    }
+
     /// Shows the hook the output of an operation that is one product.
     fn observe(&mut self, p: usize, op: &OperationIr) {
         let Some(out) = op.outputs().next() else { return };
@@ -214,11 +251,4 @@ pub(crate) fn transpose(tensor: FlexTensor) -> FlexTensor {
 /// `out` with the dimensions that the graph gives it: a weight may have carried leading dimensions of 1.
 fn shaped(out: FlexTensor, ir: &TensorIr) -> FlexTensor {
     if *out.layout().shape() == ir.shape { out } else { Host::float_reshape(out, ir.shape.clone()) }
-}
-
-fn add(out: FlexTensor, bias: Option<FlexTensor>) -> FlexTensor {
-    match bias {
-        Some(bias) => Host::float_add(out, bias),
-        None => out,
-    }
 }

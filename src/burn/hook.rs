@@ -4,6 +4,7 @@ use burn::backend::flex::FlexTensor;
 
 use crate::Error;
 use crate::burn::Product;
+use crate::formats::Input;
 
 /// Decides who multiplies, multiplies, and sees the outputs.
 ///
@@ -25,6 +26,11 @@ pub trait Hook {
         lhs: FlexTensor,
         rhs: Option<FlexTensor>,
     ) -> Result<FlexTensor, Error>;
+
+    /// The type to which the output of a wanted product is rounded, before and after its bias, itself rounded, is added.
+    fn output(&self, _index: usize) -> Option<Input> {
+        None
+    }
 
     /// Sees the output of a product, whoever computed it, before any bias is added. Attention that the host fused is not
     /// seen.

@@ -12,7 +12,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
 use burn::backend::capture::TensorId;
-use burn_ir::{AttentionOpIr, BaseOperationIr, Conv2dOpIr, FloatOperationIr, ModuleOperationIr, OperationIr, TensorIr};
+use burn_ir::{
+    AttentionOpIr, BaseOperationIr, Conv2dOpIr, FloatOperationIr, ModuleOperationIr, NumericOperationIr, OperationIr,
+    TensorIr,
+};
 
 use crate::burn::executor::kept;
 use crate::burn::names;
@@ -47,6 +50,8 @@ pub struct Product {
     pub run: usize,
     /// Rows of the activation operand that are one sequence or one image.
     pub span: usize,
+    /// The operation that adds a bias to the output, where that is an operation of its own.
+    pub(crate) bias: Option<usize>,
     pub(crate) weight: Option<Weight>,
 }
 
@@ -98,7 +103,14 @@ pub(crate) fn find(
     operations: &[OperationIr],
     params: &HashMap<TensorId, String>,
 ) -> (Vec<Product>, Vec<Range<usize>>) {
-    let mut finder = Finder { params, views: HashMap::new(), producer: HashMap::new(), products: Vec::new() };
+    let mut finder = Finder {
+        params,
+        views: HashMap::new(),
+        spans: HashMap::new(),
+        results: HashMap::new(),
+        producer: HashMap::new(),
+        products: Vec::new(),
+    };
     let mut ranges = Vec::with_capacity(operations.len());
     for (index, op) in operations.iter().enumerate() {
         let first = finder.products.len();
@@ -119,6 +131,10 @@ struct Finder<'a> {
     params: &'a HashMap<TensorId, String>,
     /// For each view of a parameter: the parameter and the views up to here.
     views: HashMap<TensorId, (TensorId, Vec<usize>)>,
+    /// For activations whose leading dimensions were merged: the rows of one sequence.
+    spans: HashMap<TensorId, usize>,
+    /// For each output of a product with a parameter: the product.
+    results: HashMap<TensorId, usize>,
     producer: HashMap<TensorId, usize>,
     products: Vec<Product>,
 }
@@ -127,7 +143,11 @@ impl Finder<'_> {
     fn operation(&mut self, index: usize, op: &OperationIr) {
         match op {
             OperationIr::BaseFloat(base) => self.view(index, base),
-            OperationIr::Float(_, FloatOperationIr::Matmul(m)) => self.matmul(&m.lhs, &m.rhs),
+            OperationIr::Float(_, FloatOperationIr::Matmul(m)) => {
+                self.matmul(&m.lhs, &m.rhs);
+                self.results.insert(m.out.id, self.products.len() - 1);
+            }
+            OperationIr::NumericFloat(_, NumericOperationIr::Add(sum)) => self.bias(index, &sum.lhs, &sum.rhs),
             OperationIr::Module(ModuleOperationIr::Linear(l)) => self.matmul(&l.x, &l.weight),
             OperationIr::Module(ModuleOperationIr::Conv2d(c)) => self.conv2d(c),
             OperationIr::Module(ModuleOperationIr::Attention(a)) => self.attention(a),
@@ -147,7 +167,22 @@ impl Finder<'_> {
         }
     }
 
+    /// An addition of a parameter to the output of a product.
+    fn bias(&mut self, index: usize, lhs: &TensorIr, rhs: &TensorIr) {
+        for (output, other) in [(lhs, rhs), (rhs, lhs)] {
+            if let (Some(&p), true) = (self.results.get(&output.id), self.root(other).is_some()) {
+                self.products[p].bias = Some(index);
+            }
+        }
+    }
+
     fn extend(&mut self, index: usize, input: &TensorIr, out: &TensorIr) {
+        if let ([.., rows, k], [.., last]) = (&input.shape[..], &out.shape[..])
+            && k == last
+            && input.shape.num_dims() > out.shape.num_dims()
+        {
+            self.spans.insert(out.id, *rows);
+        }
         if let Some((root, mut views)) = self.root(input) {
             views.push(index);
             self.views.insert(out.id, (root, views));
@@ -173,7 +208,8 @@ impl Finder<'_> {
         if let Some(weight) = self.weight(rhs, Form::Right) {
             // One matrix for every batch of the activations: they are rows of one product.
             let (rows, count) = if right == 1 { (left * m, 1) } else { (m * left.max(right) / right, right) };
-            self.push(Some(weight), [rows, k, n], count, [k, m]);
+            let span = self.spans.get(&lhs.id).copied().unwrap_or(m);
+            self.push(Some(weight), [rows, k, n], count, [k, span]);
         } else if let Some(weight) = self.weight(lhs, Form::Left) {
             let (rows, count) = if left == 1 { (right * n, 1) } else { (n * left.max(right) / left, left) };
             self.push(Some(weight), [rows, k, m], count, [k, n]);
@@ -202,7 +238,7 @@ impl Finder<'_> {
     fn push(&mut self, weight: Option<Weight>, [m, k, n]: [usize; 3], count: usize, [run, span]: [usize; 2]) {
         let name = weight.as_ref().map_or_else(String::new, |w| names::layer(&self.params[&w.root]).to_owned());
         let role = if weight.is_some() { Role::Weight } else { Role::Activation };
-        self.products.push(Product { name, occurrence: 0, role, m, k, n, count, run, span, weight });
+        self.products.push(Product { name, occurrence: 0, role, m, k, n, count, run, span, bias: None, weight });
     }
 }
 

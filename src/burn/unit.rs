@@ -10,7 +10,7 @@ use crate::burn::executor::transpose;
 use crate::burn::product::{Product, Role};
 use crate::burn::store::{Runs, Stored};
 use crate::burn::value::{self, tensor};
-use crate::formats::{Footprint, Format, Pipeline};
+use crate::formats::{Footprint, Format, Input, Pipeline};
 use crate::hw::{Arithmetic, Datapath, Operand, Weights};
 use crate::plan::LayerConfig;
 
@@ -39,6 +39,8 @@ pub(crate) struct Prepared {
     pub(crate) config: Option<LayerConfig>,
     /// Bits of the stored weights, all matrices of the product together.
     pub(crate) footprint: Option<Footprint>,
+    /// The type of the product's output, where the weights' or the activations' recipe has one.
+    pub(crate) output: Option<Input>,
     activations: &'static Format,
     runs: Runs,
     unit: Unit,
@@ -60,8 +62,14 @@ impl Prepared {
         let w = if product.role == Role::Weight { cfg.weight_format() } else { x };
         let datapath = cfg.datapath.unwrap_or_else(|| Datapath::auto(w, x));
         let host = datapath.arithmetic == Arithmetic::Host;
-        let mut prepared =
-            Self { config, footprint: None, activations: x, runs: Runs::new(product, [w, x]), unit: Unit::Host };
+        let mut prepared = Self {
+            config,
+            footprint: None,
+            output: w.input.or(x.input),
+            activations: x,
+            runs: Runs::new(product, [w, x]),
+            unit: Unit::Host,
+        };
         let stored_as_is = cfg.weights.steps.is_empty();
         if let (Some(weight), true, Some(_)) = (&product.weight, stored_as_is, &prepared.config) {
             // A layer that the plan covers is a stored layer also where it is stored as it came, in FP32.

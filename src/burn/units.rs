@@ -9,7 +9,7 @@ use crate::burn::capture::Captured;
 use crate::burn::hook::Hook;
 use crate::burn::product::{Product, Role};
 use crate::burn::unit::Prepared;
-use crate::formats::Footprint;
+use crate::formats::{Footprint, Input};
 use crate::hw::{Gemm, Layer, Workload};
 use crate::plan::{LayerConfig, Plan};
 
@@ -97,10 +97,11 @@ impl Units {
         let gemm = Gemm { count, ..Gemm::new(product.name.clone(), m, k, n) };
         let prepared = self.prepared.get(&(product.name.clone(), product.occurrence));
         let config = prepared.and_then(|p| p.config.clone()).unwrap_or_else(LayerConfig::fp32);
+        let activations = config.activations.for_activations();
         if product.role == Role::Activation {
-            return Ok(Layer::dense(gemm, config.activations, config.activations)?);
+            return Ok(Layer::dense(gemm, activations, activations)?);
         }
-        let mut layer = Layer::dense(gemm, config.weight_format(), config.activations)?;
+        let mut layer = Layer::dense(gemm, config.weight_format(), activations)?;
         layer.pattern = config.pattern();
         if let Some(all) = prepared.and_then(|p| p.footprint) {
             layer.stored = share(all, count);
@@ -146,6 +147,10 @@ impl Hook for Units {
             None => Err(Error::Invalid(format!("`{}` was not prepared for this capture", product.name))),
         }
     }
+
+    fn output(&self, index: usize) -> Option<Input> {
+        self.at(index)?.output
+    }
 }
 
 /// [`Units`] with somebody who sees every output.
@@ -167,6 +172,10 @@ impl Hook for Observed<'_> {
         rhs: Option<FlexTensor>,
     ) -> Result<FlexTensor, Error> {
         self.units.multiply(index, product, lhs, rhs)
+    }
+
+    fn output(&self, index: usize) -> Option<Input> {
+        self.units.output(index)
     }
 
     fn observe(&mut self, _index: usize, product: &Product, output: &FlexTensor) {

@@ -17,6 +17,8 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("exec::fake_fp32_equals_eager", fake_fp32),
         Trial::test("exec::int8_and_hbfp8_equal_the_crates_by_hand", by_hand),
         Trial::test("exec::fake_rounds_weights_and_activations", fake_by_hand),
+        Trial::test("exec::a_scale_across_rows_covers_one_sequence", one_sequence),
+        Trial::test("exec::outputs_and_biases_in_bf16", sandwich),
         Trial::test("exec::ideal_equals_exact_integers", ideal),
         Trial::test("exec::convolution_by_units_equals_eager", convolution),
         Trial::test("exec::convolution_blocks_restart_at_each_position", convolution_blocks),
@@ -97,6 +99,51 @@ fn by_hand() -> Result<(), Failed> {
         let [got, want] = linear(format, datapath)?;
         assert_eq!(got, want, "{format}");
     }
+    Ok(())
+}
+
+/// A scale that spans rows covers one sequence or image: alone and in a batch a sequence gives the same bits.
+fn one_sequence() -> Result<(), Failed> {
+    let block = Block::new(32, 64, 4);
+    let (whole, vision) = (tensor([3, 7, 32], 21), Vision::new(3, 16));
+    let images = tensor([3, 3, 16, 16], 22);
+    for format in ["nvfp4", "nvfp4-te-16x16", "interplay-int8", "int8-tensor"] {
+        let plan = plan(Preset::Paper, [format, "auto"])?;
+        let forward = |x: &Tensor<3>| run(&block, Block::forward_owned, x, &plan);
+        let look = |x: &Tensor<4>| run(&vision, |m: &Vision, x: Tensor<4>| m.forward(x), x, &plan);
+        let (together, seen) = (bits(forward(&whole)?), bits(look(&images)?));
+        for i in 0..3 {
+            let alone = bits(forward(&whole.clone().slice([i..i + 1]))?);
+            assert_eq!(alone, together[i * alone.len()..][..alone.len()], "{format}, sequence {i}");
+            let alone = bits(look(&images.clone().slice([i..i + 1]))?);
+            assert_eq!(alone, seen[i * alone.len()..][..alone.len()], "{format}, image {i}");
+        }
+    }
+    Ok(())
+}
+
+/// The paper's MX: values, output and bias in bf16, rounded half away, and the sum once more.
+fn sandwich() -> Result<(), Failed> {
+    let (m, k, n) = (5, 96, 7);
+    let layer = burn::nn::LinearConfig::new(k, n).init(&burn::tensor::Device::flex());
+    let x = tensor([1, m, k], 3);
+    let got = run(
+        &layer,
+        |l: &burn::nn::Linear, x: Tensor<3>| l.forward(x),
+        &x,
+        &plan(Preset::Paper, ["interplay-mxfp8", "fp32"])?,
+    )?;
+    let format = Format::by_name("interplay-mxfp8")?;
+    let bf16 = |v: f32| f32::from_bits((v.to_bits() + 0x8000) & 0xFFFF_0000);
+    let mxfp8 = Format::by_name("mxfp8@nearest-away")?;
+    let narrow = |v: Vec<f32>| mxfp8.quantize(&v.into_iter().map(bf16).collect::<Vec<_>>(), k).map(|q| q.dequantize());
+    let (inputs, weights) = (narrow(host(&x))?, narrow(transposed(&host(&layer.weight.val()), n))?);
+    assert_eq!(format.quantize(&host(&x), k)?.dequantize(), inputs);
+    let operand = |data| Operand::Values { data, k };
+    let y = Datapath::by_name("fp32")?.gemm_reference(operand(&inputs), operand(&weights))?;
+    let bias = layer.bias.as_ref().map(|b| host(&b.val())).unwrap_or_default();
+    let want = y.iter().zip(bias.iter().cycle()).map(|(&y, &b)| bf16(bf16(y) + bf16(b)).to_bits());
+    assert_eq!(bits(got), want.collect::<Vec<_>>());
     Ok(())
 }
 
