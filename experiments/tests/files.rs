@@ -129,7 +129,7 @@ fn threads_never_show() -> Result<(), Failed> {
 fn what_was_lost_is_printed() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     sample(folder.path())?;
-    let output = quantize(folder.path(), "hbfp8", &["--json", "--only", "b*"]);
+    let output = quantize(folder.path(), "hbfp8", &["--json", "--only", "*i*"]);
     let object: Value = serde_json::from_str(&fine(&output)?)?;
     let notes = text(&output.stderr);
     assert!(notes.contains("copied unchanged: `ids`, I64 [3]"), "{notes}");
@@ -137,6 +137,7 @@ fn what_was_lost_is_printed() -> Result<(), Failed> {
     let tensors = object["tensors"].as_array().ok_or("no tensors")?;
     let names: Vec<_> = tensors.iter().map(|t| t["name"].as_str().unwrap_or_default()).collect();
     assert_eq!(names, ["bias", "block.weight"]);
+    assert!(notes.contains("1 tensors that `*i*` does not match"), "{notes}");
     // 1.0 is 128 units of 2^-7 and clips.
     assert_eq!(tensors[0]["max_error"], 0.0078125);
     assert_eq!(tensors[0]["clipped"], 1);

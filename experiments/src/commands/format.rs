@@ -92,7 +92,7 @@ fn value_text(value: Value) -> String {
     match value {
         Value::Nan => "NaN".to_owned(),
         Value::Infinite { negative } => if negative { "-inf" } else { "inf" }.to_owned(),
-        Value::Finite(x) if x.significand == 1 && !(-20..20).contains(&x.exponent) => format!("2^{}", x.exponent),
+        Value::Finite(x) if x.significand == 1 && !(-10..20).contains(&x.exponent) => format!("2^{}", x.exponent),
         Value::Finite(_) => value.to_f64().to_string(),
     }
 }

@@ -12,8 +12,8 @@ use crate::output::{say, sayln};
 use crate::report::table::Table;
 use crate::studies;
 
-/// Characters of a source in the table of formats.
-const SOURCE: usize = 24;
+/// Characters of a source in the table of formats, so that a line has 110.
+const SOURCE: usize = 14;
 
 /// Prints the list.
 ///
@@ -38,7 +38,7 @@ pub fn run(what: Listed, as_json: bool) -> Result<()> {
 }
 
 fn formats() -> Result<(Table, Value)> {
-    let mut table = Table::new("", ["name", "bits", "element", "block", "scale", "rule", "3.5", "source"]);
+    let mut table = Table::new("", ["name", "bits", "element", "block", "scale", "rule", "3.5", "source"]).text();
     let cards: Vec<_> = Format::all().iter().map(Format::card).collect();
     for card in &cards {
         table.row([
@@ -80,24 +80,17 @@ fn scale(scale: Scale) -> String {
     }
 }
 
-/// The beginning of a text, cut between words.
+/// The beginning of a text.
 fn shortened(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }
-    let mut short = String::new();
-    for word in text.split(' ') {
-        if short.chars().count() + word.chars().count() + 2 > most {
-            break;
-        }
-        short += if short.is_empty() { "" } else { " " };
-        short += word;
-    }
-    short.trim_end_matches([',', ';', ':']).to_owned() + "\u{2026}"
+    let beginning: String = text.chars().take(most - 1).collect();
+    beginning.trim_end_matches([' ', ',', ';', ':']).to_owned() + "\u{2026}"
 }
 
 fn rules() -> (Table, Value) {
-    let mut table = Table::new("", ["rule", "scale"]);
+    let mut table = Table::new("", ["rule", "scale"]).text();
     for rule in ScaleRule::ALL {
         table.row([rule.name(), rule.about()]);
     }
@@ -113,14 +106,11 @@ const ROUNDINGS: [(&str, &str); 7] = [
     ("up", "to the greater one"),
     ("down", "to the lesser one"),
     ("to-odd", "to the one with an odd last bit"),
-    (
-        "stochastic-N",
-        "up in magnitude with the probability of the lost part, cut to N random bits, 1 to 32; 16 unless told",
-    ),
+    ("stochastic-N", "away from zero with the chance of the lost part; N random bits, 1 to 32 (16 unless told)"),
 ];
 
 fn roundings() -> (Table, Value) {
-    let mut table = Table::new("", ["rounding", "between two numbers"]);
+    let mut table = Table::new("", ["rounding", "between two numbers"]).text();
     for (name, about) in ROUNDINGS {
         table.row([name, about]);
     }

@@ -38,8 +38,13 @@ impl Files {
         let pattern = self.only.as_deref().unwrap_or("*");
         let path = self.input.display();
         ensure!(!chosen.is_empty(), "{path}: no F32, F16 or BF16 tensor matches `{pattern}`; nothing to do");
-        for (name, view) in &copied {
+        let others = copied.iter().filter(|(name, _)| meant(name));
+        for (name, view) in others {
             eprintln!("copied unchanged: `{name}`, {:?} {:?}", view.dtype, view.shape);
+        }
+        let unmatched = copied.iter().filter(|(name, _)| !meant(name)).count();
+        if unmatched > 0 {
+            eprintln!("copied unchanged: {unmatched} tensors that `{pattern}` does not match");
         }
         Ok(Split { chosen, copied })
     }

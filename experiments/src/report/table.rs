@@ -1,4 +1,4 @@
-//! Plain text tables: the first column to the left, the others to the right.
+//! Plain text tables: the first column to the left, the others to the right, unless they are text.
 
 use std::fmt;
 
@@ -8,12 +8,19 @@ pub struct Table {
     title: String,
     header: Vec<String>,
     rows: Vec<Vec<String>>,
+    text: bool,
 }
 
 impl Table {
     /// An empty table.
     pub fn new(title: impl Into<String>, header: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self { title: title.into(), header: header.into_iter().map(Into::into).collect(), rows: Vec::new() }
+        let header = header.into_iter().map(Into::into).collect();
+        Self { title: title.into(), header, rows: Vec::new(), text: false }
+    }
+
+    /// The same with all columns to the left: for words instead of numbers.
+    pub fn text(self) -> Self {
+        Self { text: true, ..self }
     }
 
     /// Appends a row; missing cells are empty.
@@ -47,6 +54,8 @@ impl fmt::Display for Table {
         let write_row = |f: &mut fmt::Formatter<'_>, cells: &[String]| {
             for (i, (cell, &width)) in cells.iter().zip(&widths).enumerate() {
                 match i {
+                    _ if self.text && i + 1 == widths.len() => write!(f, "  {cell}")?,
+                    _ if self.text => write!(f, "  {cell:<width$}")?,
                     0 => write!(f, "  {cell:<width$}")?,
                     _ => write!(f, "  {cell:>width$}")?,
                 }
