@@ -218,7 +218,7 @@ fn bad_use_writes_nothing() -> Result<(), Failed> {
         (q("cut.safetensors", &["--format", "mxfp4"]), &["cut.safetensors", "header"]),
         (q("ids.safetensors", &["--format", "mxfp4"]), &["ids.safetensors", "F32, F16 or BF16"]),
         (q("nan.safetensors", &["--format", "hbfp8"]), &["`w`", "row 1, column 1 is NaN"]),
-        (q("twice.safetensors", &["--format", "int8"]), &["w.codes"]),
+        (q("twice.safetensors", &["--format", "int8", "--only", "w"]), &["w.codes"]),
         (
             vec!["quantize", "--format", "int8", "--input", "in.safetensors", "--output", "folder/out.safetensors"],
             &["folder/out.safetensors"],

@@ -52,7 +52,7 @@ impl Quantized {
                 s.iter().all(|&e| (-252..=254).contains(&(i32::from(e) - offset)))
             }
             Scales::E8M0(s) => !s.contains(&u8::MAX),
-            Scales::Float32(_) => self.format().is_row_local(),
+            Scales::Float32(s) => self.format().is_row_local() && s.iter().all(|v| v.is_finite()),
             Scales::Micro(_) | Scales::Affine(..) | Scales::Code(_) => false,
         }
     }

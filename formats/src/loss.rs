@@ -166,8 +166,10 @@ impl Limits {
         let most = element.max_code();
         let high = half(most, most - 1);
         let (least, inner) = match element.encoding {
-            Encoding::Integer { range: Range::Symmetric, .. } => (most.wrapping_neg(), most.wrapping_neg() + 1),
-            Encoding::Integer { range: Range::Full, .. } => (!most, !most + 1),
+            Encoding::Integer { range: Range::Symmetric, .. } => {
+                (most.wrapping_neg(), most.wrapping_neg().wrapping_add(1))
+            }
+            Encoding::Integer { range: Range::Full, .. } => (!most, (!most).wrapping_add(1)),
             _ => (0, 1),
         };
         if matches!(element.encoding, Encoding::Float { .. }) && element.is_signed() {

@@ -2,7 +2,7 @@
 
 use crate::support::{Random, case, codes, same_bits};
 use interplay_formats::file::{Container, Dtype, Export, FileError, Options, Outline, QuantizedFile, Writer};
-use interplay_formats::{Codes, Error, Format, PartsError, Quantized, Scales};
+use interplay_formats::{Codes, Error, Format, NonFinite, PartsError, Quantized, Scales};
 use libtest_mimic::Trial;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -17,6 +17,7 @@ pub fn trials() -> Vec<Trial> {
         case("file::wrong_arrays_are_named", wrong_arrays_are_named),
         case("file::parts_are_checked", parts_are_checked),
         case("file::any_legal_parts_decode_alike", any_legal_parts_decode_alike),
+        case("file::nan_factors_stay_nan", nan_factors_stay_nan),
         case("file::names_must_differ", names_must_differ),
         case("file::losses_by_hand", losses_by_hand),
     ]
@@ -74,6 +75,8 @@ fn every_format_there_and_back() {
                 let want = format.quantize(values, shape.last().copied().unwrap_or(1)).expect("finite");
                 let got = read.read(name).expect("just written");
                 assert_eq!(got, want, "{} {shape:?}", format.name);
+                let loss = got.loss(values, &got.dequantize()).expect("the same shape");
+                assert!(loss.rms_error <= loss.max_error && loss.non_finite == 0, "{} {loss:?}", format.name);
                 let written = read.dequantized(name).expect("well-formed");
                 assert_eq!(written.is_some(), options.dequantized);
                 same_bits(&got.dequantize(), &written.unwrap_or(want.dequantize()), format.name);
@@ -266,6 +269,19 @@ fn any_legal_parts_decode_alike() {
             same_bits(&made.dequantize(), &made.dequantize_reference(), format.name);
         }
         assert!(legal > 0, "{}: no legal scales tried", format.name);
+    }
+}
+
+/// Rows that hold a NaN, in a record that marks them by a NaN factor.
+fn nan_factors_stay_nan() {
+    let marked = Format { name: "int8-nan-row", aliases: &[], non_finite: NonFinite::NanBlock, ..*format("int8") };
+    let marked = marked.adopt().expect("a record that makes sense");
+    let x = [1.0, f32::NAN, 3.0, 4.0];
+    let q = marked.quantize_any(&x, 2, 0).expect("encoded");
+    let bytes = file(marked, BOTH[1], &[("w", &[2, 2], &[1.0, 2.0, 3.0, 4.0])]);
+    assert!(std::ptr::eq(QuantizedFile::parse(&bytes).expect("just written").format(), marked));
+    for values in [q.dequantize(), q.dequantize_reference()] {
+        assert!(values[0].is_nan() && values[1].is_nan() && values[3] == 4.0, "{values:?}");
     }
 }
 
