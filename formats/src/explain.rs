@@ -167,7 +167,7 @@ impl Step<'_> {
             Factor::Real(factor) | Factor::Affine { factor, .. } => Value::from_f32(v / factor),
             Factor::Power { exponent, .. } => power(exponent),
             Factor::Micro { stored, exponent, run } => power(exponent - halving(stored, run, 0)),
-            Factor::Coded(coded) => Value::from_f32(v * coded.multiply),
+            Factor::Coded(coded) => Value::from_f32(v * coded.multiply / coded.divide),
         }
     }
 

@@ -133,7 +133,10 @@ impl Step<'_> {
             Some(tensor) => format!(", under the tensor scale {}", decimal(tensor.decode)),
             None => String::new(),
         };
-        let multiplier = decimal(coded.multiply);
-        format!("{block}{tensor}; rule {}: values are multiplied by {multiplier}", scaling.rule.name())
+        let step = match coded.divide {
+            1.0 => format!("multiplied by {}", decimal(coded.multiply)),
+            divisor => format!("divided by {}", decimal(divisor)),
+        };
+        format!("{block}{tensor}; rule {}: values are {step}", scaling.rule.name())
     }
 }
