@@ -12,6 +12,7 @@ mod oracles_scalar;
 mod packs;
 mod rounding;
 mod spec;
+mod specials;
 mod storage;
 mod support;
 
@@ -20,6 +21,7 @@ fn main() {
     let trials = [
         spec::trials(),
         rounding::trials(),
+        specials::trials(),
         brute::trials(),
         crates::trials(),
         laws::trials(),
