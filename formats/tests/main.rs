@@ -4,6 +4,8 @@ mod brute;
 mod crates;
 mod fast;
 mod laws;
+mod laws_bounds;
+mod laws_theorems;
 mod oracles;
 mod oracles_integer;
 mod oracles_mx;
