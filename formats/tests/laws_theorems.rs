@@ -1,6 +1,6 @@
 //! The two theorems of arXiv 2405.20935 on the order of sparsification and quantisation.
 
-use crate::laws::Outcome;
+use crate::laws::{Outcome, fake};
 use crate::laws_bounds::{Unit, narrowed};
 use interplay_formats::{Format, Order, Pattern, Pipeline};
 use proptest::prelude::*;
@@ -12,23 +12,22 @@ fn failed(e: impl ToString) -> TestCaseError {
     TestCaseError::fail(e.to_string())
 }
 
-/// Element by element, |x - q(s(x))| <= |x - q(x)| + |x - s(x)|, for a `q` and the mask of each pattern.
-fn element_by_element(x: &[f32], k: usize, q: impl Fn(&[f32]) -> Result<Vec<f32>, TestCaseError>) -> Outcome {
-    let quantised = q(x)?;
-    for pattern in PATTERNS {
-        let pattern: Pattern = pattern.parse().map_err(failed)?;
-        let mask = pattern.magnitude_mask(x, k).map_err(failed)?;
-        let mut pruned = x.to_vec();
-        mask.apply(&mut pruned).map_err(failed)?;
-        let both = q(&pruned)?;
-        for i in 0..x.len() {
-            let error = |got: f32| (f64::from(x[i]) - f64::from(got)).abs();
-            let bound = error(quantised[i]) + error(pruned[i]);
-            prop_assert!(error(both[i]) <= bound, "{pattern}, element {i}: {x:?} -> {both:?}");
-        }
+/// Element by element, |x - q(s(x))| <= |x - q(x)| + |x - s(x)|, s by magnitude.
+pub fn element_by_element(pattern: &str, x: &[f32], k: usize, q: impl Fn(&[f32]) -> Quantise) -> Outcome {
+    let pattern: Pattern = pattern.parse().map_err(failed)?;
+    let (quantised, mut pruned) = (q(x)?, x.to_vec());
+    pattern.magnitude_mask(x, k).and_then(|mask| mask.apply(&mut pruned)).map_err(failed)?;
+    let both = q(&pruned)?;
+    for i in 0..x.len() {
+        let error = |got: f32| (f64::from(x[i]) - f64::from(got)).abs();
+        let bound = error(quantised[i]) + error(pruned[i]);
+        prop_assert!(error(both[i]) <= bound, "{pattern}, element {i}: {x:?} -> {both:?}");
     }
     Ok(())
 }
+
+/// The values of a quantised matrix.
+type Quantise = Result<Vec<f32>, TestCaseError>;
 
 /// Theorem 3.5, through the pipeline: the same values as by hand, and the bound.
 pub fn sparsify_then_quantise(format: &'static Format, x: &[f32], k: usize) -> Outcome {
@@ -40,13 +39,14 @@ pub fn sparsify_then_quantise(format: &'static Format, x: &[f32], k: usize) -> O
         format.fake_quantize(&mut by_hand, k).map_err(failed)?;
         prop_assert_eq!(stored.values, by_hand);
     }
-    element_by_element(x, k, |x| format.quantize(x, k).map(|q| q.dequantize()).map_err(failed))
+    PATTERNS.iter().try_for_each(|pattern| element_by_element(pattern, x, k, |x| fake(format, x, k)))
 }
 
 /// Theorem 3.5 with stochastic rounding, where both sides draw the same stream.
 pub fn with_a_shared_stream(format: &'static Format, x: &[f32], k: usize) -> Outcome {
     let stochastic = format.changed("stochastic-6").map_err(failed)?;
-    element_by_element(x, k, |x| stochastic.quantize_seeded(x, k, 99).map(|q| q.dequantize()).map_err(failed))
+    let seeded = |x: &[f32]| stochastic.quantize_seeded(x, k, 99).map(|q| q.dequantize()).map_err(failed);
+    PATTERNS.iter().try_for_each(|pattern| element_by_element(pattern, x, k, seeded))
 }
 
 /// Theorem 3.7 in its tight form for N:M and nearest rounding, where |v| is the sum of magnitudes:

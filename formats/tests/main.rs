@@ -1,6 +1,7 @@
 //! All tests of the crate in one binary; see `support` for how oracle files are found.
 
 mod brute;
+mod counterexamples;
 mod crates;
 mod fast;
 mod laws;
@@ -27,6 +28,7 @@ fn main() {
         brute::trials(),
         crates::trials(),
         laws::trials(),
+        counterexamples::trials(),
         fast::trials(),
         storage::trials(),
         packs::trials(),
