@@ -13,8 +13,8 @@ const LARGEST: f32 = 6.0;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct TensorScale {
     /// The largest magnitude.
-    amax: f32,
-    encode: f32,
+    pub(crate) amax: f32,
+    pub(crate) encode: f32,
     /// What is stored: a value is element * block scale * this.
     pub(crate) decode: f32,
 }
