@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
+pub mod bench;
 mod card;
 pub mod catalog;
 mod check;
@@ -11,6 +12,8 @@ mod error;
 mod exact;
 mod fast;
 mod footprint;
+#[doc(hidden)]
+pub mod judge;
 mod kernel;
 mod lookup;
 mod name;

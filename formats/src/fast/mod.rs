@@ -138,7 +138,7 @@ impl Call {
             return first_non_finite(x).map_or(Ok(()), |at| Err(non_finite(x, k, at)));
         }
         let amax = self.amax(x)?;
-        match visit(format, amax, Fake { sweep: self.sweep, x }) {
+        match visit(format, amax, Fake { sweep: self.sweep, x, tensor: self.tensor_scale(amax) }) {
             Ok(None) => Ok(()),
             // Blocks before the bad one are rounded; it is as it was.
             Ok(Some((x, at))) => Err(non_finite(x, k, at)),
@@ -173,14 +173,22 @@ impl Visit for Quantize<'_> {
 struct Fake<'a> {
     sweep: Sweep,
     x: &'a mut [f32],
+    tensor: Option<f32>,
 }
 
 impl<'a> Visit for Fake<'a> {
     type Output = Option<(&'a [f32], usize)>;
 
-    fn visit<K: Kernel>(self, kernel: K, _: Wrap<K>) -> Self::Output {
-        let at = self.sweep.fake(kernel, self.x)?;
-        Some((self.x, at))
+    fn visit<K: Kernel>(self, kernel: K, stored: Wrap<K>) -> Self::Output {
+        let Self { sweep, x, tensor } = self;
+        let bad = if K::COMMON {
+            sweep.fake(kernel, x)
+        } else {
+            let quantized = Quantize { sweep, x }.visit(kernel, stored);
+            let put = |q: Quantized| x.copy_from_slice(&q.with_tensor_scale(tensor).dequantize());
+            quantized.map(put).err()
+        };
+        bad.map(|at| (&*x, at))
     }
 }
 

@@ -35,14 +35,14 @@ impl Format {
             let width = self.element.bits();
             packed.values.resize(pack::length(call.sweep.rows * self.padded(k), width), 0);
             match visit(self, amax, Pack { sweep: call.sweep, x, out: &mut packed.values }) {
-                Ok(Ok(scales)) => {
+                Ok(Some(Ok(scales))) => {
                     let two_level = self.scaling.is_some_and(|s| s.two_level);
                     let tensor = call.tensor_scale(amax).filter(|_| two_level);
                     packed.scales = pack::scales(self, k, &scales, tensor);
                     return Ok(());
                 }
-                Ok(Err(at)) => return Err(non_finite(x, k, at)),
-                Err(_) => {}
+                Ok(Some(Err(at))) => return Err(non_finite(x, k, at)),
+                Ok(None) | Err(_) => {}
             }
         }
         *packed = call.quantize(x)?.packed(None)?;
@@ -58,9 +58,13 @@ struct Pack<'a> {
 }
 
 impl Visit for Pack<'_> {
-    type Output = Result<Scales, usize>;
+    /// `None` where the kernel does not pack.
+    type Output = Option<Result<Scales, usize>>;
 
     fn visit<K: Kernel>(self, kernel: K, stored: Wrap<K>) -> Self::Output {
-        self.sweep.pack(kernel, self.x, self.out).map(stored.scales)
+        if !K::COMMON {
+            return None;
+        }
+        Some(self.sweep.pack(kernel, self.x, self.out).map(stored.scales))
     }
 }

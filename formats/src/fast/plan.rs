@@ -124,12 +124,14 @@ impl Plan<'_> {
     fn power<V: Visit, S: Stored>(&self, visitor: V, scales: fn(Vec<S>) -> Scales) -> Result<V::Output, V> {
         let Some(exponents) = Exponents::new(self.format) else { return Err(visitor) };
         let stored = PhantomData::<S>;
-        if let Some((fraction_bits, max)) = self.small_integer() {
+        // Blocks that cross rows go by the kernel for any rounding, which is compiled for them.
+        let local = self.format.scaling.is_some_and(|s| s.block.is_row_local());
+        if let Some((fraction_bits, max)) = self.small_integer().filter(|_| local) {
             let kernel = PowerInteger { max, fraction_bits, exponents, stored };
             return Ok(visitor.visit(kernel, Wrap { codes: I8, scales }));
         }
         let e8m0 = matches!(self.format.scaling.map(|s| s.scale), Some(Scale::E8M0));
-        if let Some(float) = self.float().filter(|_| e8m0 && self.element.bits() <= 8) {
+        if let Some(float) = self.float().filter(|_| local && e8m0 && self.element.bits() <= 8) {
             return Ok(visitor.visit(Mx::<S> { float, exponents, stored }, Wrap { codes: U8, scales }));
         }
         // Decoding multiplies by the scale in two steps, which rounds once only far from FP32's smallest numbers.

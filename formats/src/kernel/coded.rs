@@ -109,6 +109,8 @@ impl Recipe {
 pub(crate) trait Rounded: Copy + Sync {
     /// Whether it draws random words.
     const DRAWS: bool;
+    /// [`Kernel::COMMON`].
+    const COMMON: bool;
     /// The code.
     fn code(self, v: f32, random: u32) -> u32;
     /// The value.
@@ -117,6 +119,7 @@ pub(crate) trait Rounded: Copy + Sync {
 
 impl Rounded for Float {
     const DRAWS: bool = false;
+    const COMMON: bool = true;
 
     #[inline(always)]
     fn code(self, v: f32, _: u32) -> u32 {
@@ -135,6 +138,7 @@ pub(crate) struct AnyRounding<const DRAWS: bool>(pub(crate) Cast, pub(crate) Ele
 
 impl<const DRAWS: bool> Rounded for AnyRounding<DRAWS> {
     const DRAWS: bool = DRAWS;
+    const COMMON: bool = false;
 
     #[inline(always)]
     fn code(self, v: f32, random: u32) -> u32 {
@@ -160,6 +164,10 @@ impl<R: Rounded> Kernel for Coded<R> {
     type Factor = Factors;
     type Summary = Amax;
     const DRAWS: bool = R::DRAWS;
+    const LENGTH: usize = 16;
+    const COMMON: bool = R::COMMON;
+    const GROUPED: bool = true;
+    const CROSSES: bool = true;
 
     #[inline(always)]
     fn factor(self, amax: Amax) -> (Factors, u8) {
@@ -207,6 +215,7 @@ impl<R: Rounded> Kernel for FourOverSix<R> {
     type Factor = Factors;
     type Summary = Amax;
     const DRAWS: bool = R::DRAWS;
+    const COMMON: bool = false;
 
     #[inline(always)]
     fn factor(self, amax: Amax) -> (Factors, u8) {

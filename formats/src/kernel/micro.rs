@@ -36,6 +36,7 @@ impl Kernel for Micro {
     /// The two units, and the bits of parts.
     type Factor = ([Unit; 2], u32);
     type Summary = Amax;
+    const LENGTH: usize = 16;
 
     #[inline(always)]
     fn factor(self, amax: Amax) -> (Self::Factor, u32) {

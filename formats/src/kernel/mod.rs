@@ -33,6 +33,8 @@ pub(crate) const FRACTION: u32 = 0x007F_FFFF;
 /// Adding and subtracting 1.5 * 2^23 rounds |t| <= 2^22 to an integer, ties to even: there one unit in the last place
 /// is 1. The low bits of the sum are the integer in two's complement.
 pub(crate) const INTEGER: f32 = 12_582_912.0;
+/// Blocks whose scales are computed side by side, where that is more than a few operations.
+pub(crate) const GROUP: usize = 8;
 /// Elements whose random words are made together.
 pub(crate) const DRAWN: usize = 64;
 
@@ -179,6 +181,15 @@ pub(crate) trait Kernel: Copy + Sync {
     type Summary: Summary;
     /// Whether elements draw random words.
     const DRAWS: bool = false;
+    /// The length of blocks that the compiler is to know.
+    const LENGTH: usize = 64;
+    /// Whether the kernel is compiled for every sweep; others only encode, and what else is asked takes the codes.
+    /// Compile time is the price: a kernel is some thirty loops.
+    const COMMON: bool = true;
+    /// Whether scales are worth computing for [`GROUP`] blocks at a time.
+    const GROUPED: bool = false;
+    /// Whether it is compiled for blocks that cross rows.
+    const CROSSES: bool = false;
 
     /// The scale for a block of finite numbers.
     fn factor(self, summary: Self::Summary) -> (Self::Factor, Self::Scale);
@@ -192,6 +203,14 @@ pub(crate) trait Kernel: Copy + Sync {
     fn scale(self, x: &[f32]) -> Option<(Self::Factor, Self::Scale)> {
         let summary = Self::Summary::all(x);
         summary.is_finite().then(|| self.factor(summary))
+    }
+
+    /// The scales of neighbouring blocks; `None` where a value is not finite.
+    #[inline(always)]
+    fn scales<const B: usize>(self, x: &[[f32; B]; GROUP]) -> Option<[(Self::Factor, Self::Scale); GROUP]> {
+        let summaries: [Self::Summary; GROUP] = std::array::from_fn(|g| Self::Summary::all(&x[g]));
+        let finite = summaries.iter().all(|s| s.is_finite());
+        finite.then(|| summaries.map(|summary| self.factor(summary)))
     }
 
     /// The rounded values of elements in place.

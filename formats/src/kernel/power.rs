@@ -6,12 +6,16 @@ use std::marker::PhantomData;
 
 /// How the exponent of a scale is stored.
 pub(crate) trait Stored: Copy + Default + Send + Sync {
+    /// The usual block length.
+    const LENGTH: usize;
     /// From the exponent without bias.
     fn of(exponent: i32) -> Self;
 }
 
 /// E8M0: biased by 127.
 impl Stored for u8 {
+    const LENGTH: usize = 32;
+
     #[inline(always)]
     fn of(exponent: i32) -> Self {
         (exponent + 127) as Self
@@ -20,6 +24,8 @@ impl Stored for u8 {
 
 /// Two's complement.
 impl Stored for i16 {
+    const LENGTH: usize = 64;
+
     #[inline(always)]
     fn of(exponent: i32) -> Self {
         exponent as Self
@@ -40,6 +46,7 @@ impl<S: Stored> Kernel for Mx<S> {
     /// The scale's reciprocal and the scale; both are FP32 numbers.
     type Factor = (f32, f32);
     type Summary = Amax;
+    const LENGTH: usize = 32;
 
     #[inline(always)]
     fn factor(self, amax: Amax) -> ((f32, f32), S) {
@@ -76,6 +83,7 @@ impl<S: Stored> Kernel for PowerInteger<S> {
     /// One unit's reciprocal and one unit, both in halves.
     type Factor = ([f32; 2], [f32; 2]);
     type Summary = Amax;
+    const LENGTH: usize = S::LENGTH;
 
     #[inline(always)]
     fn factor(self, amax: Amax) -> (Self::Factor, S) {
@@ -113,6 +121,8 @@ impl<S: Stored, const DRAWS: bool> Kernel for PowerCast<S, DRAWS> {
     type Factor = (i32, [f32; 2]);
     type Summary = Amax;
     const DRAWS: bool = DRAWS;
+    const COMMON: bool = false;
+    const CROSSES: bool = true;
 
     #[inline(always)]
     fn factor(self, amax: Amax) -> (Self::Factor, S) {

@@ -16,6 +16,7 @@ impl Kernel for RealInteger {
     type Scale = f32;
     type Factor = f32;
     type Summary = Amax;
+    const CROSSES: bool = true;
 
     #[inline(always)]
     fn factor(self, amax: Amax) -> (f32, f32) {
@@ -49,6 +50,8 @@ impl<const DRAWS: bool> Kernel for RealCast<DRAWS> {
     type Factor = f32;
     type Summary = Amax;
     const DRAWS: bool = DRAWS;
+    const COMMON: bool = false;
+    const CROSSES: bool = true;
 
     #[inline(always)]
     fn factor(self, amax: Amax) -> (f32, f32) {
@@ -135,6 +138,7 @@ impl Kernel for Affine {
     type Scale = (f32, u8);
     type Factor = (f32, f32);
     type Summary = Ends;
+    const CROSSES: bool = true;
 
     /// GPTQ's operations in its order. The zero point is at most the largest code: of an all-subnormal block the
     /// quotient may be more, and is held.

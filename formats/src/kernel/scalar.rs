@@ -139,6 +139,7 @@ impl<S: Summary, const DRAWS: bool> Kernel for Plain<S, DRAWS> {
     type Factor = ();
     type Summary = S;
     const DRAWS: bool = DRAWS;
+    const COMMON: bool = false;
 
     #[inline(always)]
     fn factor(self, _: S) -> ((), ()) {

@@ -4,7 +4,7 @@ use super::encode::Encoded;
 use super::{Sweep, first_bad, rows_per_task};
 use crate::kernel::{DRAWN, Kernel, Summary};
 use crate::reference::Geometry;
-use crate::simd::{self, Task};
+use crate::simd::Task;
 use rayon::prelude::*;
 
 impl Sweep {
@@ -13,7 +13,7 @@ impl Sweep {
         let Some(factors) = self.factors(kernel, x) else { return Some(first_bad(x)) };
         let rows = rows_per_task(self.k, self.rows);
         x.par_chunks_mut((rows * self.k).max(1)).enumerate().for_each(|(i, x)| {
-            simd::run(self.level, Fake { sweep: *self, kernel, x, first: i * rows, factors: &factors.0 });
+            self.task::<K, _>(Fake { sweep: *self, kernel, x, first: i * rows, factors: &factors.0 });
         });
         None
     }
@@ -26,7 +26,7 @@ impl Sweep {
         let rows = rows_per_task(k, self.rows);
         let outputs = codes.par_chunks_mut((rows * padded).max(1));
         x.par_chunks((rows * k).max(1)).zip(outputs).enumerate().for_each(|(i, (x, codes))| {
-            simd::run(self.level, Encode { sweep: *self, kernel, x, codes, first: i * rows, factors: &factors });
+            self.task::<K, _>(Encode { sweep: *self, kernel, x, codes, first: i * rows, factors: &factors });
         });
         Ok((codes, scales))
     }
@@ -51,7 +51,7 @@ impl Sweep {
         let of_band = |x: &[f32]| {
             let parts = x.par_chunks((rows * self.k).max(1)).map(|x| {
                 let mut all = empty();
-                simd::run(self.level, Summaries { x, k: self.k, run: self.run(), all: &mut all });
+                self.task::<K, _>(Summaries { x, k: self.k, run: self.run(), all: &mut all });
                 all
             });
             parts.reduce(empty, |a, b| a.into_iter().zip(b).map(|(a, b)| a.merge(b)).collect())

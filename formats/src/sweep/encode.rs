@@ -1,8 +1,8 @@
 //! Codes and scales, blocks that lie in rows.
 
 use super::{Sweep, by_length, first_bad, rows_per_task};
-use crate::kernel::{Draws, Kernel};
-use crate::simd::{self, Task};
+use crate::kernel::{Draws, GROUP, Kernel};
+use crate::simd::Task;
 use rayon::prelude::*;
 
 /// Codes [rows, k_padded] and scales, one a block; or the flat index of the first non-finite value.
@@ -11,7 +11,7 @@ pub(crate) type Encoded<K> = Result<(Vec<<K as Kernel>::Code>, Vec<<K as Kernel>
 impl Sweep {
     /// Encodes all rows.
     pub(crate) fn encode<K: Kernel>(&self, kernel: K, x: &[f32]) -> Encoded<K> {
-        if !self.is_row_local() {
+        if K::CROSSES && !self.is_row_local() {
             return self.encode_blocks(kernel, x);
         }
         let (k, run) = (self.k, self.run());
@@ -24,7 +24,7 @@ impl Sweep {
         let bad = tasks.zip(outputs).filter_map(|((i, x), (codes, scales))| {
             let first = i * rows * k;
             let task = Encode { kernel, x, codes, scales, k, padded, pieces, run, draws: self.draws(first) };
-            Some(first + simd::run(self.level, task)?)
+            Some(first + self.task::<K, _>(task)?)
         });
         bad.min().map_or(Ok((codes, scales)), Err)
     }
@@ -82,13 +82,30 @@ fn encode_row<K: Kernel, const B: usize>(
     draws: Draws,
 ) -> Option<usize> {
     let (blocks, tail) = row.as_chunks::<B>();
-    let (whole, count) = (blocks.len() * B, blocks.len());
-    for (b, ((block, codes), scale)) in blocks.iter().zip(codes.as_chunks_mut::<B>().0).zip(&mut *scales).enumerate() {
-        if !encode_block(kernel, block, codes, scale, draws.after(b * B)) {
-            return Some(b * B + first_bad(block));
+    let (codes, codes_tail) = codes.split_at_mut(blocks.len() * B);
+    let (scales, scales_tail) = scales.split_at_mut(blocks.len());
+    let codes = codes.as_chunks_mut::<B>().0;
+    let mut done = 0;
+    let grouped = if K::GROUPED { blocks.len() / GROUP * GROUP } else { 0 };
+    if K::GROUPED {
+        let outputs = codes.as_chunks_mut::<GROUP>().0.iter_mut().zip(scales.as_chunks_mut::<GROUP>().0);
+        for (group, (codes, stored)) in blocks.as_chunks::<GROUP>().0.iter().zip(outputs) {
+            let Some(scales) = kernel.scales(group) else { return Some(done + first_bad(group.as_flattened())) };
+            *stored = scales.map(|(_, stored)| stored);
+            for ((block, codes), (factor, _)) in group.iter().zip(codes).zip(scales) {
+                kernel.code_all(block, codes, factor, draws.after(done));
+                done += B;
+            }
         }
     }
-    encode_runs(kernel, tail, &mut codes[whole..], &mut scales[count..], draws.after(whole), B).map(|at| whole + at)
+    let outputs = codes[grouped..].iter_mut().zip(&mut scales[grouped..]);
+    for (block, (codes, scale)) in blocks[grouped..].iter().zip(outputs) {
+        if !encode_block(kernel, block, codes, scale, draws.after(done)) {
+            return Some(done + first_bad(block));
+        }
+        done += B;
+    }
+    encode_runs(kernel, tail, codes_tail, scales_tail, draws.after(done), B).map(|at| done + at)
 }
 
 /// Blocks of any length.

@@ -1,14 +1,14 @@
 //! Fake quantisation in place, blocks that lie in rows.
 
 use super::{Sweep, by_length, first_bad, rows_per_task};
-use crate::kernel::{Draws, Kernel};
-use crate::simd::{self, Task};
+use crate::kernel::{Draws, GROUP, Kernel};
+use crate::simd::Task;
 use rayon::prelude::*;
 
 impl Sweep {
     /// Fake-quantises all rows; the flat index of the first non-finite value, if any.
     pub(crate) fn fake<K: Kernel>(&self, kernel: K, x: &mut [f32]) -> Option<usize> {
-        if !self.is_row_local() {
+        if K::CROSSES && !self.is_row_local() {
             return self.fake_blocks(kernel, x);
         }
         let rows = rows_per_task(self.k, self.rows);
@@ -16,7 +16,7 @@ impl Sweep {
         let bad = tasks.filter_map(|(i, x)| {
             let first = i * rows * self.k;
             let task = Fake { kernel, x, k: self.k, run: self.run(), draws: self.draws(first) };
-            Some(first + simd::run(self.level, task)?)
+            Some(first + self.task::<K, _>(task)?)
         });
         bad.min()
     }
@@ -49,14 +49,26 @@ impl<K: Kernel> Task for Fake<'_, K> {
 /// Blocks of a length known to the compiler, and a short last one.
 #[inline(always)]
 fn fake_row<K: Kernel, const B: usize>(kernel: K, row: &mut [f32], draws: Draws) -> Option<usize> {
-    let (blocks, tail) = row.as_chunks_mut::<B>();
-    let whole = blocks.len() * B;
-    for (b, block) in blocks.iter_mut().enumerate() {
-        if !fake_block(kernel, block, draws.after(b * B)) {
-            return Some(b * B + first_bad(block));
+    let mut done = 0;
+    let (mut blocks, tail) = row.as_chunks_mut::<B>();
+    if K::GROUPED {
+        let (groups, rest) = blocks.as_chunks_mut::<GROUP>();
+        for group in groups {
+            let Some(scales) = kernel.scales(group) else { return Some(done + first_bad(group.as_flattened())) };
+            for (block, (factor, _)) in group.iter_mut().zip(scales) {
+                kernel.fake_all(block, factor, draws.after(done));
+                done += B;
+            }
         }
+        blocks = rest;
     }
-    fake_runs(kernel, tail, draws.after(whole), B).map(|at| whole + at)
+    for block in blocks {
+        if !fake_block(kernel, block, draws.after(done)) {
+            return Some(done + first_bad(block));
+        }
+        done += B;
+    }
+    fake_runs(kernel, tail, draws.after(done), B).map(|at| done + at)
 }
 
 /// Blocks of any length.

@@ -79,20 +79,29 @@ impl Sweep {
         self.format.scaling.is_none_or(|s| s.block.is_row_local())
     }
 
+    /// Runs a task of a kernel; those that are not common are not compiled for the widest vectors.
+    fn task<K: Kernel, T: Task>(&self, task: T) -> T::Output {
+        if K::COMMON { simd::run(self.level, task) } else { simd::run_narrow(self.level, task) }
+    }
+
     /// The random words from an element on.
     const fn draws(&self, first: usize) -> Draws {
         Draws { stream: self.stream, first: first as u64 }
     }
 }
 
-/// Calls `$body` with the block length as a constant where the compiler is to know it.
+/// Calls `$row` with the block length as a constant where that is the kernel's usual one, else `$blocks`. The first
+/// comparison of each arm is one of constants, so that only one is compiled.
 macro_rules! by_length {
     ($run:expr, $row:ident::<$K:ty>($($argument:expr),*), $blocks:ident) => {
-        match $run {
-            16 => $row::<$K, 16>($($argument),*),
-            32 => $row::<$K, 32>($($argument),*),
-            64 => $row::<$K, 64>($($argument),*),
-            run => $blocks::<$K>($($argument),*, run),
+        if !<$K>::COMMON || $run != <$K>::LENGTH {
+            $blocks::<$K>($($argument),*, $run)
+        } else if <$K>::LENGTH == 16 {
+            $row::<$K, 16>($($argument),*)
+        } else if <$K>::LENGTH == 32 {
+            $row::<$K, 32>($($argument),*)
+        } else {
+            $row::<$K, 64>($($argument),*)
         }
     };
 }

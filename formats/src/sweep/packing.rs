@@ -4,7 +4,7 @@ use super::encode::encode_any;
 use super::{Sweep, first_bad, rows_per_task};
 use crate::kernel::{Draws, Kernel};
 use crate::pack;
-use crate::simd::{self, Task};
+use crate::simd::Task;
 use rayon::prelude::*;
 
 /// Codes of the buffer, which a first-level cache holds beside the values that they come from.
@@ -34,7 +34,7 @@ impl Sweep {
         let bad = tasks.filter_map(|((i, x), (out, scales))| {
             let first = i * rows * k;
             let task = Packing { kernel, x, out, scales, k, run, width, bytes, pieces, draws: self.draws(first) };
-            Some(first + simd::run(self.level, task)?)
+            Some(first + self.task::<K, _>(task)?)
         });
         bad.min().map_or(Ok(scales), Err)
     }
