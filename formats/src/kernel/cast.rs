@@ -1,0 +1,194 @@
+//! FP32 to the code of any scalar of at most 16 bits, with any rounding and any overflow, on integers only.
+//!
+//! The number is `significand * 2^(field - 150)`; the format keeps multiples of 2^lsb with lsb = max(lsb_min, leading
+//! exponent - mantissa bits). What is above 2^lsb is `kept`; what is below becomes a binary fraction of 32 bits, and a
+//! rounding is a number added to the fraction whose carry is the growth of `kept`:
+//! - nearest even: 2^31 - 1, one more if `kept` is odd; nearest away: 2^31; toward zero: 0;
+//! - up and down: 2^32 - 1 or 0, as the sign says; to odd: 2^32 - 1 if `kept` is even, else 0;
+//! - stochastic: the random bits at the top, so that what lies below them in the fraction cannot matter.
+//!
+//! The code of a float is `kept` with its hidden bit plus (lsb - lsb_min) exponent steps: a carry out of the fraction
+//! is the next exponent, a subnormal has no hidden bit, and no case needs a branch.
+
+use super::{DRAWN, Draws, FRACTION, INFINITY, MAGNITUDE};
+use crate::simd::{self, Level, Task};
+use crate::{Draw, Encoding, Exact, Overflow, Rounding, Scalar, Value, random::Stream};
+
+/// The constants of a format, a rounding and an overflow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cast {
+    /// Exponent of the smallest position, and bits below the leading one (more than there are for integers).
+    pub(crate) lsb_min: i32,
+    mantissa_bits: i32,
+    integer: bool,
+    wraps: bool,
+    /// The addend: this, and more if `kept` is odd, and more if the number is negative, and these random bits.
+    addend: u32,
+    if_odd: u32,
+    if_negative: u32,
+    random: u32,
+    /// 1 where the fraction's last bit stands for all that lie below it.
+    sticky: u32,
+    /// Code of the smallest number where there is no zero.
+    hidden: u32,
+    /// The largest magnitude, positive and negative, and what becomes of greater ones, of infinities and of NaN.
+    most: [u32; 2],
+    beyond: [u32; 2],
+    infinite: [u32; 2],
+    nan: u32,
+    /// The sign bit, whether -0 has it, and all bits of a code.
+    sign: u32,
+    sign_of_zero: u32,
+    mask: u32,
+}
+
+impl Cast {
+    /// The constants; `None` for more than 16 bits and for exponents beyond what FP32 numbers need.
+    pub(crate) fn new(scalar: Scalar, rounding: Rounding, overflow: Overflow) -> Option<Self> {
+        if scalar.bits() > 16 || scalar.grid().lsb_min.abs() > 512 {
+            return None;
+        }
+        // The codes of extremes come from the reference encoder itself; the draw of random bits is of no account.
+        let draw: Draw = rounding.into();
+        let code = |value: Value| scalar.encode(value, draw, overflow).unwrap_or(0) as u32;
+        let huge = |negative| Value::Finite(Exact { negative, significand: 1, exponent: 4096 });
+        let infinite = |negative| Value::Infinite { negative };
+        let (integer, mantissa_bits, hidden) = match scalar.encoding {
+            Encoding::Float { mantissa_bits, subnormals, .. } => {
+                (false, mantissa_bits, if subnormals { 0 } else { 1 << mantissa_bits })
+            }
+            Encoding::Integer { .. } => (true, 1 << 12, 0),
+        };
+        let max = scalar.max_code() as u32;
+        let negative_max = if integer { scalar.integers().0.unsigned_abs() as u32 } else { max };
+        let negative_max = if scalar.is_signed() { negative_max } else { 0 };
+        let (addend, if_odd, if_negative, random) = addends(rounding);
+        let signed_float = !integer && scalar.is_signed();
+        Some(Self {
+            lsb_min: scalar.grid().lsb_min,
+            mantissa_bits: mantissa_bits as i32,
+            integer,
+            wraps: integer && overflow == Overflow::Wrap,
+            addend,
+            if_odd,
+            if_negative,
+            random,
+            sticky: u32::from(rounding.is_deterministic()),
+            hidden,
+            most: [max, negative_max],
+            beyond: [code(huge(false)), code(huge(true))],
+            infinite: [code(infinite(false)), code(infinite(true))],
+            nan: code(Value::Nan),
+            sign: if signed_float { 1 << scalar.magnitude_bits() } else { 0 },
+            sign_of_zero: if scalar.has_negative_zero() { 1 << scalar.magnitude_bits() } else { 0 },
+            mask: u32::MAX >> (32 - scalar.bits()),
+        })
+    }
+
+    /// The code of the number `v / 2^(lsb_min - self.lsb_min)`; NaN without a code becomes 0.
+    #[inline(always)]
+    pub(crate) fn code(self, v: f32, lsb_min: i32, random: u32) -> u32 {
+        let bits = v.to_bits();
+        let (magnitude, negative) = (bits & MAGNITUDE, bits >> 31);
+        let (kept, steps, vast) = self.kept(magnitude, negative, lsb_min, random);
+        let minus = negative != 0;
+        let of = |pair: [u32; 2]| if minus { pair[1] } else { pair[0] };
+        let code = if self.integer {
+            let held = if vast { u32::MAX } else { kept };
+            let held = if held > of(self.most) { of(self.most) } else { held };
+            let units = if self.wraps { kept } else { held };
+            (if minus { units.wrapping_neg() } else { units }) & self.mask
+        } else {
+            let low = (kept + (steps << self.mantissa_bits)).saturating_sub(self.hidden);
+            let sign = if low == 0 { self.sign_of_zero } else { self.sign };
+            let signed = low | if minus { sign } else { 0 };
+            // A format without sign has no negative number but zero, and `kept` is zero only there.
+            let beyond = if kept == 0 { false } else { low > of(self.most) || (minus && self.most[1] == 0) };
+            if beyond { of(self.beyond) } else { signed }
+        };
+        let special = if magnitude > INFINITY { self.nan } else { of(self.infinite) };
+        if magnitude >= INFINITY { special } else { code }
+    }
+
+    /// The kept part after rounding, the exponent steps above `lsb_min`, and whether an integer is beyond 31 bits.
+    #[inline(always)]
+    fn kept(self, magnitude: u32, negative: u32, lsb_min: i32, random: u32) -> (u32, u32, bool) {
+        // Subnormals are normalised by converting their fraction, an integer below 2^23, to FP32: exact.
+        let subnormal = magnitude <= FRACTION;
+        let normal = if subnormal { (magnitude as i32 as f32).to_bits() } else { magnitude };
+        let field = (normal >> 23) as i32 - if subnormal { 149 } else { 0 };
+        let significand = if magnitude == 0 { 0 } else { normal & FRACTION | (FRACTION + 1) };
+        let lsb = (field - 127 - self.mantissa_bits).max(lsb_min);
+        // The significand is shifted right by `shift`, left where that is negative.
+        let shift = lsb - field + 150;
+        let whole = (significand >> shift.clamp(0, 31)) << (-shift).clamp(0, 31);
+        let whole = if shift <= -32 { 0 } else { whole };
+        // Below the point: shifted left by 32 - shift, right where that is negative.
+        let left = 32 - shift;
+        let fraction = (significand << left.clamp(0, 31)) >> (-left).clamp(0, 31);
+        let lost = if left < 0 && magnitude != 0 { self.sticky } else { 0 };
+        let fraction = if left >= 32 { 0 } else { fraction | lost };
+        let addend = self
+            .addend
+            .wrapping_add(self.if_odd & (whole & 1).wrapping_neg())
+            .wrapping_add(self.if_negative & negative.wrapping_neg())
+            .wrapping_add(self.random & random);
+        let carry = u32::from(fraction.wrapping_add(addend) < fraction);
+        (whole.wrapping_add(carry), (lsb - lsb_min) as u32, shift < -7 && magnitude != 0)
+    }
+}
+
+/// The addend of a rounding: always, if odd, if negative, and which random bits.
+const fn addends(rounding: Rounding) -> (u32, u32, u32, u32) {
+    const HALF: u32 = 1 << 31;
+    match rounding {
+        Rounding::NearestEven => (HALF - 1, 1, 0, 0),
+        Rounding::NearestAway => (HALF, 0, 0, 0),
+        Rounding::TowardZero => (0, 0, 0, 0),
+        Rounding::Up => (u32::MAX, 0, 1, 0),
+        Rounding::Down => (0, 0, u32::MAX, 0),
+        Rounding::ToOdd => (u32::MAX, 1, 0, 0),
+        Rounding::Stochastic(bits) => (0, 0, 0, u32::MAX << (32 - bits)),
+    }
+}
+
+impl Scalar {
+    /// The codes of numbers, NaN and infinities, one by one, by the vectorised path on this thread: the low bits that
+    /// [`Scalar::encode`] gives, with the random words of `seed` at positions from 0. A NaN without a code becomes 0.
+    ///
+    /// # Panics
+    /// If the format has more than 16 bits, or the slices are not of the same length.
+    pub fn encode_slice(self, x: &[f32], rounding: Rounding, overflow: Overflow, seed: u64, out: &mut [u16]) {
+        assert_eq!(x.len(), out.len(), "one code a number");
+        match Cast::new(self, rounding, overflow) {
+            Some(cast) => simd::run(Level::detect(), Slice { cast, x, out, stream: Stream::new(seed), rounding }),
+            None => panic!("{} has more than 16 bits", self.name),
+        }
+    }
+}
+
+/// Encodes a slice.
+struct Slice<'a> {
+    cast: Cast,
+    x: &'a [f32],
+    out: &'a mut [u16],
+    stream: Stream,
+    rounding: Rounding,
+}
+
+impl Task for Slice<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { cast, x, out, stream, rounding } = self;
+        if rounding.is_deterministic() {
+            return x.iter().zip(out).for_each(|(&v, out)| *out = cast.code(v, cast.lsb_min, 0) as u16);
+        }
+        for (i, (x, out)) in x.chunks(DRAWN).zip(out.chunks_mut(DRAWN)).enumerate() {
+            let words = Draws { stream, first: (i * DRAWN) as u64 }.words();
+            let all = x.iter().zip(out).zip(words);
+            all.for_each(|((&v, out), random)| *out = cast.code(v, cast.lsb_min, random) as u16);
+        }
+    }
+}
