@@ -73,7 +73,8 @@ pub(crate) struct Floats {
 }
 
 impl Floats {
-    fn new(scalar: Scalar) -> Option<Self> {
+    /// `None` where one product does not reach.
+    pub(crate) fn new(scalar: Scalar) -> Option<Self> {
         let Encoding::Float { mantissa_bits, bias, sign, specials, subnormals, .. } = scalar.encoding else {
             return None;
         };
@@ -98,8 +99,9 @@ impl Floats {
         })
     }
 
+    /// The value of a code.
     #[inline(always)]
-    fn value(self, code: u32) -> f32 {
+    pub(crate) fn value(self, code: u32) -> f32 {
         let low = code & self.magnitude;
         let scaled = f32::from_bits(low << self.shift) * self.rebias;
         let finite = if low == 0 { self.lowest } else { scaled };

@@ -4,7 +4,7 @@
 
 mod element;
 
-pub(crate) use element::Element;
+pub(crate) use element::{Element, Floats};
 
 use crate::kernel::{Code, halves, within};
 use crate::reference::Geometry;

@@ -179,7 +179,10 @@ impl Plan<'_> {
     }
 
     fn coded<V: Visit>(&self, visitor: V, rule: ScaleRule) -> Result<V::Output, V> {
-        let Some(recipe) = Recipe::new(self.format, self.amax) else { return Err(visitor) };
+        // A product that is NaN has a code of its own in some elements; the kernels know none.
+        let numbers = self.element.nan_code().is_none();
+        let recipe = Recipe::new(self.format, self.amax).filter(|_| numbers);
+        let Some(recipe) = recipe else { return Err(visitor) };
         let scales = Scales::Code;
         let squared = rule == ScaleRule::FourOverSixMse;
         let compares = squared || rule == ScaleRule::FourOverSixMae;

@@ -10,7 +10,7 @@
 //! The code of a float is `kept` with its hidden bit plus (lsb - lsb_min) exponent steps: a carry out of the fraction
 //! is the next exponent, a subnormal has no hidden bit, and no case needs a branch.
 
-use super::{DRAWN, Draws, FRACTION, INFINITY, MAGNITUDE};
+use super::{DRAWN, Draws, FRACTION, Float, INFINITY, MAGNITUDE};
 use crate::simd::{self, Level, Task};
 use crate::{Draw, Encoding, Exact, Overflow, Rounding, Scalar, Value, random::Stream};
 
@@ -21,7 +21,8 @@ pub(crate) struct Cast {
     pub(crate) lsb_min: i32,
     mantissa_bits: i32,
     integer: bool,
-    wraps: bool,
+    /// All bits where integers beyond 31 bits are out of range, none where they wrap.
+    vast: u32,
     /// The addend: this, and more if `kept` is odd, and more if the number is negative, and these random bits.
     addend: u32,
     if_odd: u32,
@@ -31,7 +32,10 @@ pub(crate) struct Cast {
     sticky: u32,
     /// Code of the smallest number where there is no zero.
     hidden: u32,
-    /// The largest magnitude, positive and negative, and what becomes of greater ones, of infinities and of NaN.
+    /// All bits where there are no negative numbers.
+    barred: u32,
+    /// The largest magnitude, what becomes of greater ones, of infinities and of NaN: of positive numbers, and the bits
+    /// in which negative ones differ.
     most: [u32; 2],
     beyond: [u32; 2],
     infinite: [u32; 2],
@@ -63,21 +67,23 @@ impl Cast {
         let negative_max = if integer { scalar.integers().0.unsigned_abs() as u32 } else { max };
         let negative_max = if scalar.is_signed() { negative_max } else { 0 };
         let (addend, if_odd, if_negative, random) = addends(rounding);
+        let wraps = integer && overflow == Overflow::Wrap;
         let signed_float = !integer && scalar.is_signed();
         Some(Self {
             lsb_min: scalar.grid().lsb_min,
             mantissa_bits: mantissa_bits as i32,
             integer,
-            wraps: integer && overflow == Overflow::Wrap,
+            vast: if wraps { 0 } else { u32::MAX },
             addend,
             if_odd,
             if_negative,
             random,
             sticky: u32::from(rounding.is_deterministic()),
             hidden,
-            most: [max, negative_max],
-            beyond: [code(huge(false)), code(huge(true))],
-            infinite: [code(infinite(false)), code(infinite(true))],
+            barred: if scalar.is_signed() { 0 } else { u32::MAX },
+            most: if wraps { [u32::MAX, 0] } else { [max, max ^ negative_max] },
+            beyond: [code(huge(false)), code(huge(false)) ^ code(huge(true))],
+            infinite: [code(infinite(false)), code(infinite(false)) ^ code(infinite(true))],
             nan: code(Value::Nan),
             sign: if signed_float { 1 << scalar.magnitude_bits() } else { 0 },
             sign_of_zero: if scalar.has_negative_zero() { 1 << scalar.magnitude_bits() } else { 0 },
@@ -88,23 +94,29 @@ impl Cast {
     /// The code of the number `v / 2^(lsb_min - self.lsb_min)`; NaN without a code becomes 0.
     #[inline(always)]
     pub(crate) fn code(self, v: f32, lsb_min: i32, random: u32) -> u32 {
+        if self.integer { self.code_as::<true>(v, lsb_min, random) } else { self.code_as::<false>(v, lsb_min, random) }
+    }
+
+    /// The same where the kind is known. What differs for negative numbers is chosen by masks: a choice between two
+    /// constants would become a gather.
+    #[inline(always)]
+    pub(crate) fn code_as<const INTEGER: bool>(self, v: f32, lsb_min: i32, random: u32) -> u32 {
         let bits = v.to_bits();
-        let (magnitude, negative) = (bits & MAGNITUDE, bits >> 31);
-        let (kept, steps, vast) = self.kept(magnitude, negative, lsb_min, random);
-        let minus = negative != 0;
-        let of = |pair: [u32; 2]| if minus { pair[1] } else { pair[0] };
-        let code = if self.integer {
-            let held = if vast { u32::MAX } else { kept };
-            let held = if held > of(self.most) { of(self.most) } else { held };
-            let units = if self.wraps { kept } else { held };
-            (if minus { units.wrapping_neg() } else { units }) & self.mask
+        let magnitude = bits & MAGNITUDE;
+        let minus = (bits >> 31).wrapping_neg();
+        let of = |[positive, change]: [u32; 2]| positive ^ (change & minus);
+        let (kept, steps, vast) = self.kept::<INTEGER>(magnitude, minus, lsb_min, random);
+        let code = if INTEGER {
+            let held = if vast { self.vast | kept } else { kept };
+            let units = if held > of(self.most) { of(self.most) } else { held };
+            ((units ^ minus).wrapping_sub(minus)) & self.mask
         } else {
-            let low = (kept + (steps << self.mantissa_bits)).saturating_sub(self.hidden);
+            let low = (kept + (steps << self.mantissa_bits)).max(self.hidden) - self.hidden;
             let sign = if low == 0 { self.sign_of_zero } else { self.sign };
-            let signed = low | if minus { sign } else { 0 };
             // A format without sign has no negative number but zero, and `kept` is zero only there.
-            let beyond = if kept == 0 { false } else { low > of(self.most) || (minus && self.most[1] == 0) };
-            if beyond { of(self.beyond) } else { signed }
+            let barred = if kept == 0 { 0 } else { self.barred & minus };
+            let beyond = (low | barred) > self.most[0];
+            if beyond { of(self.beyond) } else { low | (sign & minus) }
         };
         let special = if magnitude > INFINITY { self.nan } else { of(self.infinite) };
         if magnitude >= INFINITY { special } else { code }
@@ -112,26 +124,27 @@ impl Cast {
 
     /// The kept part after rounding, the exponent steps above `lsb_min`, and whether an integer is beyond 31 bits.
     #[inline(always)]
-    fn kept(self, magnitude: u32, negative: u32, lsb_min: i32, random: u32) -> (u32, u32, bool) {
+    fn kept<const INTEGER: bool>(self, magnitude: u32, minus: u32, lsb_min: i32, random: u32) -> (u32, u32, bool) {
         // Subnormals are normalised by converting their fraction, an integer below 2^23, to FP32: exact.
         let subnormal = magnitude <= FRACTION;
         let normal = if subnormal { (magnitude as i32 as f32).to_bits() } else { magnitude };
         let field = (normal >> 23) as i32 - if subnormal { 149 } else { 0 };
         let significand = if magnitude == 0 { 0 } else { normal & FRACTION | (FRACTION + 1) };
-        let lsb = (field - 127 - self.mantissa_bits).max(lsb_min);
-        // The significand is shifted right by `shift`, left where that is negative.
+        let lsb = if INTEGER { lsb_min } else { (field - 127 - self.mantissa_bits).max(lsb_min) };
+        // The significand is shifted right by `shift`, which is at least 8 for floats; left where that is negative.
         let shift = lsb - field + 150;
-        let whole = (significand >> shift.clamp(0, 31)) << (-shift).clamp(0, 31);
-        let whole = if shift <= -32 { 0 } else { whole };
+        let right = significand >> shift.clamp(0, 31);
+        let left = if shift <= -32 { 0 } else { right << (-shift).clamp(0, 31) };
+        let whole = if INTEGER { left } else { right };
         // Below the point: shifted left by 32 - shift, right where that is negative.
-        let left = 32 - shift;
-        let fraction = (significand << left.clamp(0, 31)) >> (-left).clamp(0, 31);
-        let lost = if left < 0 && magnitude != 0 { self.sticky } else { 0 };
-        let fraction = if left >= 32 { 0 } else { fraction | lost };
+        let up = 32 - shift;
+        let fraction = (significand << up.clamp(0, 31)) >> (-up).clamp(0, 31);
+        let lost = if up < 0 && magnitude != 0 { self.sticky } else { 0 };
+        let fraction = if INTEGER && up >= 32 { 0 } else { fraction | lost };
         let addend = self
             .addend
             .wrapping_add(self.if_odd & (whole & 1).wrapping_neg())
-            .wrapping_add(self.if_negative & negative.wrapping_neg())
+            .wrapping_add(self.if_negative & minus)
             .wrapping_add(self.random & random);
         let carry = u32::from(fraction.wrapping_add(addend) < fraction);
         (whole.wrapping_add(carry), (lsb - lsb_min) as u32, shift < -7 && magnitude != 0)
@@ -160,20 +173,19 @@ impl Scalar {
     /// If the format has more than 16 bits, or the slices are not of the same length.
     pub fn encode_slice(self, x: &[f32], rounding: Rounding, overflow: Overflow, seed: u64, out: &mut [u16]) {
         assert_eq!(x.len(), out.len(), "one code a number");
-        match Cast::new(self, rounding, overflow) {
-            Some(cast) => simd::run(Level::detect(), Slice { cast, x, out, stream: Stream::new(seed), rounding }),
-            None => panic!("{} has more than 16 bits", self.name),
-        }
+        let Some(cast) = Cast::new(self, rounding, overflow) else { panic!("{} has more than 16 bits", self.name) };
+        let float = Float::coder(self, rounding, overflow);
+        simd::run(Level::detect(), Slice { cast, float, x, out, stream: Stream::new(seed) });
     }
 }
 
 /// Encodes a slice.
 struct Slice<'a> {
     cast: Cast,
+    float: Option<Float>,
     x: &'a [f32],
     out: &'a mut [u16],
     stream: Stream,
-    rounding: Rounding,
 }
 
 impl Task for Slice<'_> {
@@ -181,14 +193,22 @@ impl Task for Slice<'_> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { cast, x, out, stream, rounding } = self;
-        if rounding.is_deterministic() {
-            return x.iter().zip(out).for_each(|(&v, out)| *out = cast.code(v, cast.lsb_min, 0) as u16);
-        }
-        for (i, (x, out)) in x.chunks(DRAWN).zip(out.chunks_mut(DRAWN)).enumerate() {
-            let words = Draws { stream, first: (i * DRAWN) as u64 }.words();
-            let all = x.iter().zip(out).zip(words);
-            all.for_each(|((&v, out), random)| *out = cast.code(v, cast.lsb_min, random) as u16);
+        let Self { cast, float, x, out, stream } = self;
+        let all = out.iter_mut().zip(x);
+        if let Some(float) = float {
+            // An infinity overflows as any number beyond the largest.
+            let code = |v: f32| if v.to_bits() & MAGNITUDE > INFINITY { cast.nan } else { float.coded(v) };
+            all.for_each(|(out, &v)| *out = code(v) as u16);
+        } else if cast.random != 0 {
+            for (i, (x, out)) in x.chunks(DRAWN).zip(out.chunks_mut(DRAWN)).enumerate() {
+                let words = Draws { stream, first: (i * DRAWN) as u64 }.words();
+                let all = x.iter().zip(out).zip(words);
+                all.for_each(|((&v, out), random)| *out = cast.code(v, cast.lsb_min, random) as u16);
+            }
+        } else if cast.integer {
+            all.for_each(|(out, &v)| *out = cast.code_as::<true>(v, cast.lsb_min, 0) as u16);
+        } else {
+            all.for_each(|(out, &v)| *out = cast.code_as::<false>(v, cast.lsb_min, 0) as u16);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! NVFP4 and its variants: elements under a factor in a narrow float and a factor of the whole tensor. `nvfp4` is the
 //! judge; the FP32 operations and their order are the same here.
 
-use super::{Amax, Cast, Float, Kernel, Summary, least, within};
-use crate::decode::Element;
+use super::{Amax, Cast, Float, GROUP, INFINITY, Kernel, Summary, least, within};
+use crate::decode::{Element, Floats};
 use crate::nvfp4::TensorScale;
 use crate::{Format, Overflow, Rounding, Scale, ScaleRule, Value};
 
@@ -14,7 +14,7 @@ pub(crate) struct Recipe {
     tensor: TensorScale,
     /// The scale's format: to it, back from it, its smallest normal and its largest number.
     cast: Cast,
-    scale: Element,
+    scale: Floats,
     scale_least: f32,
     scale_max: f32,
     /// The largest element.
@@ -45,7 +45,7 @@ impl Recipe {
             two_level: scaling.two_level,
             tensor: TensorScale::new(format, scale, amax),
             cast: Cast::new(scale, rounding, Overflow::Saturate)?,
-            scale: Element::new(scale)?,
+            scale: Floats::new(scale)?,
             scale_least: Value::Finite(crate::Exact::integer(1).scaled(scale.emin())).to_f32(),
             scale_max: largest(scale),
             max: largest(format.element),
@@ -55,7 +55,7 @@ impl Recipe {
     /// FP32 to the scale's format and back.
     #[inline(always)]
     fn narrowed(self, value: f32) -> (u8, f32) {
-        let code = self.cast.code(value, self.cast.lsb_min, 0);
+        let code = self.cast.code_as::<false>(value, self.cast.lsb_min, 0);
         (code as u8, self.scale.value(code))
     }
 
@@ -67,35 +67,50 @@ impl Recipe {
         (Factors { by, value }, stored)
     }
 
+    /// TransformerEngine's wanted scale.
+    #[inline(always)]
+    fn te_target(self, amax: f32) -> f32 {
+        least(amax * (self.tensor.encode * (1.0 / 6.0)), f32::MAX)
+    }
+
+    /// torchao's factors: values are divided. Without a tensor scale its factor is 1.
+    #[inline(always)]
+    fn torchao(self, amax: f32) -> (Factors, u8) {
+        let own = amax / self.max;
+        let target = if self.two_level { own / self.tensor.decode } else { own };
+        let target = if target > self.scale_least { target } else { self.scale_least };
+        let (stored, value) = self.narrowed(least(target, self.scale_max));
+        (Factors { by: self.tensor.decode * value, value }, stored)
+    }
+
+    /// cuDNN's factors.
+    #[inline(always)]
+    fn cudnn(self, amax: f32) -> (Factors, u8) {
+        let (stored, value) = self.narrowed(amax / self.max);
+        let by = if value == 0.0 { 0.0 } else { 1.0 / value };
+        (Factors { by, value }, stored)
+    }
+
     /// The factors of a block, by every rule but four-over-six.
     #[inline(always)]
     fn factors(self, amax: f32) -> (Factors, u8) {
         match self.rule {
-            ScaleRule::Nvfp4TorchAo => {
-                let own = amax / self.max;
-                let target = if self.two_level { own / self.tensor.decode } else { own };
-                let target = if target > self.scale_least { target } else { self.scale_least };
-                let (stored, value) = self.narrowed(least(target, self.scale_max));
-                // Without a tensor scale its factor is 1.
-                (Factors { by: self.tensor.decode * value, value }, stored)
-            }
-            ScaleRule::Nvfp4CuDnn => {
-                let (stored, value) = self.narrowed(amax / self.max);
-                let by = if value == 0.0 { 0.0 } else { 1.0 / value };
-                (Factors { by, value }, stored)
-            }
-            _ => self.te(least(amax * (self.tensor.encode * (1.0 / 6.0)), f32::MAX)),
+            ScaleRule::Nvfp4TorchAo => self.torchao(amax),
+            ScaleRule::Nvfp4CuDnn => self.cudnn(amax),
+            _ => self.te(self.te_target(amax)),
         }
     }
 
-    /// The product or quotient that is rounded to an element. Zero loses its sign in the recipes of TransformerEngine.
+    /// The product that is rounded to an element. Zero loses its sign in the recipes of TransformerEngine.
     #[inline(always)]
     fn product(self, v: f32, factors: Factors) -> f32 {
         let product = if self.rule == ScaleRule::Nvfp4TorchAo { v / factors.by } else { v * factors.by };
-        let product = within(product, self.max);
         let signed = matches!(self.rule, ScaleRule::Nvfp4TorchAo | ScaleRule::Nvfp4CuDnn);
-        // Adding +0 turns -0 into +0 and changes nothing else.
-        if signed { product } else { product + 0.0 }
+        // Only torchao's factor may be infinite: zero times it is NaN, for which E2M1 has no code but 0. Adding +0 turns
+        // -0 into +0 and changes nothing else.
+        let number = if signed && product.is_nan() { 0.0 } else { product };
+        let held = within(number, self.max);
+        if signed { held } else { held + 0.0 }
     }
 
     /// The value of an element.
@@ -103,6 +118,17 @@ impl Recipe {
     fn value(self, element: f32, factors: Factors) -> f32 {
         within(element * factors.value * self.tensor.decode, f32::MAX)
     }
+}
+
+/// The factors of a group of blocks.
+#[inline(always)]
+fn group(amax: [u32; GROUP], factors: impl Fn(f32) -> (Factors, u8)) -> [(Factors, u8); GROUP] {
+    let (mut by, mut value, mut stored) = ([0.0; GROUP], [0.0; GROUP], [0; GROUP]);
+    for (g, amax) in amax.into_iter().enumerate() {
+        let (block, code) = factors(f32::from_bits(amax));
+        (by[g], value[g], stored[g]) = (block.by, block.value, code);
+    }
+    std::array::from_fn(|g| (Factors { by: by[g], value: value[g] }, stored[g]))
 }
 
 /// How an element is rounded.
@@ -172,6 +198,22 @@ impl<R: Rounded> Kernel for Coded<R> {
     #[inline(always)]
     fn factor(self, amax: Amax) -> (Factors, u8) {
         self.recipe.factors(f32::from_bits(amax.0))
+    }
+
+    /// Side by side in arrays, so that the compiler vectorises over blocks.
+    #[inline(always)]
+    fn scales<const B: usize>(self, x: &[[f32; B]; GROUP]) -> Option<[(Factors, u8); GROUP]> {
+        let mut amax = [0; GROUP];
+        amax.iter_mut().zip(x).for_each(|(amax, x)| *amax = Amax::all(x).0);
+        if amax.iter().fold(0, |all, &amax| amax.max(all)) >= INFINITY {
+            return None;
+        }
+        let recipe = self.recipe;
+        Some(match recipe.rule {
+            ScaleRule::Nvfp4TorchAo => group(amax, |amax| recipe.torchao(amax)),
+            ScaleRule::Nvfp4CuDnn => group(amax, |amax| recipe.cudnn(amax)),
+            _ => group(amax, |amax| recipe.te(recipe.te_target(amax))),
+        })
     }
 
     #[inline(always)]

@@ -34,7 +34,7 @@ pub(crate) const FRACTION: u32 = 0x007F_FFFF;
 /// is 1. The low bits of the sum are the integer in two's complement.
 pub(crate) const INTEGER: f32 = 12_582_912.0;
 /// Blocks whose scales are computed side by side, where that is more than a few operations.
-pub(crate) const GROUP: usize = 8;
+pub(crate) const GROUP: usize = 32;
 /// Elements whose random words are made together.
 pub(crate) const DRAWN: usize = 64;
 

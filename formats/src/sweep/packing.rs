@@ -91,7 +91,8 @@ fn short_blocks<K: Kernel>(
     let blocks = SHORT / run * 8;
     let pieces = out.chunks_mut(pack::length(blocks * run, width)).zip(scales.chunks_mut(blocks));
     for (i, (row, (out, scales))) in row.chunks(blocks * run).zip(pieces).enumerate() {
-        let codes = &mut buffer[..scales.len() * run];
+        // A scalar format has no padding: its last run may be short.
+        let codes = &mut buffer[..out.len() * 8 / width as usize];
         codes[row.len()..].fill(K::Code::default());
         if let Some(at) = encode_any(kernel, row, codes, scales, draws.after(i * blocks * run), run) {
             return Some(i * blocks * run + at);
