@@ -1,86 +1,59 @@
-//! Speed of every format against a memcpy of the bytes that must move, in one run, medians.
+//! Speed of formats: `cargo bench -p interplay-formats [-- ELEMENTS [FORMAT ...]]`, a number of Mi values (64 unless
+//! told) and names, or `all`. What is counted is written at `interplay_formats::bench`.
 //!
-//! `cargo bench -p interplay-formats [-- ELEMENTS]` (a number of Mi values, 64 unless told).
-//!
-//! The bound is memory: `fake` reads and writes 4 bytes a value in place; `pack` reads 4 bytes and writes the packed
-//! bytes of the format, allocating its outputs as a caller would, so that on large matrices page faults are most of it.
-//! The ratio is the time of a memcpy that reads and writes as many bytes in all, with the same
-//! threads, over the time taken. The second table is in cache on one thread, where the bound is instructions; there
-//! the ratio only says how far from memory-bound a kernel would be on an infinitely fast memory.
+//! Three tables: a large matrix on all threads, bound by memory; 64 Ki values on one thread, bound by instructions; and
+//! FP32 to the codes of scalar formats on one thread, which other libraries offer too.
 
-use interplay_formats::Format;
-use rayon::prelude::*;
+use interplay_formats::{Error, Format, Rounding, bench};
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Length of a row: a common hidden size.
-const K: usize = 4096;
 /// Values that fit a second-level cache.
 const IN_CACHE: usize = 64 << 10;
+/// Scalar formats of at most 16 bits that ml_dtypes has too.
+const CASTS: [&str; 9] = ["e4m3", "e5m2", "e4m3fnuz", "e3m4", "e2m3", "e3m2", "e2m1", "e8m0", "bf16"];
 
-fn main() {
-    let mebi = std::env::args().skip(1).find_map(|a| a.parse().ok()).unwrap_or(64usize);
-    let threads = rayon::current_num_threads();
-    println!("{mebi} Mi values, {threads} threads");
-    table(mebi << 20, 7);
-    match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
-        Ok(pool) => {
-            println!("\n{} Ki values, 1 thread", IN_CACHE >> 10);
-            pool.install(|| table(IN_CACHE, 201));
-        }
-        Err(e) => eprintln!("no pool of one thread: {e}"),
+fn main() -> Result<(), Error> {
+    let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let mebi: usize = words.iter().find_map(|w| w.parse().ok()).unwrap_or(64);
+    let names: Vec<&str> = words.iter().map(String::as_str).filter(|w| w.parse::<usize>().is_err()).collect();
+    let formats: Vec<&'static Format> = match names.as_slice() {
+        [] => bench::FORMATS.iter().map(|name| Format::by_name(name)).collect::<Result<_, _>>()?,
+        ["all"] => Format::all().iter().collect(),
+        names => names.iter().map(|name| Format::by_name(name)).collect::<Result<_, _>>()?,
+    };
+    println!("{mebi} Mi values, all threads");
+    table(&bench::measure(&formats, mebi << 20, 0)?);
+    println!("\n{} Ki values, one thread", IN_CACHE >> 10);
+    table(&bench::measure(&formats, IN_CACHE, 1)?);
+    println!("\nFP32 to codes, {} Ki values, one thread\n{:<12}{:>14}", IN_CACHE >> 10, "format", "Mval/s");
+    CASTS.iter().try_for_each(|name| cast(name))
+}
+
+/// One line a measurement.
+fn table(rows: &[bench::Row]) {
+    println!("{:<28}{:<6}{:>14}{:>14}{:>10}", "format", "", "Mval/s", "a core", "memcpy");
+    for row in rows {
+        let (all, core) = (row.elements_per_s / 1e6, row.elements_per_s_core / 1e6);
+        println!("{:<28}{:<6}{all:>14.0}{core:>14.0}{:>10.2}", row.format, row.operation, row.memcpy_ratio);
     }
 }
 
-/// One row a format: million values a second and the ratio to memcpy, for `fake` and for `pack`.
-fn table(len: usize, repeats: usize) {
-    let source = values(len);
-    let mut target = source.clone();
-    println!("{:<12}{:>14}{:>10}{:>14}{:>10}", "format", "fake Mval/s", "ratio", "pack Mval/s", "ratio");
-    for format in Format::all() {
-        let copy = median(repeats, || copy(&source, &mut target));
-        let fake =
-            median(repeats, || format.fake_quantize(black_box(&mut target), K).unwrap_or_else(|e| panic!("{e}")));
-        let mut packed_bytes = 0;
-        let pack = median(repeats, || {
-            let packed = format.quantize(black_box(&source), K).and_then(|q| q.packed(None));
-            packed_bytes = black_box(packed.map_or(0, |p| p.values.len() + p.scales.len()));
-        });
-        // `copy` moves 8 bytes a value; `pack` must move 4 and its own.
-        let must_move = (4 * len + packed_bytes) as f64 / (8 * len) as f64;
-        let rate = |seconds: f64| len as f64 / seconds / 1e6;
-        let (fake_ratio, pack_ratio) = (copy / fake, copy * must_move / pack);
-        println!("{:<12}{:>14.0}{fake_ratio:>10.2}{:>14.0}{pack_ratio:>10.2}", format.name, rate(fake), rate(pack));
-    }
-}
-
-/// A memcpy on all threads.
-fn copy(source: &[f32], target: &mut [f32]) {
-    let pieces = target.par_chunks_mut(1 << 15).zip(source.par_chunks(1 << 15));
-    pieces.for_each(|(target, source)| target.copy_from_slice(source));
-    black_box(target);
-}
-
-/// The median of `repeats` timings, in seconds, after one that is not counted.
-fn median(repeats: usize, mut work: impl FnMut()) -> f64 {
-    work();
-    let mut times: Vec<f64> = (0..repeats)
+/// The rate of `Scalar::encode_slice`.
+fn cast(name: &str) -> Result<(), Error> {
+    let format = Format::by_name(name)?;
+    let x: Vec<f32> =
+        (0..IN_CACHE as u32).map(|i| f32::from_bits((i.wrapping_mul(0x9E37_79B9) >> 6) + 0x3D00_0000)).collect();
+    let mut codes = vec![0; x.len()];
+    let mut times: Vec<f64> = (0..201)
         .map(|_| {
             let start = Instant::now();
-            work();
+            let (rounding, overflow) = (Rounding::NearestEven, format.overflow);
+            format.element.encode_slice(black_box(&x), rounding, overflow, 0, black_box(&mut codes));
             start.elapsed().as_secs_f64()
         })
         .collect();
     times.sort_by(f64::total_cmp);
-    times[repeats / 2]
-}
-
-/// Numbers of varied exponents from a multiplicative hash of the index.
-fn values(len: usize) -> Vec<f32> {
-    let value = |i: usize| {
-        let hash = (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let (field, fraction) = (120 + (hash >> 61) as u32, (hash >> 32) as u32 & 0x807F_FFFF);
-        f32::from_bits(fraction | field << 23)
-    };
-    (0..len).into_par_iter().map(value).collect()
+    println!("{name:<12}{:>14.0}", x.len() as f64 / times[100] / 1e6);
+    Ok(())
 }

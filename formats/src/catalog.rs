@@ -56,8 +56,8 @@ pub(crate) const FP32_FORMAT: &Format = &FORMATS[0];
 
 /// A `const`, so that the check below can read it.
 const FORMATS: &[Format] = &[
-    ieee("fp32", FP32, "IEEE 754-2019, binary32"),
-    ieee("fp64", FP64, "IEEE 754-2019, binary64"),
+    identity("fp32", FP32, "IEEE 754-2019, binary32"),
+    identity("fp64", FP64, "IEEE 754-2019, binary64"),
     ieee("tf32", TF32, "PTX ISA, .tf32: binary32 cut to 11 significant bits"),
     ieee("bf16", BF16, "bfloat16: binary32 cut to 8 significant bits"),
     ieee("fp16", FP16, "IEEE 754-2019, binary16"),
@@ -166,6 +166,11 @@ const fn ieee(name: &'static str, element: Scalar, source: &'static str) -> Form
     Format { overflow: Overflow::Infinity, ..scalar(name, &[], element, source) }
 }
 
+/// A scalar format that holds every FP32 number.
+const fn identity(name: &'static str, element: Scalar, source: &'static str) -> Format {
+    Format { laws: LAWFUL, ..ieee(name, element, source) }
+}
+
 /// A scalar format without zero.
 const fn power(name: &'static str, element: Scalar, source: &'static str) -> Format {
     let base = scalar(name, &[], element, source);
@@ -203,7 +208,9 @@ const fn nvfp4(
 ) -> Format {
     let scaling = Scaling { block, scale: Scale::Code(UE4M3), rule, two_level };
     let theorem_3_5 = !matches!(rule, ScaleRule::FourOverSixMae | ScaleRule::FourOverSixMse);
-    let laws = Laws { theorem_3_5, idempotent: false, scale_invariant: false, permutation_invariant: theorem_3_5 };
+    // Where a tensor scale absorbs powers of two, block scales do not see them.
+    let idempotent = matches!(rule, ScaleRule::Nvfp4TorchAo);
+    let laws = Laws { theorem_3_5, idempotent, scale_invariant: two_level, permutation_invariant: theorem_3_5 };
     Format { aliases, ..scaled(name, E2M1, scaling, laws, source) }
 }
 
@@ -239,7 +246,8 @@ const fn micro(name: &'static str, bits: u32) -> Format {
 /// Symmetric integers under one FP32 factor.
 pub(crate) const fn int(name: &'static str, bits: u32, block: Block) -> Format {
     let scaling = Scaling { block, scale: Scale::Float32, rule: ScaleRule::AbsMax, two_level: false };
-    let laws = Laws { idempotent: false, ..LAWFUL };
+    // Groups along K prune the largest magnitude of a column, which spans other groups.
+    let laws = Laws { theorem_3_5: !matches!(block, Block::Column), ..LAWFUL };
     scaled(name, signed(bits), scaling, laws, "symmetric absmax integers: fl32(amax / largest), nearest even")
 }
 

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
+pub mod bench;
 mod card;
 pub mod catalog;
 mod check;
@@ -13,6 +14,8 @@ mod explain;
 mod fast;
 pub mod file;
 mod footprint;
+#[doc(hidden)]
+pub mod judge;
 mod kernel;
 pub mod layout;
 mod lookup;

@@ -13,9 +13,9 @@ const LARGEST: f32 = 6.0;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct TensorScale {
     /// The largest magnitude.
-    amax: f32,
+    pub(crate) amax: f32,
     /// What values are multiplied by to find block scales; 1 where the recipe divides by `decode`.
-    encode: f32,
+    pub(crate) encode: f32,
     /// What is stored: a value is element * block scale * this.
     pub(crate) decode: f32,
 }

@@ -21,9 +21,24 @@ impl Stream {
         let block = position / 4;
         philox([block as u32, (block >> 32) as u32, 0, 0], self.key)[(position % 4) as usize]
     }
+
+    /// The words at the positions from `first` on.
+    #[inline(always)]
+    pub(crate) fn fill(self, first: u64, words: &mut [u32]) {
+        let (head, rest) = words.split_at_mut((first.wrapping_neg() % 4).min(words.len() as u64) as usize);
+        let after = first + head.len() as u64;
+        (first..).zip(head).for_each(|(at, word)| *word = self.word(at));
+        let (blocks, tail) = rest.as_chunks_mut::<4>();
+        let count = blocks.len() as u64;
+        for (block, words) in (after / 4..).zip(blocks) {
+            *words = philox([block as u32, (block >> 32) as u32, 0, 0], self.key);
+        }
+        (after + 4 * count..).zip(tail).for_each(|(at, word)| *word = self.word(at));
+    }
 }
 
 /// Ten rounds of Philox4x32.
+#[inline(always)]
 pub(crate) const fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     let mut round = 0;
     while round < 10 {

@@ -235,7 +235,8 @@ pub enum NonFinite {
 #[serde(deny_unknown_fields)]
 pub struct Laws {
     /// The preconditions of theorem 3.5 (sparsify-then-quantise never compounds): the scale is a function of the
-    /// block's largest magnitude only, zero is exact, and rounding is deterministic or shared.
+    /// block's largest magnitude only, a mask by magnitude keeps that (groups along K lie inside blocks), zero is
+    /// exact, and rounding is deterministic or shared.
     pub theorem_3_5: bool,
     /// Quantising what was quantised changes nothing.
     pub idempotent: bool,

@@ -31,6 +31,7 @@ impl Level {
         #[cfg(target_arch = "x86_64")]
         {
             let avx512 = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
+            let avx512 = avx512 && is_x86_feature_detected!("avx2");
             if avx512 && is_x86_feature_detected!("avx512vl") && is_x86_feature_detected!("avx512dq") {
                 return Self::Avx512;
             }
@@ -52,6 +53,16 @@ pub(crate) fn run<T: Task>(level: Level, task: T) -> T::Output {
         // SAFETY: `detect` found the four AVX-512 parts that `avx512` enables.
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => unsafe { avx512(task) },
+    }
+}
+
+/// The same, compiled for 256-bit vectors at most.
+pub(crate) fn run_narrow<T: Task>(level: Level, task: T) -> T::Output {
+    match level.min(Level::detect()) {
+        Level::Baseline => task.run(),
+        // SAFETY: `detect` found AVX2 or more, and `min` never exceeds what it found.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 | Level::Avx512 => unsafe { avx2(task) },
     }
 }
 

@@ -322,31 +322,12 @@ impl Quantized {
     /// [`Error::MaskShape`] where the mask belongs to another matrix.
     pub fn packed(&self, mask: Option<&Mask>) -> Result<Packed, Error> {
         let bits = self.format.element.bits();
-        let scales = self.packed_scales();
+        let scales = pack::scales(self.format, self.k, &self.scales, self.tensor_scale);
         let Some(mask) = mask.filter(|m| m.pattern() != Pattern::Dense) else {
             return Ok(Packed { values: pack::codes(&self.codes, bits), scales, metadata: Vec::new() });
         };
         mask.check_shape(self.rows, self.k)?;
         let stored = mask.positions().map(|i| self.codes.get(i / self.k * self.k_padded() + i % self.k));
         Ok(Packed { values: pack::bits(stored, bits), scales, metadata: mask.metadata() })
-    }
-
-    /// The scales as a bit string.
-    fn packed_scales(&self) -> Vec<u8> {
-        let bits = self.format.scaling.map_or(0, |s| s.scale_bits(self.block_len())) as u32;
-        let mut bytes = match &self.scales {
-            Scales::None => Vec::new(),
-            Scales::E8M0(s) | Scales::Code(s) if bits == 8 => s.clone(),
-            Scales::E8M0(s) | Scales::Code(s) => pack::bits(s.iter().map(|&e| u64::from(e)), bits),
-            Scales::Exponent(s) => pack::bits(s.iter().map(|&e| e as u64), bits),
-            Scales::Micro(s) => pack::bits(s.iter().map(|&e| u64::from(e)), bits),
-            Scales::Float32(s) => s.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            Scales::Affine(s, zeros) => {
-                let factors = s.iter().flat_map(|v| v.to_le_bytes());
-                factors.chain(pack::bits(zeros.iter().map(|&z| u64::from(z)), bits - 32)).collect()
-            }
-        };
-        bytes.extend(self.tensor_scale.iter().flat_map(|s| s.to_le_bytes()));
-        bytes
     }
 }

@@ -1,11 +1,14 @@
 //! All tests of the crate in one binary; see `support` for how oracle files are found.
 
 mod brute;
+mod counterexamples;
 mod crates;
 mod explain;
 mod fast;
 mod file;
 mod laws;
+mod laws_bounds;
+mod laws_theorems;
 mod layout;
 mod oracles;
 mod oracles_integer;
@@ -19,6 +22,7 @@ mod sparse;
 mod sparse_laws;
 mod sparse_sizes;
 mod spec;
+mod specials;
 mod storage;
 mod support;
 
@@ -27,9 +31,11 @@ fn main() {
     let trials = [
         spec::trials(),
         rounding::trials(),
+        specials::trials(),
         brute::trials(),
         crates::trials(),
         laws::trials(),
+        counterexamples::trials(),
         fast::trials(),
         file::trials(),
         explain::trials(),

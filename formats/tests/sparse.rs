@@ -183,7 +183,7 @@ fn layouts_refuse_what_they_do_not_have() {
     refused(Layout::Cutlass, 16, "2:4", 32, 16);
     refused(Layout::Cutlass, 8, "2:4", 16, 32);
     refused(Layout::Bitmap, 0, "50%", 1, 8);
-    refused(Layout::Bitmap, 33, "50%", 1, 8);
+    refused(Layout::Bitmap, 65, "50%", 1, 8);
     let mask = mask("50%", 4, &[1, 0, 1, 0]);
     let short = Compressed::compress(Layout::Bitmap, 8, &[1, 2, 3], &mask);
     assert_eq!(short, Err(Error::Codes { given: 3, rows: 1, k: 4 }));

@@ -1,5 +1,6 @@
 //! The standards' tables and the contract's examples, transcribed.
 
+use crate::laws_bounds::Unit;
 use crate::support::{case, codes};
 use interplay_formats::{Codes, Error, Exact, Format, Order, Pattern, Scales, Value, catalog};
 use libtest_mimic::Trial;
@@ -159,6 +160,7 @@ fn hbfp_below_fp32() {
     assert_eq!(q.dequantize(), [least, -least, 0.0]);
 }
 
+/// The value of an element is (element - zero point) * scale: exactly what is stored says so.
 fn elements_and_exponents() {
     let x = [1.5, -0.375, 0.0, 0.01];
     for format in Format::all().iter().filter(|f| f.scaling.is_some()) {
@@ -166,14 +168,10 @@ fn elements_and_exponents() {
         assert_eq!((q.rows(), q.k(), q.k_padded() % q.block_len()), (2, 2, 0));
         let (elements, values) = (q.elements(), q.dequantize());
         for (i, value) in values.iter().enumerate() {
-            let block = i / q.k() * q.blocks_per_row();
-            let element = elements[i / q.k() * q.k_padded() + i % q.k()];
-            let scale = match (q.block_exponents(), q.row_scales()) {
-                (Some(e), None) => power(e[block]),
-                (None, Some(s)) => s[block],
-                both => panic!("{both:?}"),
-            };
-            assert_eq!(element * scale, *value, "{}", format.name);
+            let (row, column) = (i / q.k(), i % q.k());
+            let unit = Unit::of(&q, row, column);
+            let exact = (f64::from(elements[row * q.k_padded() + column]) - unit.zero) * unit.scale;
+            assert_eq!(exact as f32, *value, "{} element {i}", format.name);
         }
     }
     let integers = format("hbfp8").quantize(&x, 4).expect("finite").elements();
@@ -225,12 +223,21 @@ fn record_as_json() {
     let want = serde_json::json!({
         "name": "mxfp8", "aliases": ["mxfp8-e4m3"],
         "element": {"name": "e4m3", "encoding": {
-            "kind": "float", "exponent_bits": 4, "mantissa_bits": 3, "bias": 7, "specials": "nan-only"}},
-        "scaling": {"block": {"run": 32}, "scale": "e8m0", "rule": "floor"},
-        "rounding": "nearest-even", "overflow": "saturate", "theorem_3_5": true,
+            "kind": "float", "sign": "signed", "exponent_bits": 4, "mantissa_bits": 3, "bias": 7,
+            "specials": "nan-only", "subnormals": true}},
+        "scaling": {"block": {"run": 32}, "scale": "e8m0", "rule": "floor", "two_level": false},
+        "input": null, "rounding": "nearest-even", "overflow": "saturate", "non_finite": "nan-block",
+        "activations": null,
+        "laws": {"theorem_3_5": true, "idempotent": true, "scale_invariant": true, "permutation_invariant": true},
         "source": format("mxfp8").source,
     });
     assert_eq!(json, want);
+    for f in Format::all() {
+        let json = serde_json::to_string(f).expect("a record is plain data");
+        let back: Format = serde_json::from_str(&json).expect("what was written");
+        assert_eq!(back, *f, "{}", f.name);
+        assert!(back.adopt().is_ok_and(|known| std::ptr::eq(known, f)), "{}: the same record", f.name);
+    }
     let card = serde_json::to_value(format("hbfp8").card()).expect("a card is plain data");
     assert_eq!(card["bits_per_element"], "8.15625");
     assert!(format("hbfp8").card().to_string().contains("64 elements along K, 10-bit exponent"));

@@ -34,7 +34,7 @@ fn packing_is_undone() {
             let q = format.quantize(&matrix(3, 7 * k), k).expect("finite");
             let packed = q.packed(None).expect("no mask");
             let width = format.element.bits();
-            let mask = (1u64 << width) - 1;
+            let mask = u64::MAX >> (64 - width);
             let want: Vec<u64> = codes(&q).iter().map(|c| c & mask).collect();
             assert_eq!(pack::unpack(&packed.values, width, want.len()), want, "{} in rows of {k}", format.name);
             assert!(packed.metadata.is_empty());
@@ -156,7 +156,7 @@ fn pruned_counts() {
 
 fn orders_differ_as_they_should() {
     let two_of_four = pattern("2:4");
-    for format in Format::all().iter().filter(|f| f.scaling.is_some()) {
+    for format in Format::all().iter().filter(|f| f.scaling.is_some() && f.laws.theorem_3_5) {
         let w = matrix(13, 6 * 128);
         let run = |order| {
             let pipeline = Pipeline::ordered(order, two_of_four, format).expect("an order is given");

@@ -3,8 +3,8 @@
 use burn::tensor::quantization::{QuantScheme, QuantStore, QuantValue, ScaleDtype};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use interplay::Error;
-use interplay::burn::quantized::{Blocks, Correspondence, ScaleBytes, Stored};
-use interplay::formats::{Codes, Format, Scales};
+use interplay::burn::quantized::{Blocks, Correspondence, ScaleBytes, Stored, from_burn, to_burn};
+use interplay::formats::Format;
 use libtest_mimic::Trial;
 
 pub fn cases() -> Vec<Trial> {
@@ -24,6 +24,7 @@ pub fn cases() -> Vec<Trial> {
         case("wrong_data_is_refused", wrong_data_is_refused),
         case("formats_and_schemes", formats_and_schemes),
         case("formats_stored_in_burn", formats_stored_in_burn),
+        case("matrices_come_back", matrices_come_back),
         case("flex_reads_float_codes_as_integers", flex_reads_float_codes_as_integers),
     ]
 }
@@ -275,19 +276,26 @@ fn formats_and_schemes() {
 
 /// Burn reads what a format stores as the values that the format means, bit for bit.
 fn formats_stored_in_burn() {
-    for (name, k) in [("int8", 64), ("int8", 33), ("int4", 64), ("int4", 7)] {
+    let shapes = [("int8", 64), ("int8", 33), ("int8-tensor", 33), ("int4", 64), ("int4", 7), ("int4-g32", 96)];
+    for (name, k) in shapes {
         let stored = Format::by_name(name).expect("known").quantize(&some(3 * k), k).expect("finite");
-        let (Codes::I8(codes), Scales::Float32(scales)) = (stored.codes(), stored.scales()) else {
-            panic!("{name} has byte integers under FP32 scales")
-        };
-        let parts = Stored {
-            scheme: Correspondence::of_format(name).and_then(|c| c.scheme(k)).expect("a short row"),
-            shape: vec![3, k],
-            codes: codes.iter().map(|&c| c as u8).collect(),
-            scales: ScaleBytes::Float32(scales.clone()),
-            tensor_scale: None,
-        };
-        same_bits(&read(parts.to_data().expect("parts fit")), &stored.dequantize());
+        same_bits(&read(to_burn(&stored).expect("Burn has it")), &stored.dequantize());
+    }
+}
+
+/// Every format that Burn has goes there and comes back; what it has not is refused.
+fn matrices_come_back() {
+    for pair in Correspondence::all() {
+        let format = Format::by_name(pair.format).expect("known");
+        let k = if matches!(pair.blocks, Blocks::Run(_)) { 256 } else { 128 };
+        let stored = format.quantize(&some(5 * k), k).expect("finite");
+        let back = from_burn(&to_burn(&stored).expect("Burn has it")).expect("a format has it");
+        assert_eq!(back, stored, "{}", pair.format);
+    }
+    let quantize =
+        |name: &str, k: usize| Format::by_name(name).expect("known").quantize(&some(3 * k), k).expect("finite");
+    for refused in [quantize("hbfp8", 64), quantize("mxfp8", 33), quantize("int8", 300)] {
+        assert!(matches!(to_burn(&refused), Err(Error::Scheme { .. })), "{}", refused.format().name);
     }
 }
 

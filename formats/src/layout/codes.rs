@@ -68,11 +68,11 @@ impl CodeLayout {
             return Err(Error::CodeTooWide { index, code: codes[index], bits });
         }
         Ok(match self {
-            Self::Nibbles(NibbleOrder::LowFirst) => pack::narrow(codes, 4, |c| c),
+            Self::Nibbles(NibbleOrder::LowFirst) => pack::narrow(codes, 4),
             Self::Nibbles(NibbleOrder::HighFirst) => {
-                pack::narrow(codes, 4, |c| c).into_iter().map(|b| b.rotate_left(4)).collect()
+                pack::narrow(codes, 4).into_iter().map(|b| b.rotate_left(4)).collect()
             }
-            Self::Sextets => pack::narrow(codes, 6, |c| c),
+            Self::Sextets => pack::narrow(codes, 6),
             Self::Container(container) => codes.iter().map(|c| c << container.shift()).collect(),
         })
     }

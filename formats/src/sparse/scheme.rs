@@ -39,8 +39,8 @@ impl Scheme {
     /// The scheme of a shape that the layout can have.
     pub fn new(shape: &Shape) -> Result<Self, Error> {
         let &Shape { layout, pattern, width, rows, k } = shape;
-        if !(1..=32).contains(&width) {
-            return Err(unsupported(shape, "codes of 1 to 32 bits"));
+        if !(1..=64).contains(&width) {
+            return Err(unsupported(shape, "codes of 1 to 64 bits"));
         }
         pattern.check(rows, k)?;
         if rows.max(k) > LARGEST || rows.checked_mul(k).is_none_or(|positions| positions > LARGEST) {

@@ -1,0 +1,29 @@
+//! For exhaustive checkers: the exponent of an E8M0 scale by the fast path and by the reference path.
+
+use crate::kernel::Exponents;
+use crate::power::{self, Shared};
+use crate::{Scalar, ScaleRule};
+
+/// The exponent that the fast path gives a block whose largest magnitude has these (finite, positive) bits, for the
+/// rules of E8M0 scales; 128 stands for NaN.
+pub fn fast_exponent(rule: ScaleRule, element: Scalar, amax_bits: u32) -> i32 {
+    Exponents::of(rule, element).exponent(amax_bits)
+}
+
+/// The same by the reference path.
+pub fn slow_exponent(rule: ScaleRule, element: Scalar, amax_bits: u32) -> i32 {
+    match power::e8m0(rule, f32::from_bits(amax_bits), element) {
+        Shared::Exponent(exponent) => exponent,
+        Shared::Nan => 128,
+    }
+}
+
+/// The block exponent of the rules for [`Scale::Exponent`](crate::Scale::Exponent) by the fast path, of 16 bits.
+pub fn fast_block_exponent(rule: ScaleRule, element: Scalar, amax_bits: u32) -> i32 {
+    Exponents::of(rule, element).unheld(amax_bits)
+}
+
+/// The same by the reference path.
+pub fn slow_block_exponent(rule: ScaleRule, amax_bits: u32) -> i32 {
+    power::block_exponent(rule, f32::from_bits(amax_bits))
+}

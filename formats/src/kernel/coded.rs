@@ -1,0 +1,289 @@
+//! NVFP4 and its variants: elements under a factor in a narrow float and a factor of the whole tensor. `nvfp4` is the
+//! judge; the FP32 operations and their order are the same here.
+
+use super::{Amax, Cast, Float, GROUP, INFINITY, Kernel, Summary, least, within};
+use crate::decode::{Element, Floats};
+use crate::nvfp4::TensorScale;
+use crate::{Format, Overflow, Rounding, Scale, ScaleRule, Value};
+
+/// How a block's factor follows from its amax, for one tensor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Recipe {
+    rule: ScaleRule,
+    two_level: bool,
+    tensor: TensorScale,
+    /// The scale's format: to it, back from it, its smallest normal and its largest number.
+    cast: Cast,
+    scale: Floats,
+    scale_least: f32,
+    scale_max: f32,
+    /// The largest element.
+    max: f32,
+}
+
+/// What elements need of a block's scale.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Factors {
+    /// What values are multiplied by before they are rounded; torchao divides by it.
+    by: f32,
+    /// What the scale's code stands for.
+    value: f32,
+}
+
+impl Recipe {
+    /// `None` for scales that are no codes, or of formats that the kernels do not reach.
+    pub(crate) fn new(format: &Format, amax: f32) -> Option<Self> {
+        let scaling = format.scaling?;
+        let Scale::Code(scale) = scaling.scale else { return None };
+        let rounding = match scaling.rule {
+            ScaleRule::Nvfp4CuDnn => Rounding::Up,
+            _ => Rounding::NearestEven,
+        };
+        let largest = |scalar: crate::Scalar| Value::Finite(scalar.max()).to_f32();
+        Some(Self {
+            rule: scaling.rule,
+            two_level: scaling.two_level,
+            tensor: TensorScale::new(format, scale, amax),
+            cast: Cast::new(scale, rounding, Overflow::Saturate)?,
+            scale: Floats::new(scale)?,
+            scale_least: Value::Finite(crate::Exact::integer(1).scaled(scale.emin())).to_f32(),
+            scale_max: largest(scale),
+            max: largest(format.element),
+        })
+    }
+
+    /// FP32 to the scale's format and back.
+    #[inline(always)]
+    fn narrowed(self, value: f32) -> (u8, f32) {
+        let code = self.cast.code_as::<false>(value, self.cast.lsb_min, 0);
+        (code as u8, self.scale.value(code))
+    }
+
+    /// TransformerEngine's factors for a wanted scale.
+    #[inline(always)]
+    fn te(self, target: f32) -> (Factors, u8) {
+        let (stored, value) = self.narrowed(target);
+        let by = least(1.0 / (value * self.tensor.decode), f32::MAX);
+        (Factors { by, value }, stored)
+    }
+
+    /// TransformerEngine's wanted scale.
+    #[inline(always)]
+    fn te_target(self, amax: f32) -> f32 {
+        least(amax * (self.tensor.encode * (1.0 / 6.0)), f32::MAX)
+    }
+
+    /// torchao's factors: values are divided. Without a tensor scale its factor is 1.
+    #[inline(always)]
+    fn torchao(self, amax: f32) -> (Factors, u8) {
+        let own = amax / self.max;
+        let target = if self.two_level { own / self.tensor.decode } else { own };
+        let target = if target > self.scale_least { target } else { self.scale_least };
+        let (stored, value) = self.narrowed(least(target, self.scale_max));
+        (Factors { by: self.tensor.decode * value, value }, stored)
+    }
+
+    /// cuDNN's factors.
+    #[inline(always)]
+    fn cudnn(self, amax: f32) -> (Factors, u8) {
+        let (stored, value) = self.narrowed(amax / self.max);
+        let by = if value == 0.0 { 0.0 } else { 1.0 / value };
+        (Factors { by, value }, stored)
+    }
+
+    /// The factors of a block, by every rule but four-over-six.
+    #[inline(always)]
+    fn factors(self, amax: f32) -> (Factors, u8) {
+        match self.rule {
+            ScaleRule::Nvfp4TorchAo => self.torchao(amax),
+            ScaleRule::Nvfp4CuDnn => self.cudnn(amax),
+            _ => self.te(self.te_target(amax)),
+        }
+    }
+
+    /// The product that is rounded to an element. Zero loses its sign in the recipes of TransformerEngine.
+    #[inline(always)]
+    fn product(self, v: f32, factors: Factors) -> f32 {
+        let product = if self.rule == ScaleRule::Nvfp4TorchAo { v / factors.by } else { v * factors.by };
+        let signed = matches!(self.rule, ScaleRule::Nvfp4TorchAo | ScaleRule::Nvfp4CuDnn);
+        // Only torchao's factor may be infinite: zero times it is NaN, for which E2M1 has no code but 0. Adding +0 turns
+        // -0 into +0 and changes nothing else.
+        let number = if signed && product.is_nan() { 0.0 } else { product };
+        let held = within(number, self.max);
+        if signed { held } else { held + 0.0 }
+    }
+
+    /// The value of an element.
+    #[inline(always)]
+    fn value(self, element: f32, factors: Factors) -> f32 {
+        within(element * factors.value * self.tensor.decode, f32::MAX)
+    }
+}
+
+/// The factors of a group of blocks.
+#[inline(always)]
+fn group(amax: [u32; GROUP], factors: impl Fn(f32) -> (Factors, u8)) -> [(Factors, u8); GROUP] {
+    let (mut by, mut value, mut stored) = ([0.0; GROUP], [0.0; GROUP], [0; GROUP]);
+    for (g, amax) in amax.into_iter().enumerate() {
+        let (block, code) = factors(f32::from_bits(amax));
+        (by[g], value[g], stored[g]) = (block.by, block.value, code);
+    }
+    std::array::from_fn(|g| (Factors { by: by[g], value: value[g] }, stored[g]))
+}
+
+/// How an element is rounded.
+pub(crate) trait Rounded: Copy + Sync {
+    /// Whether it draws random words.
+    const DRAWS: bool;
+    /// [`Kernel::COMMON`].
+    const COMMON: bool;
+    /// The code.
+    fn code(self, v: f32, random: u32) -> u32;
+    /// The value.
+    fn value(self, v: f32, random: u32) -> f32;
+}
+
+impl Rounded for Float {
+    const DRAWS: bool = false;
+    const COMMON: bool = true;
+
+    #[inline(always)]
+    fn code(self, v: f32, _: u32) -> u32 {
+        self.coded(v)
+    }
+
+    #[inline(always)]
+    fn value(self, v: f32, _: u32) -> f32 {
+        self.rounded(v)
+    }
+}
+
+/// Any rounding and overflow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AnyRounding<const DRAWS: bool>(pub(crate) Cast, pub(crate) Element);
+
+impl<const DRAWS: bool> Rounded for AnyRounding<DRAWS> {
+    const DRAWS: bool = DRAWS;
+    const COMMON: bool = false;
+
+    #[inline(always)]
+    fn code(self, v: f32, random: u32) -> u32 {
+        self.0.code(v, self.0.lsb_min, random)
+    }
+
+    #[inline(always)]
+    fn value(self, v: f32, random: u32) -> f32 {
+        self.1.value(self.code(v, random))
+    }
+}
+
+/// Elements of at most 8 bits under a coded factor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Coded<R> {
+    pub(crate) recipe: Recipe,
+    pub(crate) rounded: R,
+}
+
+impl<R: Rounded> Kernel for Coded<R> {
+    type Code = u8;
+    type Scale = u8;
+    type Factor = Factors;
+    type Summary = Amax;
+    const DRAWS: bool = R::DRAWS;
+    const LENGTH: usize = 16;
+    const COMMON: bool = R::COMMON;
+    const GROUPED: bool = true;
+    const CROSSES: bool = true;
+
+    #[inline(always)]
+    fn factor(self, amax: Amax) -> (Factors, u8) {
+        self.recipe.factors(f32::from_bits(amax.0))
+    }
+
+    /// Side by side in arrays, so that the compiler vectorises over blocks.
+    #[inline(always)]
+    fn scales<const B: usize>(self, x: &[[f32; B]; GROUP]) -> Option<[(Factors, u8); GROUP]> {
+        let mut amax = [0; GROUP];
+        amax.iter_mut().zip(x).for_each(|(amax, x)| *amax = Amax::all(x).0);
+        if amax.iter().fold(0, |all, &amax| amax.max(all)) >= INFINITY {
+            return None;
+        }
+        let recipe = self.recipe;
+        Some(match recipe.rule {
+            ScaleRule::Nvfp4TorchAo => group(amax, |amax| recipe.torchao(amax)),
+            ScaleRule::Nvfp4CuDnn => group(amax, |amax| recipe.cudnn(amax)),
+            _ => group(amax, |amax| recipe.te(recipe.te_target(amax))),
+        })
+    }
+
+    #[inline(always)]
+    fn fake(self, v: f32, factors: Factors, random: u32) -> f32 {
+        self.recipe.value(self.rounded.value(self.recipe.product(v, factors), random), factors)
+    }
+
+    #[inline(always)]
+    fn code(self, v: f32, factors: Factors, random: u32) -> u8 {
+        self.rounded.code(self.recipe.product(v, factors), random) as u8
+    }
+}
+
+/// The better of two scales by the error of the block: the sums are FP32's, in the order of the elements, so that only
+/// blocks, not elements, go side by side.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FourOverSix<R> {
+    pub(crate) coded: Coded<R>,
+    /// The comparison rounds to nearest even whatever the record does.
+    pub(crate) nearest: Float,
+    pub(crate) squared: bool,
+}
+
+impl<R: Rounded> FourOverSix<R> {
+    /// The sum of errors under one factor.
+    #[inline(always)]
+    fn error(self, x: &[f32], factors: Factors) -> f32 {
+        let recipe = self.coded.recipe;
+        let range = 6.0 * recipe.scale_max;
+        x.iter().fold(0.0, |sum, &v| {
+            let element = self.nearest.rounded(recipe.product(v, factors));
+            let difference = element * factors.value * recipe.tensor.amax / range - v;
+            sum + if self.squared { difference * difference } else { difference.abs() }
+        })
+    }
+}
+
+impl<R: Rounded> Kernel for FourOverSix<R> {
+    type Code = u8;
+    type Scale = u8;
+    type Factor = Factors;
+    type Summary = Amax;
+    const DRAWS: bool = R::DRAWS;
+    const COMMON: bool = false;
+
+    #[inline(always)]
+    fn factor(self, amax: Amax) -> (Factors, u8) {
+        let recipe = self.coded.recipe;
+        recipe.te(f32::from_bits(amax.0) / 6.0 * recipe.tensor.encode)
+    }
+
+    #[inline(always)]
+    fn scale(self, x: &[f32]) -> Option<(Factors, u8)> {
+        let recipe = self.coded.recipe;
+        let amax = Amax::all(x);
+        if !amax.is_finite() {
+            return None;
+        }
+        let base = f32::from_bits(amax.0) / 6.0 * recipe.tensor.encode;
+        let (six, four) = (recipe.te(base), recipe.te(base * 1.5));
+        Some(if self.error(x, four.0) < self.error(x, six.0) { four } else { six })
+    }
+
+    #[inline(always)]
+    fn fake(self, v: f32, factors: Factors, random: u32) -> f32 {
+        self.coded.fake(v, factors, random)
+    }
+
+    #[inline(always)]
+    fn code(self, v: f32, factors: Factors, random: u32) -> u8 {
+        self.coded.code(v, factors, random)
+    }
+}

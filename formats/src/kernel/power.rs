@@ -1,0 +1,142 @@
+//! Elements under one power of two.
+
+use super::{Amax, Cast, Exponents, Float, INTEGER, Kernel, halves, power, within};
+use crate::decode::Element;
+use std::marker::PhantomData;
+
+/// How the exponent of a scale is stored.
+pub(crate) trait Stored: Copy + Default + Send + Sync {
+    /// The usual block length.
+    const LENGTH: usize;
+    /// From the exponent without bias.
+    fn of(exponent: i32) -> Self;
+}
+
+/// E8M0: biased by 127.
+impl Stored for u8 {
+    const LENGTH: usize = 32;
+
+    #[inline(always)]
+    fn of(exponent: i32) -> Self {
+        (exponent + 127) as Self
+    }
+}
+
+/// Two's complement.
+impl Stored for i16 {
+    const LENGTH: usize = 64;
+
+    #[inline(always)]
+    fn of(exponent: i32) -> Self {
+        exponent as Self
+    }
+}
+
+/// OCP MX with float elements, nearest even.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mx<S> {
+    pub(crate) float: Float,
+    pub(crate) exponents: Exponents,
+    pub(crate) stored: PhantomData<S>,
+}
+
+impl<S: Stored> Kernel for Mx<S> {
+    type Code = u8;
+    type Scale = S;
+    /// The scale's reciprocal and the scale; both are FP32 numbers.
+    type Factor = (f32, f32);
+    type Summary = Amax;
+    const LENGTH: usize = 32;
+
+    #[inline(always)]
+    fn factor(self, amax: Amax) -> ((f32, f32), S) {
+        let exponent = self.exponents.exponent(amax.0);
+        ((power(-exponent), power(exponent)), S::of(exponent))
+    }
+
+    /// The product with the reciprocal is exact or far below half the smallest subnormal; that with the scale is exact
+    /// or rounds once.
+    #[inline(always)]
+    fn fake(self, v: f32, (reciprocal, scale): (f32, f32), _: u32) -> f32 {
+        self.float.rounded(v * reciprocal) * scale
+    }
+
+    #[inline(always)]
+    fn code(self, v: f32, (reciprocal, _): (f32, f32), _: u32) -> u8 {
+        self.float.coded(v * reciprocal) as u8
+    }
+}
+
+/// Symmetric integers of at most 8 bits under a power of two, nearest even, saturating.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PowerInteger<S> {
+    pub(crate) max: f32,
+    /// The element is the integer times 2^-`fraction_bits`.
+    pub(crate) fraction_bits: i32,
+    pub(crate) exponents: Exponents,
+    pub(crate) stored: PhantomData<S>,
+}
+
+impl<S: Stored> Kernel for PowerInteger<S> {
+    type Code = i8;
+    type Scale = S;
+    /// One unit's reciprocal and one unit, both in halves.
+    type Factor = ([f32; 2], [f32; 2]);
+    type Summary = Amax;
+    const LENGTH: usize = S::LENGTH;
+
+    #[inline(always)]
+    fn factor(self, amax: Amax) -> (Self::Factor, S) {
+        let (stored, exponent) = self.exponents.both(amax.0);
+        let unit = exponent - self.fraction_bits;
+        ((halves(-unit), halves(unit)), S::of(stored))
+    }
+
+    #[inline(always)]
+    fn fake(self, v: f32, (reciprocal, unit): Self::Factor, _: u32) -> f32 {
+        let integer = (within(v * reciprocal[0] * reciprocal[1], self.max) + INTEGER) - INTEGER;
+        integer * unit[0] * unit[1]
+    }
+
+    #[inline(always)]
+    fn code(self, v: f32, (reciprocal, _): Self::Factor, _: u32) -> i8 {
+        (within(v * reciprocal[0] * reciprocal[1], self.max) + INTEGER).to_bits() as i8
+    }
+}
+
+/// Any element of at most 16 bits, rounding and overflow under a power of two: the scale only moves the smallest
+/// position, so that nothing is lost before the one rounding.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PowerCast<S, const DRAWS: bool> {
+    pub(crate) cast: Cast,
+    pub(crate) element: Element,
+    pub(crate) exponents: Exponents,
+    pub(crate) stored: PhantomData<S>,
+}
+
+impl<S: Stored, const DRAWS: bool> Kernel for PowerCast<S, DRAWS> {
+    type Code = u16;
+    type Scale = S;
+    /// The smallest position of the block, and the scale in halves.
+    type Factor = (i32, [f32; 2]);
+    type Summary = Amax;
+    const DRAWS: bool = DRAWS;
+    const COMMON: bool = false;
+    const CROSSES: bool = true;
+
+    #[inline(always)]
+    fn factor(self, amax: Amax) -> (Self::Factor, S) {
+        let (stored, exponent) = self.exponents.both(amax.0);
+        ((self.cast.lsb_min + exponent, halves(exponent)), S::of(stored))
+    }
+
+    #[inline(always)]
+    fn fake(self, v: f32, (lsb_min, scale): Self::Factor, random: u32) -> f32 {
+        self.element.value(self.cast.code(v, lsb_min, random)) * scale[0] * scale[1]
+    }
+
+    #[inline(always)]
+    fn code(self, v: f32, (lsb_min, _): Self::Factor, random: u32) -> u16 {
+        self.cast.code(v, lsb_min, random) as u16
+    }
+}
