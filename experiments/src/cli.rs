@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::commands::train::Train;
-use crate::commands::{dequantize, eval, fetch, format, logits, quantize, sparsify};
+use crate::commands::{bench, dequantize, eval, fetch, format, logits, quantize, sparsify};
 use crate::studies::orders;
 
 const EXAMPLES: &str = "\
@@ -69,6 +69,9 @@ pub enum Command {
     Dequantize(dequantize::Args),
     /// Prune the tensors of a safetensors file.
     Sparsify(sparsify::Args),
+    /// Measure how fast the emulation is on this machine.
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Print a completion script, e.g. `interplay completions bash > /etc/bash_completion.d/interplay`.
     Completions {
         /// The shell.

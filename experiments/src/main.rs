@@ -69,6 +69,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Format(args) => commands::format::run(args)?,
         Command::Quantize(args) => commands::quantize::run(args)?,
         Command::Dequantize(args) => return commands::dequantize::run(args),
+        Command::Bench(bench) => commands::bench::run(bench, cli.threads)?,
         Command::Sparsify(args) => commands::sparsify::run(args)?,
         Command::Completions { shell } => {
             let mut script = Vec::new();
