@@ -11,12 +11,12 @@ use rayon::prelude::*;
 /// Codes that one parallel task packs: a multiple of 8, so that a task fills whole bytes at any width.
 const CHUNK: usize = 1 << 16;
 
-/// The low `width` bits of each code, 1 to 32 bits.
+/// The low `width` bits of each code, 1 to 64 bits.
 pub(crate) fn bits(codes: impl Iterator<Item = u64>, width: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let (mut buffer, mut held) = (0u64, 0);
+    let (mut buffer, mut held) = (0u128, 0);
     for code in codes {
-        buffer |= (code & ((1 << width) - 1)) << held;
+        buffer |= u128::from(code & (u64::MAX >> (64 - width))) << held;
         held += width;
         while held >= 8 {
             bytes.push(buffer as u8);
@@ -30,16 +30,16 @@ pub(crate) fn bits(codes: impl Iterator<Item = u64>, width: u32) -> Vec<u8> {
     bytes
 }
 
-/// The first `count` codes of `width` bits (1 to 32) of a bit string. Missing bytes read as zero.
+/// The first `count` codes of `width` bits (1 to 64) of a bit string. Missing bytes read as zero.
 ///
 /// The inverse of what [`Quantized::packed`](crate::Quantized::packed) does with codes.
 pub fn unpack(bytes: &[u8], width: u32, count: usize) -> Vec<u64> {
-    assert!((1..=32).contains(&width), "a code has 1 to 32 bits, not {width}");
-    let byte = |i: usize| bytes.get(i).copied().map_or(0, u64::from);
+    assert!((1..=64).contains(&width), "a code has 1 to 64 bits, not {width}");
+    let byte = |i: usize| bytes.get(i).copied().map_or(0, u128::from);
     let code = |i: usize| {
         let start = i * width as usize;
-        let word = (0..5).fold(0, |word, b| word | byte(start / 8 + b) << (8 * b));
-        (word >> (start % 8)) & ((1 << width) - 1)
+        let word = (0..9).fold(0, |word, b| word | byte(start / 8 + b) << (8 * b));
+        (word >> (start % 8)) as u64 & (u64::MAX >> (64 - width))
     };
     (0..count).map(code).collect()
 }
