@@ -29,13 +29,13 @@ impl Codes {
     /// `len` zero codes of the type that `element` needs.
     pub(crate) fn zeros(element: Scalar, len: usize) -> Self {
         let extended = matches!(element.encoding, Encoding::Integer { range: Range::Symmetric | Range::Full, .. });
-        match element.bits() {
-            ..=8 if extended => Self::I8(vec![0; len]),
-            ..=8 => Self::U8(vec![0; len]),
-            ..=16 if extended => Self::I16(vec![0; len]),
-            ..=16 => Self::U16(vec![0; len]),
-            ..=32 => Self::U32(vec![0; len]),
-            _ => Self::U64(vec![0; len]),
+        match (element.bits(), extended) {
+            (..=8, true) => Self::I8(vec![0; len]),
+            (..=8, false) => Self::U8(vec![0; len]),
+            (9..=16, true) => Self::I16(vec![0; len]),
+            (9..=16, false) => Self::U16(vec![0; len]),
+            (17..=32, _) => Self::U32(vec![0; len]),
+            (33.., _) => Self::U64(vec![0; len]),
         }
     }
 

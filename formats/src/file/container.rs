@@ -11,6 +11,9 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+/// Where the bytes of each tensor lie in a file.
+pub(super) type Places = BTreeMap<String, Range<u64>>;
+
 /// The longest header that is read, as in the reference implementation.
 const LONGEST_HEADER: usize = 100_000_000;
 
@@ -169,7 +172,7 @@ impl Outline {
 
     /// The header, and where each tensor's bytes lie in the file: wide types first, so that every tensor is aligned,
     /// as other readers want it; then by name.
-    pub(super) fn header(&self) -> Result<(Vec<u8>, BTreeMap<String, Range<u64>>), FileError> {
+    pub(super) fn header(&self) -> Result<(Vec<u8>, Places), FileError> {
         let mut ordered: Vec<_> = self.tensors.iter().collect();
         ordered.sort_by(|(a, (x, _)), (b, (y, _))| y.cmp(x).then(a.cmp(b)));
         let mut fields = Map::new();

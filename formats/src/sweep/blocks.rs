@@ -7,6 +7,9 @@ use crate::reference::Geometry;
 use crate::simd::Task;
 use rayon::prelude::*;
 
+/// What elements need of every block's scale, and the scales.
+type Factors<K> = (Vec<<K as Kernel>::Factor>, Vec<<K as Kernel>::Scale>);
+
 impl Sweep {
     /// Fake-quantises by blocks; the flat index of the first non-finite value, if any.
     pub(super) fn fake_blocks<K: Kernel>(&self, kernel: K, x: &mut [f32]) -> Option<usize> {
@@ -37,7 +40,7 @@ impl Sweep {
     }
 
     /// The scale of every block; `None` where a value is not finite.
-    fn factors<K: Kernel>(&self, kernel: K, x: &[f32]) -> Option<(Vec<K::Factor>, Vec<K::Scale>)> {
+    fn factors<K: Kernel>(&self, kernel: K, x: &[f32]) -> Option<Factors<K>> {
         let summaries = self.summaries::<K>(x);
         let finite = summaries.iter().all(|s| s.is_finite());
         finite.then(|| summaries.into_iter().map(|summary| kernel.factor(summary)).unzip())
