@@ -113,9 +113,9 @@ fn one_sequence() -> Result<(), Failed> {
         let look = |x: &Tensor<4>| run(&vision, |m: &Vision, x: Tensor<4>| m.forward(x), x, &plan);
         let (together, seen) = (bits(forward(&whole)?), bits(look(&images)?));
         for i in 0..3 {
-            let alone = bits(forward(&whole.clone().slice([i..i + 1]))?);
+            let alone = bits(forward(&whole.clone().narrow(0, i, 1))?);
             assert_eq!(alone, together[i * alone.len()..][..alone.len()], "{format}, sequence {i}");
-            let alone = bits(look(&images.clone().slice([i..i + 1]))?);
+            let alone = bits(look(&images.clone().narrow(0, i, 1))?);
             assert_eq!(alone, seen[i * alone.len()..][..alone.len()], "{format}, image {i}");
         }
     }
