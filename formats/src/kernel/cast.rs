@@ -115,8 +115,9 @@ impl Cast {
             let sign = if low == 0 { self.sign_of_zero } else { self.sign };
             // A format without sign has no negative number but zero, and `kept` is zero only there.
             let barred = if kept == 0 { 0 } else { self.barred & minus };
-            let beyond = (low | barred) > self.most[0];
-            if beyond { of(self.beyond) } else { low | (sign & minus) }
+            // A mask again: a choice here stays a branch, and the loop scalar.
+            let beyond = u32::from((low | barred) > self.most[0]).wrapping_neg();
+            (of(self.beyond) & beyond) | ((low | (sign & minus)) & !beyond)
         };
         let special = if magnitude > INFINITY { self.nan } else { of(self.infinite) };
         if magnitude >= INFINITY { special } else { code }
