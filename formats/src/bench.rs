@@ -69,7 +69,10 @@ fn rows(format: &'static Format, len: usize) -> Result<[Row; 2], Error> {
     let repeats = if len < SMALL { 201 } else { 5 };
     let source = values(len);
     let mut target = source.clone();
-    let copy = median(repeats, || Ok(copy(&source, &mut target)))?;
+    let copy = median(repeats, || {
+        copy(&source, &mut target);
+        Ok(())
+    })?;
     let fake = median(repeats, || format.fake_quantize(black_box(&mut target), K))?;
     drop(target);
     let mut packed = Packed { values: Vec::new(), scales: Vec::new(), metadata: Vec::new() };

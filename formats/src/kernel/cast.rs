@@ -195,21 +195,27 @@ impl Task for Slice<'_> {
     #[inline(always)]
     fn run(self) {
         let Self { cast, float, x, out, stream } = self;
-        let all = out.iter_mut().zip(x);
         if let Some(float) = float {
-            // An infinity overflows as any number beyond the largest.
-            let code = |v: f32| if v.to_bits() & MAGNITUDE > INFINITY { cast.nan } else { float.coded(v) };
-            all.for_each(|(out, &v)| *out = code(v) as u16);
+            for (out, &v) in out.iter_mut().zip(x) {
+                // An infinity overflows as any number beyond the largest.
+                let code = float.coded(v);
+                *out = (if v.to_bits() & MAGNITUDE > INFINITY { cast.nan } else { code }) as u16;
+            }
         } else if cast.random != 0 {
             for (i, (x, out)) in x.chunks(DRAWN).zip(out.chunks_mut(DRAWN)).enumerate() {
                 let words = Draws { stream, first: (i * DRAWN) as u64 }.words();
-                let all = x.iter().zip(out).zip(words);
-                all.for_each(|((&v, out), random)| *out = cast.code(v, cast.lsb_min, random) as u16);
+                for ((&v, out), random) in x.iter().zip(out).zip(words) {
+                    *out = cast.code(v, cast.lsb_min, random) as u16;
+                }
             }
         } else if cast.integer {
-            all.for_each(|(out, &v)| *out = cast.code_as::<true>(v, cast.lsb_min, 0) as u16);
+            for (out, &v) in out.iter_mut().zip(x) {
+                *out = cast.code_as::<true>(v, cast.lsb_min, 0) as u16;
+            }
         } else {
-            all.for_each(|(out, &v)| *out = cast.code_as::<false>(v, cast.lsb_min, 0) as u16);
+            for (out, &v) in out.iter_mut().zip(x) {
+                *out = cast.code_as::<false>(v, cast.lsb_min, 0) as u16;
+            }
         }
     }
 }
