@@ -111,10 +111,16 @@ pub(crate) fn piece<C: Code>(codes: &[C], width: u32, out: &mut [u8]) {
     match width {
         4 => nibbles(codes, out),
         6 => sextets(codes, out),
-        8 => out.iter_mut().zip(codes).for_each(|(out, code)| *out = code.bits() as u8),
+        8 => {
+            for (out, code) in out.iter_mut().zip(codes) {
+                *out = code.bits() as u8;
+            }
+        }
         16 => {
             let pairs = out.as_chunks_mut::<2>().0;
-            pairs.iter_mut().zip(codes).for_each(|(out, code)| *out = (code.bits() as u16).to_le_bytes());
+            for (out, code) in pairs.iter_mut().zip(codes) {
+                *out = (code.bits() as u16).to_le_bytes();
+            }
         }
         _ => groups(codes, width, out),
     }

@@ -47,7 +47,7 @@ impl Integers {
 
     /// An integer of at most 16 bits times a power of two is exact.
     #[inline(always)]
-    fn value(self, code: u32) -> f32 {
+    pub(crate) fn value(self, code: u32) -> f32 {
         let top = code << self.shift;
         let integer = if self.signed { top as i32 >> self.shift } else { (top >> self.shift) as i32 };
         integer as f32 * self.unit

@@ -139,10 +139,22 @@ impl Task for Rows<'_> {
 
 #[inline(always)]
 fn read<C: Code>(reader: Reader, codes: &[C], out: &mut [f32]) {
-    let all = out.iter_mut().zip(codes);
     match reader {
-        Reader::Element(element) => all.for_each(|(out, &code)| *out = element.value(code.bits())),
-        Reader::Short(drop) => all.for_each(|(out, &code)| *out = canonical(f32::from_bits(code.bits() << drop))),
+        Reader::Element(Element::Float(floats)) => {
+            for (out, &code) in out.iter_mut().zip(codes) {
+                *out = floats.value(code.bits());
+            }
+        }
+        Reader::Element(Element::Integer(integers)) => {
+            for (out, &code) in out.iter_mut().zip(codes) {
+                *out = integers.value(code.bits());
+            }
+        }
+        Reader::Short(drop) => {
+            for (out, &code) in out.iter_mut().zip(codes) {
+                *out = canonical(f32::from_bits(code.bits() << drop));
+            }
+        }
         Reader::Double => {}
     }
 }

@@ -115,8 +115,9 @@ impl Cast {
             let sign = if low == 0 { self.sign_of_zero } else { self.sign };
             // A format without sign has no negative number but zero, and `kept` is zero only there.
             let barred = if kept == 0 { 0 } else { self.barred & minus };
-            let beyond = (low | barred) > self.most[0];
-            if beyond { of(self.beyond) } else { low | (sign & minus) }
+            // A mask again: a choice here stays a branch, and the loop scalar.
+            let beyond = u32::from((low | barred) > self.most[0]).wrapping_neg();
+            (of(self.beyond) & beyond) | ((low | (sign & minus)) & !beyond)
         };
         let special = if magnitude > INFINITY { self.nan } else { of(self.infinite) };
         if magnitude >= INFINITY { special } else { code }
@@ -194,21 +195,27 @@ impl Task for Slice<'_> {
     #[inline(always)]
     fn run(self) {
         let Self { cast, float, x, out, stream } = self;
-        let all = out.iter_mut().zip(x);
         if let Some(float) = float {
-            // An infinity overflows as any number beyond the largest.
-            let code = |v: f32| if v.to_bits() & MAGNITUDE > INFINITY { cast.nan } else { float.coded(v) };
-            all.for_each(|(out, &v)| *out = code(v) as u16);
+            for (out, &v) in out.iter_mut().zip(x) {
+                // An infinity overflows as any number beyond the largest.
+                let code = float.coded(v);
+                *out = (if v.to_bits() & MAGNITUDE > INFINITY { cast.nan } else { code }) as u16;
+            }
         } else if cast.random != 0 {
             for (i, (x, out)) in x.chunks(DRAWN).zip(out.chunks_mut(DRAWN)).enumerate() {
                 let words = Draws { stream, first: (i * DRAWN) as u64 }.words();
-                let all = x.iter().zip(out).zip(words);
-                all.for_each(|((&v, out), random)| *out = cast.code(v, cast.lsb_min, random) as u16);
+                for ((&v, out), random) in x.iter().zip(out).zip(words) {
+                    *out = cast.code(v, cast.lsb_min, random) as u16;
+                }
             }
         } else if cast.integer {
-            all.for_each(|(out, &v)| *out = cast.code_as::<true>(v, cast.lsb_min, 0) as u16);
+            for (out, &v) in out.iter_mut().zip(x) {
+                *out = cast.code_as::<true>(v, cast.lsb_min, 0) as u16;
+            }
         } else {
-            all.for_each(|(out, &v)| *out = cast.code_as::<false>(v, cast.lsb_min, 0) as u16);
+            for (out, &v) in out.iter_mut().zip(x) {
+                *out = cast.code_as::<false>(v, cast.lsb_min, 0) as u16;
+            }
         }
     }
 }

@@ -120,17 +120,6 @@ impl Recipe {
     }
 }
 
-/// The factors of a group of blocks.
-#[inline(always)]
-fn group(amax: [u32; GROUP], factors: impl Fn(f32) -> (Factors, u8)) -> [(Factors, u8); GROUP] {
-    let (mut by, mut value, mut stored) = ([0.0; GROUP], [0.0; GROUP], [0; GROUP]);
-    for (g, amax) in amax.into_iter().enumerate() {
-        let (block, code) = factors(f32::from_bits(amax));
-        (by[g], value[g], stored[g]) = (block.by, block.value, code);
-    }
-    std::array::from_fn(|g| (Factors { by: by[g], value: value[g] }, stored[g]))
-}
-
 /// How an element is rounded.
 pub(crate) trait Rounded: Copy + Sync {
     /// Whether it draws random words.
@@ -208,12 +197,13 @@ impl<R: Rounded> Kernel for Coded<R> {
         if amax.iter().fold(0, |all, &amax| amax.max(all)) >= INFINITY {
             return None;
         }
-        let recipe = self.recipe;
-        Some(match recipe.rule {
-            ScaleRule::Nvfp4TorchAo => group(amax, |amax| recipe.torchao(amax)),
-            ScaleRule::Nvfp4CuDnn => group(amax, |amax| recipe.cudnn(amax)),
-            _ => group(amax, |amax| recipe.te(recipe.te_target(amax))),
-        })
+        let (mut by, mut value, mut stored) = ([0.0; GROUP], [0.0; GROUP], [0; GROUP]);
+        let factors = by.iter_mut().zip(&mut value).zip(&mut stored);
+        for (((by, value), stored), amax) in factors.zip(amax) {
+            let (block, code) = self.recipe.factors(f32::from_bits(amax));
+            (*by, *value, *stored) = (block.by, block.value, code);
+        }
+        Some(std::array::from_fn(|g| (Factors { by: by[g], value: value[g] }, stored[g])))
     }
 
     #[inline(always)]
@@ -243,11 +233,13 @@ impl<R: Rounded> FourOverSix<R> {
     fn error(self, x: &[f32], factors: Factors) -> f32 {
         let recipe = self.coded.recipe;
         let range = 6.0 * recipe.scale_max;
-        x.iter().fold(0.0, |sum, &v| {
+        let mut sum = 0.0;
+        for &v in x {
             let element = self.nearest.rounded(recipe.product(v, factors));
             let difference = element * factors.value * recipe.tensor.amax / range - v;
-            sum + if self.squared { difference * difference } else { difference.abs() }
-        })
+            sum += if self.squared { difference * difference } else { difference.abs() };
+        }
+        sum
     }
 }
 

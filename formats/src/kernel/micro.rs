@@ -75,14 +75,18 @@ impl Kernel for Micro {
     #[inline(always)]
     fn fake_all(self, x: &mut [f32], (units, bits): Self::Factor, _: Draws) {
         for (i, part) in x.chunks_mut(self.part).enumerate() {
-            part.iter_mut().for_each(|v| *v = self.fake(*v, (units, bits >> i), 0));
+            for v in part {
+                *v = self.fake(*v, (units, bits >> i), 0);
+            }
         }
     }
 
     #[inline(always)]
     fn code_all(self, x: &[f32], codes: &mut [i8], (units, bits): Self::Factor, _: Draws) {
         for (i, (part, codes)) in x.chunks(self.part).zip(codes.chunks_mut(self.part)).enumerate() {
-            codes.iter_mut().zip(part).for_each(|(code, &v)| *code = self.code(v, (units, bits >> i), 0));
+            for (code, &v) in codes.iter_mut().zip(part) {
+                *code = self.code(v, (units, bits >> i), 0);
+            }
         }
     }
 }

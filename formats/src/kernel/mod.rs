@@ -3,6 +3,9 @@
 //! Invariant: every operation is on integers, or is one IEEE FP32 operation whose result is exact or whose rounding is
 //! the wanted one, as the comment beside it argues; so the bits are those of the reference path on any CPU and at any
 //! vector width.
+//!
+//! Loops are `for` loops and their bodies `#[inline(always)]` methods: a closure is a function of its own, which the
+//! levels of `simd` share, so that a large one is not inlined and runs as baseline code.
 
 mod cast;
 mod coded;
@@ -102,7 +105,11 @@ pub(crate) trait Summary: Copy + Default + Send + Sync {
     /// That of all numbers.
     #[inline(always)]
     fn all(x: &[f32]) -> Self {
-        x.iter().fold(Self::default(), |all, &v| all.merge(Self::of(v)))
+        let mut all = Self::default();
+        for &v in x {
+            all = all.merge(Self::of(v));
+        }
+        all
     }
 }
 
@@ -217,11 +224,16 @@ pub(crate) trait Kernel: Copy + Sync {
     #[inline(always)]
     fn fake_all(self, x: &mut [f32], factor: Self::Factor, draws: Draws) {
         if !Self::DRAWS {
-            return x.iter_mut().for_each(|v| *v = self.fake(*v, factor, 0));
+            for v in x {
+                *v = self.fake(*v, factor, 0);
+            }
+            return;
         }
         for (i, x) in x.chunks_mut(DRAWN).enumerate() {
             let words = draws.after(i * DRAWN).words();
-            x.iter_mut().zip(words).for_each(|(v, random)| *v = self.fake(*v, factor, random));
+            for (v, random) in x.iter_mut().zip(words) {
+                *v = self.fake(*v, factor, random);
+            }
         }
     }
 
@@ -229,12 +241,16 @@ pub(crate) trait Kernel: Copy + Sync {
     #[inline(always)]
     fn code_all(self, x: &[f32], codes: &mut [Self::Code], factor: Self::Factor, draws: Draws) {
         if !Self::DRAWS {
-            return codes.iter_mut().zip(x).for_each(|(code, &v)| *code = self.code(v, factor, 0));
+            for (code, &v) in codes.iter_mut().zip(x) {
+                *code = self.code(v, factor, 0);
+            }
+            return;
         }
         for (i, (codes, x)) in codes.chunks_mut(DRAWN).zip(x.chunks(DRAWN)).enumerate() {
             let words = draws.after(i * DRAWN).words();
-            let all = codes.iter_mut().zip(x).zip(words);
-            all.for_each(|((code, &v), random)| *code = self.code(v, factor, random));
+            for ((code, &v), random) in codes.iter_mut().zip(x).zip(words) {
+                *code = self.code(v, factor, random);
+            }
         }
     }
 }

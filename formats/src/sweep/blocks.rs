@@ -78,10 +78,13 @@ impl<S: Summary> Task for Summaries<'_, S> {
     fn run(self) {
         for row in self.x.chunks(self.k) {
             if self.run == 1 {
-                self.all.iter_mut().zip(row).for_each(|(all, &v)| *all = all.merge(S::of(v)));
+                for (all, &v) in self.all.iter_mut().zip(row) {
+                    *all = all.merge(S::of(v));
+                }
             } else {
-                let blocks = self.all.iter_mut().zip(row.chunks(self.run));
-                blocks.for_each(|(all, block)| *all = all.merge(S::all(block)));
+                for (all, block) in self.all.iter_mut().zip(row.chunks(self.run)) {
+                    *all = all.merge(S::all(block));
+                }
             }
         }
     }
@@ -107,12 +110,14 @@ impl<K: Kernel> Task for Fake<'_, K> {
             if run == 1 {
                 for (i, (row, factors)) in row.chunks_mut(DRAWN).zip(factors.chunks(DRAWN)).enumerate() {
                     let words = draws.after(i * DRAWN).words_for::<K>();
-                    let all = row.iter_mut().zip(factors).zip(words);
-                    all.for_each(|((v, &factor), random)| *v = kernel.fake(*v, factor, random));
+                    for ((v, &factor), random) in row.iter_mut().zip(factors).zip(words) {
+                        *v = kernel.fake(*v, factor, random);
+                    }
                 }
             } else {
-                let blocks = row.chunks_mut(run).zip(factors).enumerate();
-                blocks.for_each(|(b, (block, &factor))| kernel.fake_all(block, factor, draws.after(b * run)));
+                for (b, (block, &factor)) in row.chunks_mut(run).zip(factors).enumerate() {
+                    kernel.fake_all(block, factor, draws.after(b * run));
+                }
             }
         }
     }
@@ -141,12 +146,14 @@ impl<K: Kernel> Task for Encode<'_, K> {
                 let pieces = codes.chunks_mut(DRAWN).zip(row.chunks(DRAWN)).zip(factors.chunks(DRAWN));
                 for (i, ((codes, row), factors)) in pieces.enumerate() {
                     let words = draws.after(i * DRAWN).words_for::<K>();
-                    let all = codes.iter_mut().zip(row).zip(factors.iter().zip(words));
-                    all.for_each(|((code, &v), (&factor, random))| *code = kernel.code(v, factor, random));
+                    for ((code, &v), (&factor, random)) in codes.iter_mut().zip(row).zip(factors.iter().zip(words)) {
+                        *code = kernel.code(v, factor, random);
+                    }
                 }
             } else {
-                let blocks = row.chunks(run).zip(codes.chunks_mut(run)).zip(factors).enumerate();
-                blocks.for_each(|(b, ((x, codes), &f))| kernel.code_all(x, codes, f, draws.after(b * run)));
+                for (b, ((x, codes), &f)) in row.chunks(run).zip(codes.chunks_mut(run)).zip(factors).enumerate() {
+                    kernel.code_all(x, codes, f, draws.after(b * run));
+                }
             }
         }
     }
