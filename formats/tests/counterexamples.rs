@@ -37,7 +37,7 @@ const TABLE: &[Row] = &[
     (ScaleInvariant, &["fp16"], &[6e-8], 1),
     (ScaleInvariant, &["e4m3", "e4m3fnuz", "ue4m3"], &[0.001953125], 1),
     (ScaleInvariant, &["e5m2", "e5m2fnuz", "ue5m3"], &[1e-5], 1),
-    (ScaleInvariant, &["e4m3b11fnuz"], &[1.0 / 8192.0], 1),
+    (ScaleInvariant, &["e4m3b11fnuz"], &[0.00012207031], 1),
     (ScaleInvariant, &["e3m4"], &[0.015625], 1),
     (ScaleInvariant, &["e2m3"], &[0.125], 1),
     (ScaleInvariant, &["e3m2"], &[0.0625], 1),
