@@ -32,9 +32,9 @@ impl Codes {
         match element.bits() {
             ..=8 if extended => Self::I8(vec![0; len]),
             ..=8 => Self::U8(vec![0; len]),
-            ..=16 if extended => Self::I16(vec![0; len]),
-            ..=16 => Self::U16(vec![0; len]),
-            ..=32 => Self::U32(vec![0; len]),
+            9..=16 if extended => Self::I16(vec![0; len]),
+            9..=16 => Self::U16(vec![0; len]),
+            17..=32 => Self::U32(vec![0; len]),
             _ => Self::U64(vec![0; len]),
         }
     }

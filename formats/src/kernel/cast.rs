@@ -36,9 +36,9 @@ pub(crate) struct Cast {
     beyond: [u32; 2],
     infinite: [u32; 2],
     nan: u32,
-    /// The sign bit, whether -0 has it, and all bits of a code.
+    /// The sign bit, what of it the lowest magnitude has, and all bits of a code.
     sign: u32,
-    sign_of_zero: u32,
+    sign_of_lowest: u32,
     mask: u32,
 }
 
@@ -80,7 +80,7 @@ impl Cast {
             infinite: [code(infinite(false)), code(infinite(true))],
             nan: code(Value::Nan),
             sign: if signed_float { 1 << scalar.magnitude_bits() } else { 0 },
-            sign_of_zero: if scalar.has_negative_zero() { 1 << scalar.magnitude_bits() } else { 0 },
+            sign_of_lowest: if scalar.signs_lowest() { 1 << scalar.magnitude_bits() } else { 0 },
             mask: u32::MAX >> (32 - scalar.bits()),
         })
     }
@@ -100,7 +100,7 @@ impl Cast {
             (if minus { units.wrapping_neg() } else { units }) & self.mask
         } else {
             let low = (kept + (steps << self.mantissa_bits)).saturating_sub(self.hidden);
-            let sign = if low == 0 { self.sign_of_zero } else { self.sign };
+            let sign = if low == 0 { self.sign_of_lowest } else { self.sign };
             let signed = low | if minus { sign } else { 0 };
             // A format without sign has no negative number but zero, and `kept` is zero only there.
             let beyond = if kept == 0 { false } else { low > of(self.most) || (minus && self.most[1] == 0) };
