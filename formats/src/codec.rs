@@ -149,7 +149,7 @@ impl Scalar {
 
     /// A float's sign-less code with its sign, where signs are written.
     fn with_sign(self, negative: bool, low: u64) -> u64 {
-        let written = negative && self.is_signed() && (low != 0 || self.has_negative_zero());
+        let written = negative && self.is_signed() && (low != 0 || self.signs_lowest());
         low | if written { 1 << self.magnitude_bits() } else { 0 }
     }
 

@@ -207,6 +207,16 @@ impl Scalar {
         }
     }
 
+    /// Whether the lowest magnitude of a float, zero or not, has a code for each sign.
+    pub(crate) const fn signs_lowest(self) -> bool {
+        match self.encoding {
+            Encoding::Float { sign, specials, .. } => {
+                matches!(sign, Sign::Signed) && !matches!(specials, Specials::Fnuz)
+            }
+            Encoding::Integer { .. } => false,
+        }
+    }
+
     /// The representable numbers, range aside.
     pub const fn grid(self) -> Grid {
         match self.encoding {

@@ -15,6 +15,7 @@ pub fn trials() -> Vec<Trial> {
         case("brute::beyond_the_largest", beyond_the_largest),
         case("brute::below_a_format_without_sign", below_a_format_without_sign),
         case("brute::integers_wrap", integers_wrap),
+        case("brute::smallest_without_zero_keeps_its_sign", smallest_without_zero_keeps_its_sign),
     ]
 }
 
@@ -211,5 +212,20 @@ fn integers_wrap() {
             let code = element.encode(value, Rounding::NearestEven, Overflow::Wrap);
             assert_eq!(code, Some(n as u64 & ((1 << bits) - 1)), "{} {n}", element.name);
         }
+    }
+}
+
+/// A float with sign and without zero (found by the fuzz target `encode_decode`): its lowest code means a number.
+fn smallest_without_zero_keeps_its_sign() {
+    let toml =
+        "[format]\nname = \"brute-e4m3-without-zero\"\nexponent_bits = 4\nmantissa_bits = 3\nsubnormals = false\n";
+    let element = Format::declare(toml).unwrap_or_else(|e| panic!("{e}")).element;
+    for code in codes(element) {
+        let back = element.encode(element.decode(code), Rounding::NearestEven, Overflow::Saturate);
+        assert_eq!(back, Some(code), "{code:#x}");
+        let mut fast = [0];
+        let value = element.decode(code).to_f32();
+        element.encode_slice(&[value], Rounding::NearestEven, Overflow::Saturate, 0, &mut fast);
+        assert_eq!(u64::from(fast[0]), code, "{value:e}");
     }
 }

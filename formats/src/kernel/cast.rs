@@ -40,9 +40,9 @@ pub(crate) struct Cast {
     beyond: [u32; 2],
     infinite: [u32; 2],
     nan: u32,
-    /// The sign bit, whether -0 has it, and all bits of a code.
+    /// The sign bit, what of it the lowest magnitude has, and all bits of a code.
     sign: u32,
-    sign_of_zero: u32,
+    sign_of_lowest: u32,
     mask: u32,
 }
 
@@ -86,7 +86,7 @@ impl Cast {
             infinite: [code(infinite(false)), code(infinite(false)) ^ code(infinite(true))],
             nan: code(Value::Nan),
             sign: if signed_float { 1 << scalar.magnitude_bits() } else { 0 },
-            sign_of_zero: if scalar.has_negative_zero() { 1 << scalar.magnitude_bits() } else { 0 },
+            sign_of_lowest: if scalar.signs_lowest() { 1 << scalar.magnitude_bits() } else { 0 },
             mask: u32::MAX >> (32 - scalar.bits()),
         })
     }
@@ -112,7 +112,7 @@ impl Cast {
             ((units ^ minus).wrapping_sub(minus)) & self.mask
         } else {
             let low = (kept + (steps << self.mantissa_bits)).max(self.hidden) - self.hidden;
-            let sign = if low == 0 { self.sign_of_zero } else { self.sign };
+            let sign = if low == 0 { self.sign_of_lowest } else { self.sign };
             // A format without sign has no negative number but zero, and `kept` is zero only there.
             let barred = if kept == 0 { 0 } else { self.barred & minus };
             // A mask again: a choice here stays a branch, and the loop scalar.
