@@ -6,7 +6,7 @@
 //! | array | type | shape | what it holds |
 //! |---|---|---|---|
 //! | `T.codes` | U8; I8 for integers with sign; U16, I16 beyond 8 bits, U32 beyond 16, U64 beyond 32 | [.., Kpad] | one code an element in the low bits; integers with sign as two's complement of the whole type |
-//! | `T.codes` of a packed file | U8 | [bytes] | all codes as one bit string, least significant bit first, see [`pack`](crate::pack) |
+//! | `T.codes` of a packed file | U8 | \[bytes\] | all codes as one bit string, least significant bit first, see [`pack`](crate::pack) |
 //! | `T.scales` | U8 for E8M0 and narrow floats, I16 for block exponents, U16 (U32 beyond 16 bits) for microexponents, F32 for FP32 factors | see below | one scale a block; a microexponent word has the exponent in the low 8 bits, two's complement, and above it one bit a run, the first run lowest; the exponent of an all-zero block means nothing |
 //! | `T.zeros` | U8 | as `T.scales` | zero points of asymmetric formats |
 //! | `T.scale2` | F32 | [] | the tensor scale of two-level formats |
