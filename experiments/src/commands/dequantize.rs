@@ -8,9 +8,8 @@ use anyhow::{Context, Result};
 use interplay::load::Bytes;
 use interplay_formats::file::{Dtype, Outline, QuantizedFile, Writer};
 
-use super::tensors::kind;
+use super::tensors::each;
 use crate::output::{sayln, write_whole};
-use crate::progress::Progress;
 
 /// A check failed.
 const FAILED: u8 = 1;
@@ -73,24 +72,21 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     for (name, view) in file.copied() {
         outline.tensor(name, view.dtype, &view.shape).with_context(say)?;
     }
-    let mut progress = Progress::new(file.tensors().map(|(_, shape)| kind(shape)), false);
     let mut checked = 0;
     let written = write_whole(&args.output, |out| {
         let mut writer = Writer::new(out, &outline)?;
-        for (name, shape) in file.tensors() {
-            progress.start(&kind(shape), name);
+        let named: Vec<_> = file.tensors().map(|(name, shape)| (name, shape, ())).collect();
+        each(named.iter().copied(), |name, ()| {
             let (values, compared) = values(&file, name).with_context(say)?;
             checked += usize::from(compared);
-            writer.raw(name, &values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>())?;
-            progress.finish_unit();
-        }
+            Ok(writer.raw(name, &values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>())?)
+        })?;
         for (name, view) in file.copied() {
             writer.raw(name, view.bytes)?;
         }
         writer.finish()?;
         Ok(())
     });
-    progress.clear();
     match written {
         Err(error) if error.is::<Mismatch>() => {
             eprintln!("error: {}", crate::sentence(&error));

@@ -7,7 +7,7 @@ use interplay_formats::file::{Export, Options};
 use interplay_formats::{Footprint, Format, Loss, Rounding, ScaleRule};
 use serde_json::{Value, json};
 
-use super::tensors::{Files, Split, floats, kind, open};
+use super::tensors::{Files, Split, floats, open};
 use crate::output::{say, sayln, write_whole};
 use crate::report::table::Table;
 
@@ -111,34 +111,30 @@ impl Args {
             export.copied(name, view.dtype, &view.shape)?;
         }
         let mut lines = Vec::new();
-        let mut progress = split.progress();
         let path = &self.files.output;
-        let written = write_whole(path, |file| {
+        write_whole(path, |file| {
             let mut writer = export.start(file).with_context(|| path.display().to_string())?;
-            for (name, view) in &split.chosen {
-                progress.start(&kind(&view.shape), name);
+            lines = split.each(|name, view| {
                 let (values, k) = floats(name, view)?;
                 let quantized = format.quantize_any(&values, k, self.seed);
                 let quantized = quantized.with_context(|| format!("tensor `{name}`"))?;
                 let dequantized = quantized.dequantize();
                 writer.quantized(name, &quantized, &dequantized)?;
-                lines.push(Line {
-                    name: (*name).to_owned(),
+                Ok(Line {
+                    name: name.to_owned(),
                     shape: view.shape.clone(),
                     elements: values.len(),
                     footprint: format.footprint(quantized.rows(), k, None),
                     loss: quantized.loss(&values, &dequantized)?,
-                });
-                progress.finish_unit();
-            }
+                })
+            })?;
             for (name, view) in &split.copied {
                 writer.raw(name, view.bytes)?;
             }
             writer.finish()?;
             Ok(())
-        });
-        progress.clear();
-        written.map(|()| lines)
+        })?;
+        Ok(lines)
     }
 
     fn json(&self, format: &Format, lines: &[Line], split: &Split) -> Value {

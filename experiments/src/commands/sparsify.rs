@@ -7,7 +7,7 @@ use interplay_formats::file::{Dtype, Outline, Writer};
 use interplay_formats::{Footprint, Format, Mask, Pattern};
 use serde_json::json;
 
-use super::tensors::{Files, Split, floats, kind, open};
+use super::tensors::{Files, Split, floats, open};
 use crate::output::{say, sayln, write_whole};
 use crate::report::table::Table;
 
@@ -85,28 +85,24 @@ impl Args {
             outline.tensor(name, view.dtype, &view.shape)?;
         }
         let mut lines = Vec::new();
-        let mut progress = split.progress();
-        let written = write_whole(&self.files.output, |file| {
+        write_whole(&self.files.output, |file| {
             let mut writer = Writer::new(file, &outline)?;
-            for (name, view) in &split.chosen {
-                progress.start(&kind(&view.shape), name);
+            lines = split.each(|name, view| {
                 let (mut values, k) = floats(name, view)?;
                 let mask = self.pattern.magnitude_mask(&values, k).with_context(|| format!("tensor `{name}`"))?;
                 mask.apply(&mut values)?;
                 writer.raw(name, &values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>())?;
                 let kept: Vec<u8> = mask.kept().iter().map(|&kept| u8::from(kept)).collect();
                 writer.raw(&mask_of(name), &kept)?;
-                lines.push(Line::new(name, &view.shape, &mask));
-                progress.finish_unit();
-            }
+                Ok(Line::new(name, &view.shape, &mask))
+            })?;
             for (name, view) in &split.copied {
                 writer.raw(name, view.bytes)?;
             }
             writer.finish()?;
             Ok(())
-        });
-        progress.clear();
-        written.map(|()| lines)
+        })?;
+        Ok(lines)
     }
 
     fn criterion_name(&self) -> String {

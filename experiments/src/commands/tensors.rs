@@ -59,9 +59,13 @@ pub struct Split<'c, 'a> {
 }
 
 impl Split<'_, '_> {
-    /// A progress bar over the chosen tensors.
-    pub fn progress(&self) -> Progress {
-        Progress::new(self.chosen.iter().map(|(_, view)| kind(&view.shape)), false)
+    /// [`each`] of the chosen tensors.
+    ///
+    /// # Errors
+    /// The first that `one` gives.
+    pub fn each<T>(&self, mut one: impl FnMut(&str, &View<'_>) -> Result<T>) -> Result<Vec<T>> {
+        let shaped = self.chosen.iter().map(|&(name, view)| (name, view.shape.as_slice(), view));
+        each(shaped, |name, view| one(name, view))
     }
 
     /// The copied tensors for JSON.
@@ -71,9 +75,26 @@ impl Split<'_, '_> {
     }
 }
 
-/// Tensors of one size take about the same time.
-pub fn kind(shape: &[usize]) -> String {
-    shape.iter().product::<usize>().to_string()
+/// Does `one` for every tensor of a name and a shape, in order, under a progress bar: tensors of one size take about the
+/// same time.
+///
+/// # Errors
+/// The first that `one` gives.
+pub fn each<'t, I, T>(
+    tensors: impl Iterator<Item = (&'t str, &'t [usize], I)> + Clone,
+    mut one: impl FnMut(&str, I) -> Result<T>,
+) -> Result<Vec<T>> {
+    let kind = |shape: &[usize]| shape.iter().product::<usize>().to_string();
+    let mut progress = Progress::new(tensors.clone().map(|(_, shape, _)| kind(shape)), false);
+    let done = tensors.map(|(name, shape, tensor)| {
+        progress.start(&kind(shape), name);
+        let result = one(name, tensor)?;
+        progress.finish_unit();
+        Ok(result)
+    });
+    let done = done.collect();
+    progress.clear();
+    done
 }
 
 /// Reads a file's header; the bytes stay mapped in `bytes`.

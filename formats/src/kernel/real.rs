@@ -11,6 +11,13 @@ pub(crate) struct RealInteger {
     pub(crate) max: f32,
 }
 
+/// The factor of symmetric integers, which is also what is stored.
+#[inline(always)]
+fn absmax(amax: Amax, max: f32) -> (f32, f32) {
+    let scale = real_scale(f32::from_bits(amax.0), max);
+    (scale, scale)
+}
+
 impl Kernel for RealInteger {
     type Code = i8;
     type Scale = f32;
@@ -20,8 +27,7 @@ impl Kernel for RealInteger {
 
     #[inline(always)]
     fn factor(self, amax: Amax) -> (f32, f32) {
-        let scale = real_scale(f32::from_bits(amax.0), self.max);
-        (scale, scale)
+        absmax(amax, self.max)
     }
 
     #[inline(always)]
@@ -55,8 +61,7 @@ impl<const DRAWS: bool> Kernel for RealCast<DRAWS> {
 
     #[inline(always)]
     fn factor(self, amax: Amax) -> (f32, f32) {
-        let scale = real_scale(f32::from_bits(amax.0), self.max);
-        (scale, scale)
+        absmax(amax, self.max)
     }
 
     #[inline(always)]
