@@ -137,7 +137,7 @@ impl Scalar {
     }
 
     /// Why the record cannot be, if it cannot.
-    pub(crate) const fn problem(self) -> Option<&'static str> {
+    pub const fn problem(self) -> Option<&'static str> {
         match self.encoding {
             Encoding::Float { exponent_bits, .. } if exponent_bits < 1 || exponent_bits > 11 => {
                 Some("exponent_bits is 1 to 11")

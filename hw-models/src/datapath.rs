@@ -1,84 +1,35 @@
 //! Datapaths: what a matrix unit does to the bits of `y = x w^T`.
 //!
-//! A [`Datapath`] is a record; two interpreters read it. [`Datapath::gemm`] is fast,
-//! [`Datapath::gemm_reference`] is slow and obvious, and both give the same bits for every input.
+//! A [`Datapath`] is a record; two interpreters read it for the bits. [`Datapath::gemm`] is fast where a kernel covers the
+//! record, [`Datapath::gemm_reference`] is slow and obvious, and both give the same bits for every input.
+//! [`Datapath::dot`] is one output in codes, as an instruction takes them.
 //! What is not here: quantisation (the formats crate), biases (the host adds them), and time or energy
 //! ([`cost`](mod@crate::cost)).
 
 mod catalog;
+mod check;
+mod choose;
+mod dot;
+mod evaluate;
+mod lookup;
 mod operand;
+mod record;
 mod reference;
 mod register;
+mod term;
 
+pub use dot::Row;
 pub use operand::Operand;
 pub(crate) use operand::units;
-
-use crate::kernel::{
-    CertifiedSums, DoubleBlocks, FmaChain, Integers, Panels, SingleBlocks, SplitBlocks, gemm, simd::Path,
+pub use record::{
+    Accumulator, Align, Arm, BlockScale, Codes, Datapath, ElementExponent, Group, Inputs, Joins, Nan, Node, Order,
+    Overflow, Port, Product, Proof, Round, Sparsity, Subnormals, Sum, Zero,
 };
-use crate::{Error, names};
-use interplay_formats::Format;
-use operand::{Family, Prepared, family};
-use register::{Register, exact_run};
-use serde::Serialize;
 
-/// A matrix unit: a name and what it does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Datapath {
-    /// The name by which it is chosen.
-    pub name: &'static str,
-    /// How products become an output.
-    pub arithmetic: Arithmetic,
-    /// One sentence for listings.
-    pub about: &'static str,
-}
-
-/// How products become an output. Accumulators start from +0; a NaN result is the canonical quiet NaN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Arithmetic {
-    /// None here: the host multiplies the dequantised values.
-    Host,
-    /// The exact sum of exact products, rounded once to FP32 (nearest even). A sum of exactly zero is +0.
-    Exact,
-    /// k increasing, `acc = fma(a, b, acc)` in FP32.
-    FmaChain,
-    /// The exact integer sum `i` in 32 bits, then `fl(fl(sx * sw) * fl(i))`.
-    Integer {
-        /// What happens to a sum beyond 32 bits.
-        overflow: Overflow,
-    },
-    /// Blocks in increasing k: the exact sum within the block times `2^(ea + eb)`, rounded to FP32 (nearest even), is
-    /// added to the accumulator in FP32.
-    Block,
-}
-
-/// What a 32-bit accumulator does with an exact sum that it cannot hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Overflow {
-    /// A reduction so long that it could overflow is refused before anything is computed.
-    Error,
-    /// The sum modulo 2^32.
-    Wrap,
-    /// The nearest end of the range, applied once to the whole sum.
-    Saturate,
-}
-
-impl Overflow {
-    /// What a 32-bit accumulator holds after the exact sum `total` (below 2^53 in magnitude), converted to FP32.
-    #[inline(always)]
-    pub(crate) fn accumulator(self, total: f64) -> f32 {
-        match self {
-            // No overflow is possible; the integer converts to FP32 with one rounding from either type.
-            Self::Error => total as f32,
-            Self::Wrap => total as i64 as i32 as f32,
-            // A float to integer cast saturates.
-            Self::Saturate => total as i32 as f32,
-        }
-    }
-}
+use crate::Error;
+use crate::kernel::{Panels, Rows, simd::Path};
+use choose::Kernel;
+use operand::Prepared;
 
 /// Weights packed once for one datapath: `N` output columns of `K` elements.
 #[derive(Clone, Debug)]
@@ -86,12 +37,14 @@ pub struct Weights {
     datapath: Datapath,
     prepared: Prepared,
     panels: Panels,
+    /// The rows as they came, for units that no kernel covers, or not in every lane.
+    rows: Option<Rows<'static>>,
 }
 
 impl Weights {
     /// Output columns, N.
     pub fn columns(&self) -> usize {
-        self.panels.columns
+        self.prepared.rows
     }
 
     /// Length of the reduction, K, without padding.
@@ -106,49 +59,21 @@ impl Weights {
 }
 
 impl Datapath {
-    /// Every datapath.
-    pub fn all() -> &'static [&'static Datapath] {
-        &catalog::ALL
-    }
-
-    /// The datapath of that name, in any case. `auto` is no record: it depends on the formats, see [`Datapath::auto`].
-    ///
-    /// # Errors
-    /// [`Error::UnknownName`] with the nearest name.
-    pub fn by_name(name: &str) -> Result<&'static Datapath, Error> {
-        let known: Vec<_> = Self::all().iter().map(|&datapath| (datapath.name, datapath)).collect();
-        names::find("datapath", name, &known)
-    }
-
-    /// The natural unit of a pair of formats: `block` for block formats of one block length, `int8` for symmetric
-    /// integers with a scale a row, `fake` for FP32 on both sides, and `fp32` for everything else.
-    pub fn auto(weight: &Format, activation: &Format) -> &'static Datapath {
-        match (family(weight), family(activation)) {
-            (Family::Blocks { length: w }, Family::Blocks { length: x }) if w == x => &catalog::BLOCK,
-            (Family::Integers, Family::Integers) => &catalog::INT8,
-            _ if weight.is_exact() && activation.is_exact() => &catalog::FAKE,
-            _ => &catalog::FP32,
-        }
-    }
-
-    /// The unit that a machine needs for a pair of formats: [`Datapath::auto`], with an FP32 unit in place of the host.
-    pub fn machine(weight: &Format, activation: &Format) -> &'static Datapath {
-        match Self::auto(weight, activation) {
-            datapath if datapath.arithmetic == Arithmetic::Host => &catalog::FP32,
-            datapath => datapath,
-        }
-    }
-
     /// Packs weights `[N, K]`, once for many products.
     ///
     /// # Errors
-    /// [`Error::HostMultiplies`], [`Error::Shape`], or [`Error::Unsupported`] for a format that this unit does not take.
+    /// [`Error::HostMultiplies`], [`Error::Shape`], [`Error::Unsupported`] for a format that this unit does not take,
+    /// [`Error::NotRepresentable`] for values that its input format does not have.
     pub fn prepare(&self, w: Operand<'_>) -> Result<Weights, Error> {
-        let (rows, prepared) = w.prepare(self)?;
-        Ok(Weights { datapath: *self, prepared, panels: Panels::pack(&rows) })
+        let (rows, prepared) = w.prepare(self, operand::Side::Weights)?;
+        let panels = Panels::pack(&rows);
+        let rows = Kernel::keeps_rows(self).then(|| rows.into_owned());
+        Ok(Weights { datapath: *self, prepared, panels, rows })
     }
 
-    /// `x w^T` as this unit computes it, `[M, N]` row-major, on all threads of the current rayon pool.
+    /// `x w^T` as this unit computes it, `[M, N]` row-major, on all threads of the current rayon pool. FP16 and integer
+    /// results are given as FP32 numbers (integers rounded to nearest); where operands have scales a row or a tensor,
+    /// the result is `fl(fl(sx * sw) * fl(d))`.
     ///
     /// # Errors
     /// As [`Datapath::prepare`]; [`Error::InnerDimension`], [`Error::BlockLength`], [`Error::ReductionTooLong`] where
@@ -166,22 +91,12 @@ impl Datapath {
             let (prepared, used) = (w.datapath.name.to_owned(), self.name.to_owned());
             return Err(Error::PreparedFor { prepared, used });
         }
-        let (rows, prepared) = x.prepare(self)?;
-        self.check(&prepared, &w.prepared)?;
-        let (x, length) = (&rows, prepared.block_length);
-        Ok(match self.arithmetic {
-            Arithmetic::Host => return Err(Error::HostMultiplies(self.name.to_owned())),
-            Arithmetic::Exact => gemm(path, &CertifiedSums, x, &w.panels),
-            Arithmetic::FmaChain => gemm(path, &FmaChain, x, &w.panels),
-            Arithmetic::Integer { overflow } => {
-                gemm(path, &Integers { steps: exact_run(&prepared, &w.prepared), overflow }, x, &w.panels)
-            }
-            Arithmetic::Block => match self.register(&prepared, &w.prepared)? {
-                Register::Single => gemm(path, &SingleBlocks { length }, x, &w.panels),
-                Register::Double => gemm(path, &DoubleBlocks { length }, x, &w.panels),
-                Register::Split { bias } => gemm(path, &SplitBlocks { length, bias }, x, &w.panels),
-            },
-        })
+        let (rows, prepared) = x.prepare(self, operand::Side::Activations)?;
+        self.check_pair(&prepared, &w.prepared)?;
+        let kernel = Kernel::of(self, &prepared, &w.prepared)?;
+        let mut y = kernel.run(path, self, (&rows, &prepared), w);
+        self.finish(&mut y, &prepared, &w.prepared, kernel.scales());
+        Ok(y)
     }
 
     /// The same, by the definition: one output after the other, in exact arithmetic. It judges [`Datapath::gemm`].
@@ -189,29 +104,40 @@ impl Datapath {
     /// # Errors
     /// As [`Datapath::gemm`].
     pub fn gemm_reference(&self, x: Operand<'_>, w: Operand<'_>) -> Result<Vec<f32>, Error> {
-        let ((_, px), (_, pw)) = (x.prepare(self)?, w.prepare(self)?);
-        self.check(&px, &pw)?;
-        reference::gemm(self, x, w)
+        let (x, px) = x.prepare(self, operand::Side::Activations)?;
+        let (w, pw) = w.prepare(self, operand::Side::Weights)?;
+        self.check_pair(&px, &pw)?;
+        let mut y = reference::gemm(self, (&x, &px), (&w, &pw));
+        self.finish(&mut y, &px, &pw, false);
+        Ok(y)
     }
 
-    /// The host register for two block operands.
-    fn register(&self, x: &Prepared, w: &Prepared) -> Result<Register, Error> {
-        Register::of(x, w).ok_or_else(|| Error::Unsupported {
-            datapath: self.name.to_owned(),
-            given: "elements of so many bits".to_owned(),
-            allowed: operand::BLOCKS,
-        })
+    /// Scales that are applied to results, unless they are `scaled`, and the unit's own NaN.
+    fn finish(&self, y: &mut [f32], x: &Prepared, w: &Prepared, scaled: bool) {
+        if !(scaled || x.factors.is_empty() && w.factors.is_empty()) {
+            let of = |factors: &[f32], i: usize| factors.get(i).copied().unwrap_or(1.0);
+            for (i, row) in y.chunks_mut(w.rows.max(1)).enumerate() {
+                for (j, value) in row.iter_mut().enumerate() {
+                    *value *= of(&x.factors, i) * of(&w.factors, j);
+                }
+            }
+        }
+        let nan = match self.accumulator.nan {
+            Nan::Ones => f32::from_bits(0x7FFF_FFFF),
+            Nan::Quiet | Nan::Any => f32::from_bits(0x7FC0_0000),
+        };
+        y.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = nan);
     }
 
     /// Whether two operands that the unit takes also go together.
-    fn check(&self, x: &Prepared, w: &Prepared) -> Result<(), Error> {
+    fn check_pair(&self, x: &Prepared, w: &Prepared) -> Result<(), Error> {
         if x.k != w.k {
             return Err(Error::InnerDimension { activations: x.k, weights: w.k });
         }
-        if self.arithmetic == Arithmetic::Block && x.block_length != w.block_length {
+        if matches!(self.inputs, Inputs::Blocks) && x.block_length != w.block_length {
             return Err(Error::BlockLength { activations: x.block_length, weights: w.block_length });
         }
-        if self.arithmetic == (Arithmetic::Integer { overflow: Overflow::Error }) {
+        if self.sum.round.iter().any(|round| round.overflow == Overflow::Error) {
             let max = (i64::from(i32::MAX) / register::largest_product(x, w) as i64) as usize;
             if x.k > max {
                 return Err(Error::ReductionTooLong { datapath: self.name.to_owned(), k: x.k, max });

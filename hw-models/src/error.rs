@@ -62,7 +62,90 @@ pub enum Error {
         /// The operand given: format or plain values.
         given: String,
         /// What the datapath takes.
-        allowed: &'static str,
+        allowed: String,
+    },
+    /// A value that the input format of a unit does not have.
+    #[error(
+        "row {row}, column {column}: {value:e} is no `{format}` number, which datapath `{datapath}` takes; quantise to \
+         `{format}` first"
+    )]
+    NotRepresentable {
+        /// The datapath asked for.
+        datapath: String,
+        /// Its input format.
+        format: String,
+        /// The value.
+        value: f32,
+        /// Its row.
+        row: usize,
+        /// Its column.
+        column: usize,
+    },
+    /// Weights that a sparse unit cannot store.
+    #[error(
+        "row {row} of the weights keeps more than {n} of {m} neighbours, or is not a whole number of groups; datapath \
+         `{datapath}` stores {n}:{m}: sparsify first"
+    )]
+    NotSparse {
+        /// The datapath asked for.
+        datapath: String,
+        /// Stored positions a group.
+        n: usize,
+        /// Positions a group.
+        m: usize,
+        /// The row.
+        row: usize,
+    },
+    /// A sparse unit whose arithmetic nobody has measured.
+    #[error("`{given}` is not settled: pick a hypothesis, `{h1}` (steps of stored products) or `{h2}` (steps of positions)")]
+    Unsettled {
+        /// The name as given.
+        given: String,
+        /// The first hypothesis.
+        h1: String,
+        /// The second one.
+        h2: String,
+    },
+    /// A record that cannot exist.
+    #[error("datapath `{name}`: {field}: {problem}")]
+    Record {
+        /// Name of the record.
+        name: String,
+        /// The field that is wrong.
+        field: &'static str,
+        /// What is wrong with it, and what is allowed.
+        problem: String,
+    },
+    /// A unit whose operands are not codes.
+    #[error("datapath `{0}` takes whole quantised matrices, not codes of one output; multiply matrices, or pick a machine's unit")]
+    NoCodes(String),
+    /// A reduction length that no instruction of the unit has.
+    #[error("datapath `{datapath}` has no instruction of depth {given}; it has {allowed:?}")]
+    Depth {
+        /// The datapath asked for.
+        datapath: String,
+        /// The depth given.
+        given: usize,
+        /// The depths that there are.
+        allowed: Vec<usize>,
+    },
+    /// An operand of the wrong length.
+    #[error("`{field}` has {given} codes, not {wanted}")]
+    Lengths {
+        /// The operand.
+        field: &'static str,
+        /// Codes given.
+        given: usize,
+        /// Codes wanted.
+        wanted: usize,
+    },
+    /// A metadata code that names no positions.
+    #[error("metadata of group {group}: {code:#06b} names no two positions in increasing order")]
+    Metadata {
+        /// The group.
+        group: usize,
+        /// The code.
+        code: u64,
     },
     /// The reduction is so long that an integer accumulator could overflow.
     #[error(

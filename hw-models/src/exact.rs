@@ -1,18 +1,21 @@
-//! Exact sums of products of FP32 numbers, and the one place of this crate that rounds them.
+//! Exact sums of products, and the one place of this crate that rounds them.
 //!
-//! A [`Sum`] is a fixed-point register so wide that no product of two finite `f32` is out of its range (Kulisch's long
+//! A [`Sum`] is a fixed-point register so wide that no product of two finite `f64` is out of its range (Kulisch's long
 //! accumulator): adding loses nothing, in any order, and [`Sum::round`] rounds once, to nearest, ties to even.
 //! It is the obvious version that judges every fast kernel, so it has no fast paths of its own.
 
-/// Digits of 32 bits in the register.
-const DIGITS: usize = 20;
-/// The register's lowest bit weighs `2^LOWEST`; the smallest product of two `f32` is 2^-298.
-const LOWEST: i32 = -320;
+use interplay_formats::Exact;
+use std::ops::Range;
 
-/// An exact sum of products of `f32` numbers.
+/// Digits of 32 bits in the register.
+const DIGITS: usize = 136;
+/// The register's lowest bit weighs `2^LOWEST`; the smallest product of two `f64` is 2^-2148.
+const LOWEST: i32 = -2208;
+
+/// An exact sum of numbers that lie between 2^-2208 and 2^2048 in magnitude, as products of two `f64` do.
 ///
-/// Room: products are below 2^256 and the register ends at 2^320, so the value cannot overflow; each digit is held in 64 bits
-/// and grows by less than 2^32 a product, so 2^31 products fit before digits would.
+/// Room: the register ends at 2^2144, so the value of up to 2^31 terms cannot overflow; each digit is held in 64 bits
+/// and grows by less than 2^32 a term, so 2^31 terms fit before digits would.
 ///
 /// ```
 /// let mut sum = interplay_hw::exact::Sum::new();
@@ -24,6 +27,8 @@ const LOWEST: i32 = -320;
 #[derive(Clone, Debug)]
 pub struct Sum {
     digits: [i64; DIGITS],
+    /// The digits that were added to: all others are zero.
+    used: Range<usize>,
     /// IEEE sum of the products that an infinity or a NaN took part in; it decides the result when present.
     special: Option<f32>,
 }
@@ -37,7 +42,12 @@ impl Default for Sum {
 impl Sum {
     /// The empty sum, +0.
     pub const fn new() -> Self {
-        Self { digits: [0; DIGITS], special: None }
+        Self { digits: [0; DIGITS], used: DIGITS..0, special: None }
+    }
+
+    /// Whether numbers with a last place of at least `2^low` and a magnitude below `2^high` can be added.
+    pub const fn holds(low: i32, high: i32) -> bool {
+        low >= LOWEST && high <= 2048
     }
 
     /// Adds `a * b` without rounding.
@@ -47,12 +57,36 @@ impl Sum {
             return;
         }
         let (a, b) = (Dyadic::from(a), Dyadic::from(b));
-        let offset = (a.exponent + b.exponent - LOWEST) as usize;
-        let product = (u128::from(a.significand) * u128::from(b.significand)) << (offset % 32);
-        for (place, digit) in self.digits[offset / 32..].iter_mut().take(3).enumerate() {
-            let part = i64::from((product >> (32 * place)) as u32);
-            *digit += if a.negative == b.negative { part } else { -part };
+        self.add(Exact {
+            negative: a.negative != b.negative,
+            significand: u128::from(a.significand) * u128::from(b.significand),
+            exponent: a.exponent + b.exponent,
+        });
+    }
+
+    /// Adds a number for which [`Sum::holds`].
+    ///
+    /// # Panics
+    /// Where it does not hold the number.
+    pub fn add(&mut self, x: Exact) {
+        if x.is_zero() {
+            return;
         }
+        // A significand may end in zeros that lie below the register.
+        let zeros = x.significand.trailing_zeros();
+        let (significand, exponent) = (x.significand >> zeros, x.exponent + zeros as i32);
+        let offset = usize::try_from(exponent - LOWEST).expect("a last place that the register has");
+        let first = offset / 32;
+        let chunks = (128 - significand.leading_zeros() + offset as u32 % 32).div_ceil(32) as usize;
+        for (place, digit) in self.digits[first..first + chunks].iter_mut().enumerate() {
+            let part = match 32 * place as i32 - (offset % 32) as i32 {
+                down @ 0.. => significand >> down,
+                up => significand << -up,
+            };
+            let part = i64::from(part as u32);
+            *digit += if x.negative { -part } else { part };
+        }
+        self.used = self.used.start.min(first)..self.used.end.max(first + chunks);
     }
 
     /// The sum times `2^scale`, rounded once to FP32 (nearest, ties to even; overflow gives infinity).
@@ -63,24 +97,43 @@ impl Sum {
         if let Some(special) = self.special {
             return canonical(special);
         }
-        let (negative, digits) = self.magnitude();
-        let Some(top) = digits.iter().rposition(|&digit| digit != 0) else { return 0.0 };
-        // Four digits from the highest one down hold at least 97 significant bits; of the rest only "was it zero" matters.
-        let low = top.saturating_sub(3);
-        let significand = digits[low..=top].iter().rev().fold(0u128, |acc, &digit| acc << 32 | u128::from(digit));
-        let sticky = digits[..low].iter().any(|&digit| digit != 0);
-        round(negative, significand, LOWEST + 32 * low as i32 + scale, sticky)
+        let (x, sticky) = self.leading();
+        round(x.negative, x.significand, x.exponent + scale, sticky)
     }
 
-    /// Sign and magnitude, with every digit brought into 0..2^32.
-    fn magnitude(&self) -> (bool, [u32; DIGITS]) {
-        let mut digits = [0u32; DIGITS];
-        let mut carry = 0i64;
-        for (out, digit) in digits.iter_mut().zip(self.digits) {
-            let sum = digit + carry;
-            *out = sum as u32;
-            carry = sum >> 32;
+    /// The sum, if at most 96 bits are between its first and its last one; else its first 96 bits or more, and below
+    /// them one bit that says that there are others. Rounding to 64 bits or fewer does not see the difference.
+    pub fn value(&self) -> Exact {
+        let (x, sticky) = self.leading();
+        if sticky { Exact { significand: x.significand << 1 | 1, exponent: x.exponent - 1, ..x } } else { x }
+    }
+
+    /// The first four digits that are not zero, and whether any below is not.
+    fn leading(&self) -> (Exact, bool) {
+        let (negative, digits) = self.magnitude();
+        let Some(top) = digits.iter().rposition(|&digit| digit != 0) else { return (Exact::ZERO, false) };
+        // Four digits leave room for one more bit where the first one's highest bit is free; three always do.
+        let low = top.saturating_sub(if digits[top] >> 31 == 1 { 2 } else { 3 });
+        let significand = digits[low..=top].iter().rev().fold(0u128, |acc, &digit| acc << 32 | u128::from(digit));
+        let sticky = digits[..low].iter().any(|&digit| digit != 0);
+        let exponent = LOWEST + 32 * (self.used.start.min(DIGITS) + low) as i32;
+        (Exact { negative, significand, exponent }, sticky)
+    }
+
+    /// Sign and magnitude of the used digits and two above, with every digit brought into 0..2^32.
+    fn magnitude(&self) -> (bool, Vec<u32>) {
+        if self.used.is_empty() {
+            return (false, Vec::new());
         }
+        let mut carry = 0i64;
+        let mut digits: Vec<u32> = self.digits[self.used.start..(self.used.end + 2).min(DIGITS)]
+            .iter()
+            .map(|digit| {
+                let sum = digit + carry;
+                carry = sum >> 32;
+                sum as u32
+            })
+            .collect();
         let negative = carry < 0;
         if negative {
             let mut carry = 1u64;

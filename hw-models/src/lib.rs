@@ -22,6 +22,6 @@ pub use cost::{
     Accelerator, Bits, Cost, CycleModel, Cycles, Figures, Gemm, Layer, LayerCost, Picojoules, PriceList, Ratio,
     Workload, cost,
 };
-pub use datapath::{Arithmetic, Datapath, Operand, Overflow, Weights};
+pub use datapath::{Datapath, Operand, Row, Weights};
 pub use error::Error;
 pub use kernel::simd::Path;

@@ -2,6 +2,9 @@
 
 use crate::Error;
 
+/// Names that an error lists.
+const LISTED: usize = 12;
+
 /// The record called `given`, or an [`Error::UnknownName`] of that `kind` with the nearest known name.
 pub(crate) fn find<T: Copy>(kind: &'static str, given: &str, known: &[(&'static str, T)]) -> Result<T, Error> {
     let wanted = given.trim().to_lowercase();
@@ -14,6 +17,10 @@ pub(crate) fn find<T: Copy>(kind: &'static str, given: &str, known: &[(&'static 
         .filter(|(distance, name)| *distance <= name.len().max(wanted.len()) / 2)
         .min()
         .map(|(_, name)| name.to_owned());
-    let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+    let mut names: Vec<&str> = known.iter().map(|(name, _)| *name).take(LISTED).collect();
+    let more = format!("and {} more", known.len().saturating_sub(LISTED));
+    if known.len() > LISTED {
+        names.push(&more);
+    }
     Err(Error::UnknownName { kind, given: given.to_owned(), nearest, known: names.join(", ") })
 }

@@ -2,7 +2,8 @@
 
 use crate::support::{Kind, Random, case, quantized, same_bits};
 use interplay_formats::Quantized;
-use interplay_hw::{Arithmetic, Datapath, Operand, Overflow, Path};
+use interplay_hw::datapath::{self, Overflow, Sum};
+use interplay_hw::{Datapath, Operand, Path};
 use libtest_mimic::Trial;
 use proptest::{prelude::*, test_runner::TestRunner};
 
@@ -138,7 +139,10 @@ fn long_integers() {
         (Overflow::Saturate, [expect(i64::from(i32::MAX)), expect(i64::from(i32::MIN))]),
     ];
     for (overflow, want) in wants {
-        let datapath = Datapath { arithmetic: Arithmetic::Integer { overflow }, ..*Datapath::by_name("int8").unwrap() };
+        let int8 = Datapath::by_name("int8").unwrap();
+        let round = datapath::Round { overflow, ..int8.sum.round[0] };
+        let sum: &'static Sum = Box::leak(Box::new(Sum { round: vec![round].leak(), ..*int8.sum }));
+        let datapath = Datapath { sum, ..*int8 };
         let (x, w) = (Operand::Quantized(&up), Operand::Quantized(&down));
         judge(&datapath, x, w, &format!("{overflow:?}"));
         same_bits(&datapath.gemm_reference(x, w).unwrap(), &want, &format!("{overflow:?}"));

@@ -11,7 +11,7 @@ use crate::burn::product::{Product, Role};
 use crate::burn::store::{Runs, Stored};
 use crate::burn::value::{self, tensor};
 use crate::formats::{Footprint, Format, Input, Pipeline};
-use crate::hw::{Arithmetic, Datapath, Operand, Weights};
+use crate::hw::{Datapath, Operand, Weights};
 use crate::plan::LayerConfig;
 
 /// Who multiplies a product, with its weights ready.
@@ -61,7 +61,7 @@ impl Prepared {
         let x = cfg.activations.for_activations();
         let w = if product.role == Role::Weight { cfg.weight_format() } else { x };
         let datapath = cfg.datapath.unwrap_or_else(|| Datapath::auto(w, x));
-        let host = datapath.arithmetic == Arithmetic::Host;
+        let host = datapath.is_host();
         let mut prepared = Self {
             config,
             footprint: None,

@@ -5,7 +5,7 @@
 //! widths, adders and shifters with their width.
 
 use super::{Layer, Picojoules, Price, PriceList, Ratio, Status};
-use crate::datapath::{Arithmetic, Datapath, units};
+use crate::datapath::{Datapath, Inputs, units};
 use interplay_formats::{Encoding, Format};
 use serde::Serialize;
 
@@ -60,15 +60,15 @@ impl Charge {
 
 /// Every operation of the unit that multiplies two formats, at the prices of a list.
 pub fn charges(weight: &Format, activation: &Format, prices: &PriceList) -> Vec<Charge> {
-    match Datapath::machine(weight, activation).arithmetic {
-        Arithmetic::Block => block(weight, activation, prices),
-        Arithmetic::Integer { .. } => vec![
+    match Datapath::machine(weight, activation).inputs {
+        Inputs::Blocks => block(weight, activation, prices),
+        Inputs::Integers => vec![
             multiplier(weight, activation, prices),
             Charge::listed("integer add", Per::Mac, prices.int32_add),
             Charge::listed("product of the two scales", Per::Output, prices.fp32_multiply),
             Charge::listed("scaling", Per::Output, prices.fp32_multiply),
         ],
-        Arithmetic::Host | Arithmetic::Exact | Arithmetic::FmaChain => vec![
+        Inputs::Host | Inputs::Values | Inputs::Codes(_) => vec![
             Charge::listed("FP32 multiply", Per::Mac, prices.fp32_multiply),
             Charge::listed("FP32 add", Per::Mac, prices.fp32_add),
         ],

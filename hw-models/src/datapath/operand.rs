@@ -1,10 +1,11 @@
 //! What a datapath multiplies: plain FP32 values or quantised ones, checked and brought into rows with notes.
 
-use super::{Arithmetic, Datapath};
+use super::record::{Codes, Datapath, Group, Inputs, Port, Sparsity};
+use super::term::{NO_EXPONENT, Term, emin};
 use crate::Error;
-use crate::exact::power_of_two;
+use crate::exact::{Dyadic, power_of_two};
 use crate::kernel::{Rows, bounds};
-use interplay_formats::{Block, Encoding, Format, Quantized, Range, Scale, ScaleRule, Scaling};
+use interplay_formats::{Block, Encoding, Format, Quantized, Range, Scalar, Scale, ScaleRule, Scales, Scaling, Value};
 use rayon::prelude::*;
 use std::borrow::Cow;
 
@@ -22,25 +23,40 @@ pub enum Operand<'a> {
     Quantized(&'a Quantized),
 }
 
+/// Which side of `y = x w^T` an operand is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// x: the unit's A, or its B where A is sparse.
+    Activations,
+    /// w.
+    Weights,
+}
+
 /// What is known of an operand beside its rows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Prepared {
+    /// Number of rows.
+    pub rows: usize,
     /// K without padding.
     pub k: usize,
     /// Elements in a block; 1 where there are no blocks.
     pub block_length: usize,
+    /// The format of the elements.
+    pub element: Scalar,
     /// The element grid: units of the last place in the largest element; 0 for plain values.
     pub units: u128,
     /// The element grid: exponent of the last place.
     pub last_place: i32,
-    /// Smallest and largest block exponent among blocks that are not all zero.
+    /// Smallest and largest exponent of the block scales, of blocks that are not all zero.
     pub exponents: (i32, i32),
+    /// Scales that are applied to results, one a row; empty where there are none.
+    pub factors: Vec<f32>,
 }
 
 /// The kind of arithmetic that a format calls for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
-    /// Runs of elements along K under one power of two.
+    /// Runs of elements along K under one power of two or one narrow float.
     Blocks {
         /// Elements in a block.
         length: usize,
@@ -55,7 +71,7 @@ pub(crate) enum Family {
 pub(crate) fn family(format: &Format) -> Family {
     let integer = matches!(format.element.encoding, Encoding::Integer { range: Range::Symmetric, bits: ..=8, .. });
     match format.scaling {
-        Some(Scaling { block: Block::Run(length), scale: Scale::E8M0 | Scale::Exponent(_), .. }) => {
+        Some(Scaling { block: Block::Run(length), scale: Scale::E8M0 | Scale::Exponent(_) | Scale::Code(_), .. }) => {
             Family::Blocks { length }
         }
         Some(Scaling { block: Block::Row, scale: Scale::Float32, rule: ScaleRule::AbsMax, .. }) if integer => {
@@ -67,8 +83,13 @@ pub(crate) fn family(format: &Format) -> Family {
 
 /// Units of the last place in the largest element of a format.
 pub(crate) fn units(format: &Format) -> u128 {
-    let max = format.element.max();
-    max.significand << (max.exponent - format.element.grid().lsb_min)
+    element_units(format.element)
+}
+
+fn element_units(element: Scalar) -> u128 {
+    let max = element.max();
+    let shift = max.exponent - element.grid().lsb_min;
+    max.significand.checked_shl(shift as u32).filter(|units| units >> shift == max.significand).unwrap_or(u128::MAX)
 }
 
 impl<'a> Operand<'a> {
@@ -84,7 +105,7 @@ impl<'a> Operand<'a> {
     ///
     /// # Errors
     /// [`Error::Shape`] for values that are not whole rows.
-    pub(crate) fn values(&self) -> Result<Cow<'a, [f32]>, Error> {
+    fn values(&self) -> Result<Cow<'a, [f32]>, Error> {
         match *self {
             Self::Values { data, k } if k == 0 || !data.len().is_multiple_of(k) => {
                 Err(Error::Shape { len: data.len(), k })
@@ -94,69 +115,309 @@ impl<'a> Operand<'a> {
         }
     }
 
-    /// Checks the operand against a unit and brings it into rows with the notes that the unit's kernels read.
-    pub(crate) fn prepare(self, datapath: &Datapath) -> Result<(Rows<'a>, Prepared), Error> {
-        let unsupported = |allowed| {
-            let given = match self {
-                Self::Values { .. } => "plain FP32 values".to_owned(),
-                Self::Quantized(q) => format!("format `{}`", q.format().name),
-            };
-            Error::Unsupported { datapath: datapath.name.to_owned(), given, allowed }
-        };
-        match (datapath.arithmetic, self) {
-            (Arithmetic::Host, _) => Err(Error::HostMultiplies(datapath.name.to_owned())),
-            (Arithmetic::FmaChain, _) => self.plain(),
-            (Arithmetic::Exact, _) => {
+    /// Checks the operand against a unit and brings it into rows with the notes that the unit's kernels read: bounds for
+    /// exact sums of values, the scale of a row of integers, the scales of blocks.
+    pub(crate) fn prepare(self, datapath: &Datapath, side: Side) -> Result<(Rows<'a>, Prepared), Error> {
+        match (datapath.inputs, self) {
+            (Inputs::Host, _) => Err(Error::HostMultiplies(datapath.name.to_owned())),
+            (Inputs::Values, _) => {
                 let (mut rows, prepared) = self.plain()?;
-                rows.notes = rows.elements.par_chunks(prepared.k.max(1)).flat_map_iter(bounds).collect();
+                if datapath.order.group == Group::All {
+                    rows.notes = rows.elements.par_chunks(prepared.k.max(1)).flat_map_iter(bounds).collect();
+                }
                 Ok((rows, prepared))
             }
-            (Arithmetic::Integer { .. }, Self::Quantized(q)) if family(q.format()) == Family::Integers => {
-                let scales = q.row_scales().ok_or_else(|| unsupported(INTEGERS))?;
-                let notes = scales.iter().map(|&scale| f64::from(scale)).collect();
-                Ok(coded(q, notes, (0, 0)))
+            (Inputs::Integers, Self::Quantized(q)) if family(q.format()) == Family::Integers => {
+                let scales = q.row_scales().ok_or_else(|| self.unsupported(datapath, INTEGERS.to_owned()))?;
+                let (rows, prepared) = coded(q, scales.iter().map(|&scale| f64::from(scale)).collect());
+                Ok((rows, Prepared { factors: scales.to_vec(), ..prepared }))
             }
-            (Arithmetic::Integer { .. }, _) => Err(unsupported(INTEGERS)),
-            (Arithmetic::Block, Self::Quantized(q)) if matches!(family(q.format()), Family::Blocks { .. }) => {
-                let exponents = q.block_exponents().ok_or_else(|| unsupported(BLOCKS))?;
-                Ok(blocks(q, &exponents))
+            (Inputs::Blocks, Self::Quantized(q)) if matches!(family(q.format()), Family::Blocks { .. }) => {
+                self.blocks(q, datapath)
             }
-            (Arithmetic::Block, _) => Err(unsupported(BLOCKS)),
+            (Inputs::Integers, _) => Err(self.unsupported(datapath, INTEGERS.to_owned())),
+            (Inputs::Blocks, _) => Err(self.unsupported(datapath, BLOCKS.to_owned())),
+            (Inputs::Codes(codes), _) => self.codes(datapath, &codes, side),
         }
+    }
+
+    fn unsupported(self, datapath: &Datapath, allowed: String) -> Error {
+        let given = match self {
+            Self::Values { .. } => "plain FP32 values".to_owned(),
+            Self::Quantized(q) => format!("format `{}`", q.format().name),
+        };
+        Error::Unsupported { datapath: datapath.name.to_owned(), given, allowed }
     }
 
     /// Rows of FP32 values without notes.
     fn plain(self) -> Result<(Rows<'a>, Prepared), Error> {
         let (elements, k) = (self.values()?, self.k());
         let rows = Rows { rows: elements.len().checked_div(k).unwrap_or(0), k, elements, notes: Vec::new() };
-        Ok((rows, Prepared { k, block_length: 1, units: 0, last_place: 0, exponents: (0, 0) }))
+        let prepared = Prepared {
+            rows: rows.rows,
+            k,
+            block_length: 1,
+            element: interplay_formats::scalar::FP32,
+            units: 0,
+            last_place: 0,
+            exponents: (0, 0),
+            factors: Vec::new(),
+        };
+        Ok((rows, prepared))
+    }
+
+    /// Rows of unscaled elements whose notes are the block scales; the scale of the whole tensor goes to the results.
+    fn blocks(self, q: &Quantized, datapath: &Datapath) -> Result<(Rows<'a>, Prepared), Error> {
+        let scales = block_scales(q).ok_or_else(|| self.unsupported(datapath, BLOCKS.to_owned()))?;
+        let (rows, mut prepared) = coded(q, Vec::new());
+        // The exponent of an all-zero block is arbitrary and its sum is zero under any: 2^0 keeps it out of the range.
+        let zero = |block: &[f32]| block.iter().all(|&element| element == 0.0);
+        let notes: Vec<f64> = (scales.par_iter().zip(rows.elements.par_chunks(q.block_len())))
+            .map(|(&scale, block)| if zero(block) { 1.0 } else { scale })
+            .collect();
+        let exponents = notes.iter().filter(|note| **note != 0.0).map(|note| exponent(*note));
+        let range = exponents.fold((i32::MAX, i32::MIN), |(low, high), e| (low.min(e), high.max(e)));
+        prepared.exponents = if range.0 > range.1 { (0, 0) } else { range };
+        if prepared.exponents.0 < -FARTHEST || prepared.exponents.1 > FARTHEST {
+            return Err(self.unsupported(datapath, format!("block exponents of magnitude {FARTHEST} at most")));
+        }
+        prepared.factors = q.tensor_scale().map_or(Vec::new(), |scale| vec![scale; rows.rows]);
+        Ok((Rows { notes, ..rows }, prepared))
+    }
+
+    /// Rows of elements that a unit's input format has, and the scales that it takes.
+    fn codes(self, datapath: &Datapath, codes: &Codes, side: Side) -> Result<(Rows<'a>, Prepared), Error> {
+        let port = port(codes, side);
+        let (rows, prepared) = match (self, codes.scale) {
+            (Self::Quantized(q), Some(scale)) if takes(q.format(), port, scale.format, scale.block) => {
+                self.blocks(q, datapath)?
+            }
+            (_, Some(scale)) => {
+                let wanted = format!(
+                    "block formats with `{}` elements and one `{}` scale a run of {}",
+                    port.format.name, scale.format.name, scale.block
+                );
+                return Err(self.unsupported(datapath, wanted));
+            }
+            (Self::Quantized(q), None) if q.format().scaling.is_some() => match factors(q) {
+                Some(factors) => {
+                    let (rows, prepared) = coded(q, Vec::new());
+                    (rows, Prepared { factors, ..prepared })
+                }
+                None => {
+                    let wanted = format!(
+                        "`{}` elements without a scale, or with one FP32 scale a row or tensor",
+                        port.format.name
+                    );
+                    return Err(self.unsupported(datapath, wanted));
+                }
+            },
+            _ => {
+                let (rows, prepared) = self.plain()?;
+                let units = element_units(port.format);
+                let last_place = port.format.grid().lsb_min;
+                (rows, Prepared { element: port.format, units, last_place, ..prepared })
+            }
+        };
+        let rows = Rows { elements: readable(port, rows.elements, rows.k, datapath)?, ..rows };
+        if let (Some(sparsity), Side::Weights) = (codes.sparse, side) {
+            sparsity.check(&rows, datapath)?;
+        }
+        Ok((rows, prepared))
+    }
+}
+
+impl Prepared {
+    /// The terms of one row, scales included.
+    pub(crate) fn terms(&self, datapath: &Datapath, side: Side, rows: &Rows<'_>, row: usize) -> Vec<Term> {
+        let elements = &rows.elements[row * rows.k..(row + 1) * rows.k];
+        let scaled = matches!(datapath.inputs, Inputs::Blocks | Inputs::Codes(Codes { scale: Some(_), .. }));
+        let blocks = rows.notes_per_row();
+        let notes = if scaled { &rows.notes[row * blocks..(row + 1) * blocks] } else { &[] };
+        let (port, least) = match datapath.inputs {
+            Inputs::Codes(codes) => (port(&codes, side), codes.scale.map_or(NO_EXPONENT, |scale| emin(scale.format))),
+            _ => (Port::plain(self.element), NO_EXPONENT),
+        };
+        let scales: Vec<Term> = notes.iter().map(|&note| Term::of(value(note), least)).collect();
+        let term = |(k, &element): (usize, &f32)| {
+            let term = port.term(Value::from_f32(element));
+            scales.get(k / self.block_length.max(1)).map_or(term, |&scale| term.times(scale))
+        };
+        elements.iter().enumerate().map(term).collect()
     }
 }
 
 /// What the integer unit takes.
 const INTEGERS: &str = "symmetric integers with one scale a row (`int8`, `int4`) on both sides";
 /// What the block unit takes.
-pub(super) const BLOCKS: &str = "block formats (MX, HBFP) of one block length on both sides";
+pub(super) const BLOCKS: &str = "block formats (MX, HBFP, NVFP4) of one block length on both sides";
+/// The largest magnitude of a block exponent: two of them and two elements stay inside the long accumulator.
+const FARTHEST: i32 = 900;
+
+/// The port of a side.
+fn port(codes: &Codes, side: Side) -> Port {
+    match (side, codes.sparse) {
+        (Side::Activations, None) | (Side::Weights, Some(_)) => codes.a,
+        (Side::Weights, None) | (Side::Activations, Some(_)) => codes.b,
+    }
+}
+
+/// Whether a format is what a scaled port reads.
+fn takes(format: &Format, port: Port, scale: Scalar, block: usize) -> bool {
+    let scaling = format.scaling.filter(|scaling| scaling.block == Block::Run(block));
+    let same = match scaling.map(|scaling| scaling.scale) {
+        Some(Scale::E8M0) => scale == interplay_formats::catalog::E8M0,
+        Some(Scale::Code(own)) => own.encoding == scale.encoding,
+        _ => false,
+    };
+    same && format.element.encoding == port.format.encoding
+}
+
+/// One FP32 factor a row, where that is how a format is scaled.
+fn factors(q: &Quantized) -> Option<Vec<f32>> {
+    match (q.scales(), q.format().scaling?.block) {
+        (Scales::Float32(scales), Block::Row) => Some(scales.clone()),
+        (Scales::Float32(scales), Block::Tensor) => Some(vec![*scales.first()?; q.rows()]),
+        _ => None,
+    }
+}
+
+/// The scale of each block, `[rows, blocks]`; NaN for a block without values. `None` where blocks have no such scales.
+fn block_scales(q: &Quantized) -> Option<Vec<f64>> {
+    match (q.scales(), q.format().scaling?.scale) {
+        (Scales::Code(codes), Scale::Code(scalar)) => {
+            Some(codes.iter().map(|&code| scalar.decode(u64::from(code)).to_f64()).collect())
+        }
+        (Scales::E8M0(codes), _) => {
+            let exponents = q.block_exponents()?;
+            let scale = |(&code, &e): (&u8, &i32)| if code == u8::MAX { f64::NAN } else { power_of_two(e) };
+            Some(codes.iter().zip(&exponents).map(scale).collect())
+        }
+        _ => Some(q.block_exponents()?.iter().map(|&e| power_of_two(e.clamp(-1022, 1023))).collect()),
+    }
+}
 
 /// Rows of unscaled elements.
-fn coded(q: &Quantized, notes: Vec<f64>, exponents: (i32, i32)) -> (Rows<'static>, Prepared) {
-    let (format, k, block_length) = (q.format(), q.k(), q.block_len());
-    let last_place = format.element.grid().lsb_min;
-    let prepared = Prepared { k, block_length, units: units(format), last_place, exponents };
+fn coded(q: &Quantized, notes: Vec<f64>) -> (Rows<'static>, Prepared) {
+    let format = q.format();
+    let prepared = Prepared {
+        rows: q.rows(),
+        k: q.k(),
+        block_length: q.block_len(),
+        element: format.element,
+        units: units(format),
+        last_place: format.element.grid().lsb_min,
+        exponents: (0, 0),
+        factors: Vec::new(),
+    };
     (Rows { rows: q.rows(), k: q.k_padded(), elements: Cow::Owned(q.elements()), notes }, prepared)
 }
 
-/// Rows of unscaled elements whose notes are the block scales.
-///
-/// The exponent of an all-zero block is arbitrary and its sum is zero under any: 2^0 keeps it out of the range.
-fn blocks(q: &Quantized, exponents: &[i32]) -> (Rows<'static>, Prepared) {
-    let (rows, mut prepared) = coded(q, Vec::new(), (0, 0));
-    let zero = |block: &[f32]| block.iter().all(|&element| element == 0.0);
-    let used: Vec<i32> = (exponents.par_iter().zip(rows.elements.par_chunks(q.block_len())))
-        .map(|(&exponent, block)| if zero(block) { 0 } else { exponent })
-        .collect();
-    let range = |pick: fn(i32, i32) -> i32| used.iter().copied().reduce(pick).unwrap_or(0);
-    prepared.exponents = (range(i32::min), range(i32::max));
-    let notes = used.into_iter().map(power_of_two).collect();
-    (Rows { notes, ..rows }, prepared)
+/// The exponent of a number that is not zero.
+fn exponent(note: f64) -> i32 {
+    (note.to_bits() >> 52 & 0x7ff) as i32 - 1023
+}
+
+/// The exact value of a note.
+fn value(note: f64) -> Value {
+    interplay_formats::scalar::FP64.decode(note.to_bits())
+}
+
+/// The elements as the port reads them, every one a number that its format has.
+fn readable<'a>(
+    port: Port,
+    elements: Cow<'a, [f32]>,
+    k: usize,
+    datapath: &Datapath,
+) -> Result<Cow<'a, [f32]>, Error> {
+    let wrong = elements.par_iter().position_first(|&x| !port.has(x));
+    if let Some(at) = wrong {
+        return Err(Error::NotRepresentable {
+            datapath: datapath.name.to_owned(),
+            format: port.format.name.to_owned(),
+            value: elements[at],
+            row: at / k.max(1),
+            column: at % k.max(1),
+        });
+    }
+    if port.ignored_bits == 0 {
+        return Ok(elements);
+    }
+    let mask = u32::MAX << port.ignored_bits;
+    Ok(Cow::Owned(elements.iter().map(|&x| f32::from_bits(x.to_bits() & mask)).collect()))
+}
+
+impl Port {
+    /// Whether the format has the number `x`, by its bits.
+    fn has(self, x: f32) -> bool {
+        if x.is_nan() {
+            return self.format.nan_code().is_some();
+        }
+        if x.is_infinite() {
+            return self.format.infinity_code().is_some();
+        }
+        let exact = Dyadic::from(x);
+        if exact.significand == 0 {
+            return true;
+        }
+        let (last, top) = (
+            exact.exponent + exact.significand.trailing_zeros() as i32,
+            exact.exponent + 31 - exact.significand.leading_zeros() as i32,
+        );
+        let grid = self.format.grid();
+        let fits = last >= grid.lsb_min && grid.precision.is_none_or(|bits| top - last < bits as i32);
+        let largest = Value::Finite(self.format.max()).to_f64().abs();
+        let least = match self.format.encoding {
+            Encoding::Integer { range: Range::Unsigned, .. } => 0.0,
+            Encoding::Integer { range: Range::Full, bits, fraction_bits } => {
+                power_of_two(bits as i32 - 1 - fraction_bits as i32)
+            }
+            _ => largest,
+        };
+        fits && f64::from(x) <= largest && -f64::from(x) <= least
+    }
+}
+
+impl Sparsity {
+    /// The positions that are stored of a row, in increasing order: those of numbers that are not zero; where a group has
+    /// fewer than it stores, the last ones that keep the order (as PTX's codes are chosen) are added.
+    pub(crate) fn kept(self, row: &[Term]) -> Vec<usize> {
+        let zero = |term: &Term| term.value.finite().is_some_and(|x| x.is_zero());
+        let slots = self.n / self.together;
+        let mut kept = Vec::with_capacity(row.len() * self.n / self.m);
+        for (group, terms) in row.chunks(self.m).enumerate() {
+            let units: Vec<bool> = terms.chunks(self.together).map(|unit| !unit.iter().all(zero)).collect();
+            let mut missing = slots.saturating_sub(units.iter().filter(|used| **used).count());
+            let mut used = units;
+            for slot in used.iter_mut().rev() {
+                if missing > 0 && !*slot {
+                    *slot = true;
+                    missing -= 1;
+                }
+            }
+            let positions = used.iter().enumerate().filter(|(_, used)| **used).map(|(unit, _)| unit);
+            let each = |unit: usize| (0..self.together).map(move |i| group * self.m + unit * self.together + i);
+            kept.extend(positions.flat_map(each).filter(|p| *p < row.len()));
+        }
+        kept
+    }
+
+    /// Whether every group of every row stores no more than it may.
+    fn check(self, rows: &Rows<'_>, datapath: &Datapath) -> Result<(), Error> {
+        let slots = self.n / self.together;
+        let full = |group: &[f32]| {
+            group.chunks(self.together).filter(|unit| unit.iter().any(|&x| x != 0.0)).count() > slots
+        };
+        for (row, elements) in rows.elements.chunks(rows.k.max(1)).enumerate() {
+            if !rows.k.is_multiple_of(self.m) || elements.chunks(self.m).any(full) {
+                return Err(Error::NotSparse {
+                    datapath: datapath.name.to_owned(),
+                    n: self.n,
+                    m: self.m,
+                    row,
+                });
+            }
+        }
+        Ok(())
+    }
 }

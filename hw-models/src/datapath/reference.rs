@@ -1,70 +1,59 @@
-//! The definition of each datapath, one output at a time: the judge of the fast kernels.
+//! GEMM by the definition: every output by the interpreter of records.
 
-use super::{Arithmetic, Datapath, Operand, Overflow};
-use crate::Error;
-use crate::exact::{Sum, canonical};
+use super::evaluate::Rows as Dot;
+use super::operand::{Prepared, Side};
+use super::record::{Codes, Datapath, Inputs};
+use super::term::Term;
+use crate::kernel::Rows;
+use rayon::prelude::*;
 
-/// `x w^T`; the operands have been checked.
-pub(super) fn gemm(datapath: &Datapath, x: Operand<'_>, w: Operand<'_>) -> Result<Vec<f32>, Error> {
-    match (datapath.arithmetic, x, w) {
-        (Arithmetic::Exact, ..) => Ok(outer(&x.values()?, &w.values()?, x.k(), exact)),
-        (Arithmetic::FmaChain, ..) => Ok(outer(&x.values()?, &w.values()?, x.k(), fma_chain)),
-        (Arithmetic::Integer { overflow }, Operand::Quantized(x), Operand::Quantized(w)) => {
-            let sums = outer(&x.elements(), &w.elements(), x.k_padded(), integer);
-            let scales = outer(x.row_scales().unwrap_or(&[]), w.row_scales().unwrap_or(&[]), 1, |x, w| x[0] * w[0]);
-            Ok(sums.iter().zip(scales).map(|(&sum, scale)| canonical(scale * register(sum, overflow))).collect())
+/// Output columns whose terms are held at once.
+const TILE: usize = 64;
+
+/// `x w^T`, without the scales that are applied to results.
+pub(super) fn gemm(
+    datapath: &Datapath,
+    (x, px): (&Rows<'_>, &Prepared),
+    (w, pw): (&Rows<'_>, &Prepared),
+) -> Vec<f32> {
+    let tiles: Vec<usize> = (0..w.rows).step_by(TILE).collect();
+    let columns: Vec<Vec<f32>> = tiles
+        .par_iter()
+        .flat_map_iter(|&first| {
+            let weights: Vec<Vec<Term>> =
+                (first..w.rows.min(first + TILE)).map(|row| pw.terms(datapath, Side::Weights, w, row)).collect();
+            let mut columns = vec![Vec::with_capacity(x.rows); weights.len()];
+            for row in 0..x.rows {
+                let activations = px.terms(datapath, Side::Activations, x, row);
+                for (column, weights) in columns.iter_mut().zip(&weights) {
+                    column.push(output(datapath, px.block_length, &activations, weights));
+                }
+            }
+            columns
+        })
+        .collect();
+    (0..x.rows).flat_map(|row| columns.iter().map(move |column| column[row])).collect()
+}
+
+/// One output of a pair of rows.
+pub(super) fn one(datapath: &Datapath, (x, px): (&Rows<'_>, &Prepared), (w, pw): (&Rows<'_>, &Prepared), at: (usize, usize)) -> f32 {
+    let activations = px.terms(datapath, Side::Activations, x, at.0);
+    output(datapath, px.block_length, &activations, &pw.terms(datapath, Side::Weights, w, at.1))
+}
+
+/// One output of two rows of terms.
+fn output(datapath: &Datapath, block: usize, x: &[Term], w: &[Term]) -> f32 {
+    let depth = datapath.depths.last().copied().unwrap_or(x.len()).max(1);
+    let c = datapath.accumulator_term(0);
+    let rows = match datapath.inputs {
+        Inputs::Codes(Codes { sparse: Some(sparsity), .. }) => {
+            let kept = sparsity.kept(w);
+            let pick = |row: &[Term]| kept.iter().map(|&p| row[p]).collect::<Vec<Term>>();
+            let (stored, met) = (pick(w), pick(x));
+            let depth = depth * sparsity.n / sparsity.m;
+            return datapath.evaluate(Dot { a: &stored, b: &met, depth, block }, c, &mut ()).to_f32();
         }
-        (Arithmetic::Block, Operand::Quantized(qx), Operand::Quantized(qw)) => {
-            let blocks = qx.blocks_per_row();
-            let (ex, ew) = (qx.block_exponents().unwrap_or_default(), qw.block_exponents().unwrap_or_default());
-            let exponents = outer(&ex, &ew, blocks, |x, w| x.iter().zip(w).map(|(x, w)| x + w).collect::<Vec<i32>>());
-            let sums = outer(&qx.elements(), &qw.elements(), qx.k_padded(), |x, w| {
-                x.chunks(qx.block_len()).zip(w.chunks(qx.block_len())).map(|(x, w)| sum(x, w)).collect::<Vec<Sum>>()
-            });
-            Ok(sums.iter().zip(&exponents).map(|(sums, exponents)| accumulate(sums, exponents)).collect())
-        }
-        _ => Err(Error::HostMultiplies(datapath.name.to_owned())),
-    }
-}
-
-/// `dot` of every row of `x` with every row of `w`, rows of `k`.
-fn outer<T, R>(x: &[T], w: &[T], k: usize, dot: impl Fn(&[T], &[T]) -> R) -> Vec<R> {
-    let k = k.max(1);
-    x.chunks_exact(k).flat_map(|x| w.chunks_exact(k).map(|w| dot(x, w)).collect::<Vec<R>>()).collect()
-}
-
-/// The exact sum of the products of two rows.
-fn sum(x: &[f32], w: &[f32]) -> Sum {
-    let mut sum = Sum::new();
-    x.iter().zip(w).for_each(|(&x, &w)| sum.add_product(x, w));
-    sum
-}
-
-/// `ideal`.
-fn exact(x: &[f32], w: &[f32]) -> f32 {
-    sum(x, w).round(0)
-}
-
-/// `fp32`.
-fn fma_chain(x: &[f32], w: &[f32]) -> f32 {
-    canonical(x.iter().zip(w).fold(0.0f32, |acc, (x, w)| x.mul_add(*w, acc)))
-}
-
-/// `block`: convert, then add.
-fn accumulate(sums: &[Sum], exponents: &[i32]) -> f32 {
-    canonical(sums.iter().zip(exponents).fold(0.0f32, |acc, (sum, &exponent)| acc + sum.round(exponent)))
-}
-
-/// `int8`: the exact sum of integer products.
-fn integer(x: &[f32], w: &[f32]) -> i64 {
-    x.iter().zip(w).map(|(&x, &w)| x as i64 * w as i64).sum()
-}
-
-/// What a 32-bit register holds of an exact sum, as FP32.
-fn register(sum: i64, overflow: Overflow) -> f32 {
-    let held = match overflow {
-        Overflow::Error | Overflow::Wrap => sum as i32,
-        Overflow::Saturate => sum.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32,
+        _ => Dot { a: x, b: w, depth, block },
     };
-    held as f32
+    datapath.evaluate(rows, c, &mut ()).to_f32()
 }

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use std::borrow::Cow;
 
 /// An operand, row-major, with the reduction axis last.
+#[derive(Clone, Debug)]
 pub(crate) struct Rows<'a> {
     /// Number of rows.
     pub rows: usize,
@@ -19,8 +20,14 @@ pub(crate) struct Rows<'a> {
 }
 
 impl Rows<'_> {
+    /// The same with its elements owned.
+    pub fn into_owned(self) -> Rows<'static> {
+        let Self { rows, k, elements, notes } = self;
+        Rows { rows, k, elements: Cow::Owned(elements.into_owned()), notes }
+    }
+
     /// Notes of one row; an operand without rows has none.
-    fn notes_per_row(&self) -> usize {
+    pub fn notes_per_row(&self) -> usize {
         self.notes.len().checked_div(self.rows).unwrap_or(0)
     }
 }
