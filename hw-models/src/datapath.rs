@@ -9,6 +9,7 @@
 mod catalog;
 mod check;
 mod choose;
+mod declare;
 mod dot;
 mod evaluate;
 mod lookup;
@@ -16,6 +17,7 @@ mod operand;
 mod record;
 mod reference;
 mod register;
+mod register_format;
 mod term;
 
 pub use dot::Row;
@@ -23,7 +25,7 @@ pub use operand::Operand;
 pub(crate) use operand::units;
 pub use record::{
     Accumulator, Align, Arm, BlockScale, Codes, Datapath, ElementExponent, Group, Inputs, Joins, Nan, Node, Order,
-    Overflow, Port, Product, Proof, Round, Sparsity, Subnormals, Sum, Zero,
+    Overflow, Port, Product, Proof, Round, Sparsity, Subnormals, Sum, Unit, Zero,
 };
 
 use crate::Error;
@@ -134,7 +136,7 @@ impl Datapath {
         if x.k != w.k {
             return Err(Error::InnerDimension { activations: x.k, weights: w.k });
         }
-        if matches!(self.inputs, Inputs::Blocks) && x.block_length != w.block_length {
+        if matches!(self.inputs, Inputs::Blocks(_)) && x.block_length != w.block_length {
             return Err(Error::BlockLength { activations: x.block_length, weights: w.block_length });
         }
         if self.sum.round.iter().any(|round| round.overflow == Overflow::Error) {

@@ -97,7 +97,9 @@ pub enum Error {
         row: usize,
     },
     /// A sparse unit whose arithmetic nobody has measured.
-    #[error("`{given}` is not settled: pick a hypothesis, `{h1}` (steps of stored products) or `{h2}` (steps of positions)")]
+    #[error(
+        "`{given}` is not settled: pick a hypothesis, `{h1}` (steps of stored products) or `{h2}` (steps of positions)"
+    )]
     Unsettled {
         /// The name as given.
         given: String,
@@ -106,6 +108,9 @@ pub enum Error {
         /// The second one.
         h2: String,
     },
+    /// A text that declares no datapath.
+    #[error("the declaration of a datapath cannot be read: {0}")]
+    Toml(String),
     /// A record that cannot exist.
     #[error("datapath `{name}`: {field}: {problem}")]
     Record {
@@ -117,7 +122,9 @@ pub enum Error {
         problem: String,
     },
     /// A unit whose operands are not codes.
-    #[error("datapath `{0}` takes whole quantised matrices, not codes of one output; multiply matrices, or pick a machine's unit")]
+    #[error(
+        "datapath `{0}` takes whole quantised matrices, not codes of one output; multiply matrices, or pick a machine's unit"
+    )]
     NoCodes(String),
     /// A reduction length that no instruction of the unit has.
     #[error("datapath `{datapath}` has no instruction of depth {given}; it has {allowed:?}")]

@@ -3,6 +3,7 @@
 mod big;
 mod catalog;
 mod cycles;
+mod declare;
 mod errors;
 mod fast;
 mod laws;
@@ -12,6 +13,16 @@ mod support;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
-    let trials = [big::trials(), catalog::trials(), mmasim::trials(), silicon::trials(), fast::trials(), errors::trials(), cycles::trials(), laws::trials()];
+    let trials = [
+        big::trials(),
+        catalog::trials(),
+        declare::trials(),
+        mmasim::trials(),
+        silicon::trials(),
+        fast::trials(),
+        errors::trials(),
+        cycles::trials(),
+        laws::trials(),
+    ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }

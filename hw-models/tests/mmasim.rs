@@ -2,8 +2,8 @@
 
 use crate::support::oracle_bytes;
 use interplay_formats::file::{Container, View};
-use interplay_hw::{Datapath, Row};
 use interplay_hw::datapath::{Nan, Zero};
+use interplay_hw::{Datapath, Row};
 use libtest_mimic::Trial;
 
 /// A file and the records that share the numerics of a variant.
@@ -84,17 +84,21 @@ fn machines(units: &[&str], variant: &str) -> Vec<String> {
 }
 
 pub fn trials() -> Vec<Trial> {
-    FILES.into_iter().map(|(file, names)| {
-        oracle_bytes(&format!("mmasim::{file}"), &format!("vectors/mmasim/{file}.safetensors"), move |bytes| {
-            check(file, &bytes, names)
+    FILES
+        .into_iter()
+        .map(|(file, names)| {
+            oracle_bytes(&format!("mmasim::{file}"), &format!("vectors/mmasim/{file}.safetensors"), move |bytes| {
+                check(file, &bytes, names)
+            })
         })
-    }).collect()
+        .collect()
 }
 
 /// Every set of a file, on every record that shares its numerics.
 fn check(file: &str, bytes: &[u8], names: fn(&str) -> Vec<String>) {
     let container = Container::parse(bytes).expect("a safetensors file");
-    let sets: Vec<String> = container.tensors().filter_map(|(name, _)| name.strip_suffix("/d").map(str::to_owned)).collect();
+    let sets: Vec<String> =
+        container.tensors().filter_map(|(name, _)| name.strip_suffix("/d").map(str::to_owned)).collect();
     assert!(!sets.is_empty(), "{file} holds no results");
     let mut rows = 0;
     for set in sets {
@@ -140,7 +144,14 @@ fn verify(container: &Container<'_>, set: &str, datapath: &Datapath, depth: usiz
             wrong.push((row, got, d[row], c[row]));
         }
     }
-    assert!(wrong.is_empty(), "{} {set}: {} of {} rows differ; first (row, got, want, c): {:x?}", datapath.name, wrong.len(), d.len(), &wrong[..wrong.len().min(4)]);
+    assert!(
+        wrong.is_empty(),
+        "{} {set}: {} of {} rows differ; first (row, got, want, c): {:x?}",
+        datapath.name,
+        wrong.len(),
+        d.len(),
+        &wrong[..wrong.len().min(4)]
+    );
     d.len()
 }
 

@@ -61,7 +61,7 @@ impl Charge {
 /// Every operation of the unit that multiplies two formats, at the prices of a list.
 pub fn charges(weight: &Format, activation: &Format, prices: &PriceList) -> Vec<Charge> {
     match Datapath::machine(weight, activation).inputs {
-        Inputs::Blocks => block(weight, activation, prices),
+        Inputs::Blocks(_) => block(weight, activation, prices),
         Inputs::Integers => vec![
             multiplier(weight, activation, prices),
             Charge::listed("integer add", Per::Mac, prices.int32_add),

@@ -142,4 +142,3 @@ fn round_problem(round: &Round) -> Option<Problem> {
         _ => None,
     }
 }
-

@@ -2,7 +2,7 @@
 
 use super::operand::{BLOCKS, Prepared};
 use super::record::{
-    Arm, Codes, Datapath, Group, Inputs, Joins, Node, Order, Overflow, Port, Product, Round, Subnormals,
+    Arm, Codes, Datapath, Group, Inputs, Joins, Node, Order, Overflow, Port, Product, Round, Subnormals, Unit,
 };
 use super::register::{Register, exact_run};
 use super::{Weights, reference};
@@ -57,13 +57,7 @@ impl Kernel {
     }
 
     /// Computes `x w^T`, without the scales that are applied to results unless [`Kernel::scales`].
-    pub fn run(
-        self,
-        path: Path,
-        datapath: &Datapath,
-        (x, prepared): (&Rows<'_>, &Prepared),
-        w: &Weights,
-    ) -> Vec<f32> {
+    pub fn run(self, path: Path, datapath: &Datapath, (x, prepared): (&Rows<'_>, &Prepared), w: &Weights) -> Vec<f32> {
         let length = prepared.block_length;
         match self {
             Self::Chain => gemm(path, &FmaChain, x, &w.panels),
@@ -98,11 +92,12 @@ fn fused(datapath: &Datapath) -> Option<Round> {
 
 /// Whether a rounding is FP32's to nearest, infinity beyond the largest number.
 fn nearest_fp32(round: Round) -> bool {
-    let Round { format, rounding, overflow, subnormals } = round;
+    let Round { format, rounding, overflow, subnormals, unit } = round;
     format == scalar::FP32
         && rounding == Rounding::NearestEven
         && matches!(overflow, Overflow::Infinity | Overflow::Ieee)
         && subnormals == Subnormals::Kept
+        && unit == Unit::One
 }
 
 /// Whether operands are FP32 numbers as they are.
@@ -145,7 +140,7 @@ fn blocks(datapath: &Datapath) -> bool {
     let Node::Sum(inner) = block.node else { return false };
     let converted = inner.arms == [Arm::exact(Node::PRODUCTS)] && inner.align.is_none();
     let rounds = [inner.round, datapath.sum.round];
-    datapath.inputs == Inputs::Blocks
+    matches!(datapath.inputs, Inputs::Blocks(_))
         && datapath.order == Order { group: Group::Block, classes: &[], joins: Joins::First }
         && datapath.product == Product::EXACT
         && datapath.sum.align.is_none()

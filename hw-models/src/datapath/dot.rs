@@ -41,7 +41,7 @@ impl Datapath {
                 let port = Port::plain(scalar::FP32);
                 Ok(Codes { a: port, b: port, scale: None, sparse: None })
             }
-            Inputs::Host | Inputs::Integers | Inputs::Blocks => Err(Error::NoCodes(self.name.to_owned())),
+            Inputs::Host | Inputs::Integers | Inputs::Blocks(_) => Err(Error::NoCodes(self.name.to_owned())),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The interpreter of records: one output after the other, in exact arithmetic. It is the definition that judges the
 //! fast kernels, so it has no fast paths of its own.
 
-use super::record::{Align, Arm, Datapath, Group, Joins, Node, Round, Sum, Zero};
+use super::record::{Align, Arm, Datapath, Group, Joins, Node, Order, Round, Sum, Unit, Zero};
 use super::term::{NO_EXPONENT, Term, emin};
 use crate::exact;
 use interplay_formats::{Exact, Grid, Lost, Rounding, Value};
@@ -67,7 +67,7 @@ impl Datapath {
             term.value = Value::Infinite { negative: x.negative };
         }
         match &self.product.round {
-            Some(round) => rounded(term.value, std::slice::from_ref(round), watch),
+            Some(round) => rounded(term, std::slice::from_ref(round), watch),
             None => term,
         }
     }
@@ -85,7 +85,8 @@ impl Datapath {
             accumulator = self.sum.evaluate(&products, accumulator, watch);
         }
         if let Joins::Last(round) = &self.order.joins {
-            let sum = exact_sum(&[accumulator, c], round.rounding);
+            let value = exact_sum(&[accumulator, c], round.rounding);
+            let sum = Term { value, exponent: accumulator.exponent.max(c.exponent) };
             accumulator = rounded(sum, std::slice::from_ref(round), watch);
         }
         accumulator
@@ -100,7 +101,7 @@ impl Datapath {
     }
 }
 
-impl super::record::Order {
+impl Order {
     /// The positions of an instruction of `depth` in the order of the steps.
     pub(crate) fn positions(&self, depth: usize) -> Vec<usize> {
         let modulus = self.classes.iter().map(|class| class.len()).sum::<usize>().max(1);
@@ -139,7 +140,7 @@ impl Sum {
                 (exact_sum(&plain, rounding), plain.iter().map(|term| term.exponent).fold(NO_EXPONENT, i32::max))
             }
         };
-        if self.round.is_empty() { Term { value, exponent } } else { rounded(value, self.round, watch) }
+        rounded(Term { value, exponent }, self.round, watch)
     }
 }
 
@@ -209,14 +210,21 @@ fn exact_sum(terms: &[Term], rounding: Rounding) -> Value {
     Value::Finite(x)
 }
 
-/// A value after one rounding or several.
-fn rounded(value: Value, rounds: &[Round], watch: &mut impl Watch) -> Term {
-    let mut value = value;
-    let mut least = NO_EXPONENT;
-    for round in rounds {
-        let (after, lost) = round.apply(value);
-        watch.rounded(value, round, after, lost);
-        (value, least) = (after, emin(round.format));
-    }
-    Term::of(value, least)
+/// A sum after its roundings, which may be none. A unit of [`Unit::Scale`] is two to the exponent of the sum's terms.
+fn rounded(sum: Term, rounds: &[Round], watch: &mut impl Watch) -> Term {
+    rounds.iter().fold(sum, |term, round| {
+        let shift = if round.unit == Unit::Scale && sum.exponent != NO_EXPONENT { sum.exponent } else { 0 };
+        let (after, lost) = round.apply(scaled(term.value, -shift));
+        let value = scaled(after, shift);
+        watch.rounded(term.value, round, value, lost);
+        match round.unit {
+            Unit::One => Term::of(value, emin(round.format)),
+            Unit::Scale => Term { value, exponent: sum.exponent },
+        }
+    })
+}
+
+/// The value times `2^power`.
+fn scaled(value: Value, power: i32) -> Value {
+    value.finite().map_or(value, |x| Value::Finite(x.scaled(power)))
 }

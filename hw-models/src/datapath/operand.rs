@@ -71,9 +71,9 @@ pub(crate) enum Family {
 pub(crate) fn family(format: &Format) -> Family {
     let integer = matches!(format.element.encoding, Encoding::Integer { range: Range::Symmetric, bits: ..=8, .. });
     match format.scaling {
-        Some(Scaling { block: Block::Run(length), scale: Scale::E8M0 | Scale::Exponent(_) | Scale::Code(_), .. }) => {
-            Family::Blocks { length }
-        }
+        Some(Scaling {
+            block: Block::Run(length), scale: Scale::E8M0 | Scale::Exponent(_) | Scale::Code(_), ..
+        }) => Family::Blocks { length },
         Some(Scaling { block: Block::Row, scale: Scale::Float32, rule: ScaleRule::AbsMax, .. }) if integer => {
             Family::Integers
         }
@@ -132,11 +132,11 @@ impl<'a> Operand<'a> {
                 let (rows, prepared) = coded(q, scales.iter().map(|&scale| f64::from(scale)).collect());
                 Ok((rows, Prepared { factors: scales.to_vec(), ..prepared }))
             }
-            (Inputs::Blocks, Self::Quantized(q)) if matches!(family(q.format()), Family::Blocks { .. }) => {
+            (Inputs::Blocks(_), Self::Quantized(q)) if matches!(family(q.format()), Family::Blocks { .. }) => {
                 self.blocks(q, datapath)
             }
             (Inputs::Integers, _) => Err(self.unsupported(datapath, INTEGERS.to_owned())),
-            (Inputs::Blocks, _) => Err(self.unsupported(datapath, BLOCKS.to_owned())),
+            (Inputs::Blocks(_), _) => Err(self.unsupported(datapath, BLOCKS.to_owned())),
             (Inputs::Codes(codes), _) => self.codes(datapath, &codes, side),
         }
     }
@@ -231,11 +231,12 @@ impl Prepared {
     /// The terms of one row, scales included.
     pub(crate) fn terms(&self, datapath: &Datapath, side: Side, rows: &Rows<'_>, row: usize) -> Vec<Term> {
         let elements = &rows.elements[row * rows.k..(row + 1) * rows.k];
-        let scaled = matches!(datapath.inputs, Inputs::Blocks | Inputs::Codes(Codes { scale: Some(_), .. }));
+        let scaled = matches!(datapath.inputs, Inputs::Blocks(_) | Inputs::Codes(Codes { scale: Some(_), .. }));
         let blocks = rows.notes_per_row();
         let notes = if scaled { &rows.notes[row * blocks..(row + 1) * blocks] } else { &[] };
         let (port, least) = match datapath.inputs {
             Inputs::Codes(codes) => (port(&codes, side), codes.scale.map_or(NO_EXPONENT, |scale| emin(scale.format))),
+            Inputs::Blocks(exponent) => (Port { exponent, ..Port::plain(self.element) }, NO_EXPONENT),
             _ => (Port::plain(self.element), NO_EXPONENT),
         };
         let scales: Vec<Term> = notes.iter().map(|&note| Term::of(value(note), least)).collect();
@@ -324,12 +325,7 @@ fn value(note: f64) -> Value {
 }
 
 /// The elements as the port reads them, every one a number that its format has.
-fn readable<'a>(
-    port: Port,
-    elements: Cow<'a, [f32]>,
-    k: usize,
-    datapath: &Datapath,
-) -> Result<Cow<'a, [f32]>, Error> {
+fn readable<'a>(port: Port, elements: Cow<'a, [f32]>, k: usize, datapath: &Datapath) -> Result<Cow<'a, [f32]>, Error> {
     let wrong = elements.par_iter().position_first(|&x| !port.has(x));
     if let Some(at) = wrong {
         return Err(Error::NotRepresentable {
@@ -405,17 +401,11 @@ impl Sparsity {
     /// Whether every group of every row stores no more than it may.
     fn check(self, rows: &Rows<'_>, datapath: &Datapath) -> Result<(), Error> {
         let slots = self.n / self.together;
-        let full = |group: &[f32]| {
-            group.chunks(self.together).filter(|unit| unit.iter().any(|&x| x != 0.0)).count() > slots
-        };
+        let full =
+            |group: &[f32]| group.chunks(self.together).filter(|unit| unit.iter().any(|&x| x != 0.0)).count() > slots;
         for (row, elements) in rows.elements.chunks(rows.k.max(1)).enumerate() {
             if !rows.k.is_multiple_of(self.m) || elements.chunks(self.m).any(full) {
-                return Err(Error::NotSparse {
-                    datapath: datapath.name.to_owned(),
-                    n: self.n,
-                    m: self.m,
-                    row,
-                });
+                return Err(Error::NotSparse { datapath: datapath.name.to_owned(), n: self.n, m: self.m, row });
             }
         }
         Ok(())

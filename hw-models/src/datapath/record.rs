@@ -62,8 +62,9 @@ pub enum Inputs {
     Values,
     /// Symmetric integers of at most 8 bits under one FP32 scale a row, which is applied to the result.
     Integers,
-    /// Elements of any block format with one block length on both sides; a block's scale multiplies its elements.
-    Blocks,
+    /// Elements of any block format with one block length on both sides; a block's scale multiplies its elements, which
+    /// contribute this to the exponent of their products.
+    Blocks(ElementExponent),
     /// Codes of two scalar formats.
     Codes(Codes),
 }
@@ -262,6 +263,18 @@ pub struct Round {
     pub overflow: Overflow,
     /// What becomes of results below the smallest normal number.
     pub subnormals: Subnormals,
+    /// What a one of the format stands for.
+    pub unit: Unit,
+}
+
+/// What a one of a register stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// One.
+    One,
+    /// Two to the exponent of the sum's terms: a register of a block's elements, before their scales are applied.
+    Scale,
 }
 
 /// What becomes of a number beyond the largest one.

@@ -11,11 +11,7 @@ use rayon::prelude::*;
 const TILE: usize = 64;
 
 /// `x w^T`, without the scales that are applied to results.
-pub(super) fn gemm(
-    datapath: &Datapath,
-    (x, px): (&Rows<'_>, &Prepared),
-    (w, pw): (&Rows<'_>, &Prepared),
-) -> Vec<f32> {
+pub(super) fn gemm(datapath: &Datapath, (x, px): (&Rows<'_>, &Prepared), (w, pw): (&Rows<'_>, &Prepared)) -> Vec<f32> {
     let tiles: Vec<usize> = (0..w.rows).step_by(TILE).collect();
     let columns: Vec<Vec<f32>> = tiles
         .par_iter()
@@ -36,7 +32,12 @@ pub(super) fn gemm(
 }
 
 /// One output of a pair of rows.
-pub(super) fn one(datapath: &Datapath, (x, px): (&Rows<'_>, &Prepared), (w, pw): (&Rows<'_>, &Prepared), at: (usize, usize)) -> f32 {
+pub(super) fn one(
+    datapath: &Datapath,
+    (x, px): (&Rows<'_>, &Prepared),
+    (w, pw): (&Rows<'_>, &Prepared),
+    at: (usize, usize),
+) -> f32 {
     let activations = px.terms(datapath, Side::Activations, x, at.0);
     output(datapath, px.block_length, &activations, &pw.terms(datapath, Side::Weights, w, at.1))
 }

@@ -28,10 +28,14 @@ pub(super) fn records() -> Vec<Datapath> {
         about: "the exact sum of a step and the accumulator, rounded once",
         ..record("cdna1", input, input, group, depths, fused())
     }));
-    all.extend([("f16", "f16", 4, &[4, 8, 16]), ("bf16", "bf16", 4, &[4, 8, 16]), ("bf16-p2", "bf16", 2, &[2, 4, 8])]
-        .map(|(name, input, group, depths)| flushing(name, input, group, depths)));
-    all.extend([("f16", 8, &[4, 8, 16][..]), ("bf16", 8, &[4, 8, 16]), ("xf32", 4, &[4, 8])]
-        .map(|(input, group, depths)| late(record("cdna3", input, input, group, depths, products_first()))));
+    all.extend(
+        [("f16", "f16", 4, &[4, 8, 16]), ("bf16", "bf16", 4, &[4, 8, 16]), ("bf16-p2", "bf16", 2, &[2, 4, 8])]
+            .map(|(name, input, group, depths)| flushing(name, input, group, depths)),
+    );
+    all.extend(
+        [("f16", 8, &[4, 8, 16][..]), ("bf16", 8, &[4, 8, 16]), ("xf32", 4, &[4, 8])]
+            .map(|(input, group, depths)| late(record("cdna3", input, input, group, depths, products_first()))),
+    );
     let bytes = ["e4m3fnuz", "e5m2fnuz"];
     for (a, b) in bytes.into_iter().flat_map(|a| bytes.map(|b| (a, b))) {
         all.push(late(record("cdna3", a, b, 16, &[16, 32], halves_first())));

@@ -1,7 +1,7 @@
 //! What records of machines share: scalar formats by the names that instructions use, roundings, sums.
 
 use crate::datapath::record::{
-    Accumulator, Align, Arm, ElementExponent, Nan, Node, Overflow, Port, Round, Subnormals, Sum, Zero,
+    Accumulator, Align, Arm, ElementExponent, Nan, Node, Overflow, Port, Round, Subnormals, Sum, Unit, Zero,
 };
 use interplay_formats::catalog::{BF16, E2M1, E2M3, E3M2, E4M3, E4M3FNUZ, E5M2, E5M2FNUZ, FP16};
 use interplay_formats::{Encoding, Range, Rounding, Scalar, Specials, scalar};
@@ -24,7 +24,7 @@ pub(super) const NEAREST_FP16: Round = round(FP16, Rounding::NearestEven, Overfl
 
 /// A rounding that keeps subnormals.
 pub(super) const fn round(format: Scalar, rounding: Rounding, overflow: Overflow) -> Round {
-    Round { format, rounding, overflow, subnormals: Subnormals::Kept }
+    Round { format, rounding, overflow, subnormals: Subnormals::Kept, unit: Unit::One }
 }
 
 /// An accumulator of NVIDIA's: canonical NaN, zeros are +0.
@@ -34,13 +34,7 @@ pub(super) const fn accumulator(c: Scalar, d: Scalar) -> Accumulator {
 
 /// Codes as they are.
 pub(super) const fn port(format: Scalar) -> Port {
-    Port {
-        format,
-        emin: None,
-        ignored_bits: 0,
-        subnormals: Subnormals::Kept,
-        exponent: ElementExponent::Own,
-    }
+    Port { format, emin: None, ignored_bits: 0, subnormals: Subnormals::Kept, exponent: ElementExponent::Own }
 }
 
 /// An input that is cut to so many fraction bits below the common exponent.

@@ -8,12 +8,8 @@ use crate::datapath::record::{
 use interplay_formats::Rounding;
 
 /// The suffix of an accumulator and its rounding.
-const ROUNDINGS: [(&str, Rounding); 4] = [
-    ("", Rounding::NearestEven),
-    ("-rz", Rounding::TowardZero),
-    ("-rm", Rounding::Down),
-    ("-rp", Rounding::Up),
-];
+const ROUNDINGS: [(&str, Rounding); 4] =
+    [("", Rounding::NearestEven), ("-rz", Rounding::TowardZero), ("-rm", Rounding::Down), ("-rp", Rounding::Up)];
 
 /// A chain of fused multiply-adds: k increasing, `c = fma(a, b, c)`.
 pub(super) fn chain(prefix: &str, input: &str, suffix: &str, rounding: Rounding) -> Datapath {

@@ -6,8 +6,8 @@
 //! how many products a step has, how many bits are kept, and what a zero presents.
 
 use super::build::{
-    NEAREST_FP16, NEAREST_FP32, S32, TRUNCATED_E8M13, TRUNCATED_FP32, accumulator, aligned, lasting, operand,
-    pair, round, sum, truncating,
+    NEAREST_FP16, NEAREST_FP32, S32, TRUNCATED_E8M13, TRUNCATED_FP32, accumulator, aligned, lasting, operand, pair,
+    round, sum, truncating,
 };
 use super::ieee;
 use crate::datapath::record::{
@@ -114,8 +114,7 @@ const ADA_FP8: Row = Row {
 const HOPPER_F16: Row = Row { arch: "hopper", group: 16, bits: 25, floors: HOPPER, ..AMPERE_F16 };
 const HOPPER_BF16: Row = Row { inputs: &["bf16"], accumulators: WIDE, ..HOPPER_F16 };
 const HOPPER_TF32: Row = Row { inputs: &["tf32"], group: 8, depths: &[4, 8], sparse: &[8, 16], ..HOPPER_BF16 };
-const HOPPER_FP8: Row =
-    Row { inputs: FP8, mixed: true, depths: &[32], sparse: &[], form: Form::Widened, ..HOPPER_F16 };
+const HOPPER_FP8: Row = Row { inputs: FP8, mixed: true, depths: &[32], sparse: &[], form: Form::Widened, ..HOPPER_F16 };
 const WGMMA_FP8: Row = Row {
     unit: "wgmma",
     inputs: FP8,

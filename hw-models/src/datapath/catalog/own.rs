@@ -2,7 +2,8 @@
 
 use super::build::{NEAREST_FP32, S32, round};
 use crate::datapath::record::{
-    Accumulator, Arm, Datapath, Group, Inputs, Joins, Nan, Node, Order, Overflow, Product, Proof, Subnormals, Sum, Zero,
+    Accumulator, Arm, Datapath, ElementExponent, Group, Inputs, Joins, Nan, Node, Order, Overflow, Product, Proof,
+    Subnormals, Sum, Zero,
 };
 use interplay_formats::{Rounding, Scalar, scalar};
 
@@ -69,7 +70,7 @@ pub(crate) static INT8: Datapath = Datapath {
 pub(crate) static BLOCK: Datapath = Datapath {
     name: "block",
     about: "exact sum in each block, scaled, rounded to FP32 and added in FP32",
-    inputs: Inputs::Blocks,
+    inputs: Inputs::Blocks(ElementExponent::Own),
     order: Order { group: Group::Block, ..WHOLE },
     sum: &Sum {
         arms: &[
