@@ -12,7 +12,7 @@
 //! rule = "floor"
 //! ```
 
-use crate::name::intern;
+use crate::name::{Name, intern};
 use crate::scalar::{Encoding, Range, Scalar, Sign, Specials};
 use crate::{Block, Error, Format, Input, Laws, NonFinite, Overflow, Rounding, Scale, ScaleRule, Scaling};
 use serde::{Deserialize, Deserializer, de};
@@ -88,7 +88,7 @@ impl Format {
     /// or takes the name of another format.
     pub fn declare(toml: &str) -> Result<&'static Self, Error> {
         let file: File = toml::from_str(toml).map_err(|e| Error::Declaration(placed(toml, &e)))?;
-        file.format.record()?.lasting()
+        file.format.kept()
     }
 
     /// The record that [`serde::Serialize`] wrote as JSON or anything alike, checked: one of the catalogue where it is
@@ -110,29 +110,35 @@ fn placed(text: &str, error: &toml::de::Error) -> String {
 }
 
 impl Declaration {
-    fn record(self) -> Result<Format, Error> {
+    /// The record, from now on known by its name.
+    fn kept(&self) -> Result<&'static Format, Error> {
         let name = self.name.trim().to_ascii_lowercase();
-        let refused = |problem: &str| Err(Error::Record { name: name.clone(), problem: problem.to_owned() });
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
         if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
-            return refused("a name has 1 to 64 letters, digits, `-`, `_` and `.`");
+            let problem = "a name has 1 to 64 letters, digits, `-`, `_` and `.`".to_owned();
+            return Err(Error::Record { name, problem });
         }
-        let own = intern(&name);
+        Format::kept(&name, |own| self.record(own, &name))
+    }
+
+    /// The record under the name `own`; `name` is the one for messages.
+    fn record(&self, own: Name, name: &str) -> Result<Format, Error> {
+        let refused = |problem: &str| Err(Error::Record { name: name.to_owned(), problem: problem.to_owned() });
         let Some(element) = self.element(own) else {
             return refused("give `element`, or `exponent_bits` and `mantissa_bits`, or `bits`, and no two of them");
         };
         if let Some(problem) = element.problem() {
             return refused(problem);
         }
-        let scaling = match (self.block, self.scale, self.rule) {
+        let scaling = match (self.block, &self.scale, self.rule) {
             (None, None, None) => None,
             (Some(block), Some(scale), Some(rule)) => {
                 let scale = match scale {
                     DeclaredScale::E8M0 => Scale::E8M0,
-                    DeclaredScale::Exponent(bits) => Scale::Exponent(bits),
-                    DeclaredScale::Micro { run } => Scale::Micro { run },
+                    DeclaredScale::Exponent(bits) => Scale::Exponent(*bits),
+                    DeclaredScale::Micro { run } => Scale::Micro { run: *run },
                     DeclaredScale::Float32 => Scale::Float32,
-                    DeclaredScale::Affine(bits) => Scale::Affine(bits),
+                    DeclaredScale::Affine(bits) => Scale::Affine(*bits),
                     DeclaredScale::Code(scalar) => Scale::Code(scalar.0),
                 };
                 Some(Scaling { block, scale, rule, two_level: self.two_level })
@@ -151,17 +157,18 @@ impl Declaration {
             aliases: &[],
             element,
             scaling,
-            input: self.input.map(|i| Input { scalar: i.0, rounding: Rounding::NearestEven }),
+            input: self.input.as_ref().map(|i| Input { scalar: i.0, rounding: Rounding::NearestEven }),
             rounding: self.rounding.unwrap_or(Rounding::NearestEven),
             overflow: self.overflow.unwrap_or(Overflow::Saturate),
             non_finite,
             activations: None,
             laws: no_law,
-            source: intern(self.source.as_deref().unwrap_or("declared by the user")),
+            // Nothing is kept of a record that has no name yet.
+            source: self.source.as_deref().filter(|_| !own.is_empty()).map_or("declared by the user", intern),
         })
     }
 
-    fn element(&self, name: &'static str) -> Option<Scalar> {
+    fn element(&self, name: Name) -> Option<Scalar> {
         match (&self.element, self.exponent_bits, self.mantissa_bits, self.bits) {
             (Some(element), None, None, None) => Some(element.0),
             (None, Some(exponent_bits), Some(mantissa_bits), None) => {

@@ -3,13 +3,17 @@
 //! A variant is a name with `@` and a scale rule, a rounding or an overflow: `mxfp8@ceil`, `hbfp8@stochastic-8`,
 //! `e5m2@infinity`. A record made here lasts as long as the program, so that it is as good as one of the catalogue.
 
-use crate::name::intern;
+use crate::name::{Name, intern};
 use crate::{Block, Error, Format, Laws, Overflow, Rounding, Scalar, ScaleRule, catalog, scalar::Range};
 use serde::de::{DeserializeOwned, IntoDeserializer, value::StrDeserializer};
+use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
-/// Records that are not in the catalogue.
-static MADE: RwLock<Vec<&'static Format>> = RwLock::new(Vec::new());
+/// Records that are not in the catalogue, by name and alias.
+static MADE: RwLock<BTreeMap<&str, &Format>> = RwLock::new(BTreeMap::new());
+
+/// Records made here among which the nearest name is sought, so that a wrong name is refused quickly however many are.
+const SUGGESTED: usize = 1000;
 
 impl Format {
     /// The format of this name or alias, in any case; also `NAME@RULE`, `NAME@ROUNDING`, `NAME@OVERFLOW` and several
@@ -26,8 +30,8 @@ impl Format {
         if let Some((base, change)) = wanted.rsplit_once('@') {
             return Self::by_name(base)?.changed(change);
         }
-        match family(&wanted) {
-            Some(format) => format.lasting(),
+        match Family::of(&wanted) {
+            Some(family) => Self::kept(&wanted, |name| Ok(family.record(name))),
             None => Err(Error::UnknownFormat { given: name.to_owned(), nearest: nearest(&wanted) }),
         }
     }
@@ -61,7 +65,7 @@ impl Format {
             name: self.name.to_owned(),
             problem: format!("`@{change}` is no scale rule, no rounding and no overflow"),
         };
-        let mut format = Self { name: intern(&format!("{}@{change}", self.name)), aliases: &[], ..*self };
+        let mut format = Self { aliases: &[], ..*self };
         if let Ok(rounding) = change.parse::<Rounding>() {
             format.rounding = rounding;
             format.laws.idempotent &= self.scaling.is_none() || rounding == Rounding::NearestEven;
@@ -73,13 +77,24 @@ impl Format {
             let exact = !matches!(rule, ScaleRule::FloorLog2 | ScaleRule::EnclosingLog2);
             format.laws = Laws { idempotent: false, scale_invariant: exact, ..format.laws };
         }
-        format.lasting()
+        Self::kept(&format!("{}@{change}", self.name), |name| Ok(Self { name, ..format }))
     }
 
     /// Whether both records give the same bits: what they claim and where they come from aside.
     fn means(&self, other: &Self) -> bool {
         let told = |f: &Self| Self { aliases: &[], laws: self.laws, source: "", ..*f };
         told(self) == told(other)
+    }
+
+    /// The record that `make` gives a name, as [`Format::lasting`]; the name is kept only if the record makes sense.
+    ///
+    /// # Errors
+    /// Those of `make` and [`Format::lasting`].
+    pub(crate) fn kept(name: &str, make: impl Fn(Name) -> Result<Self, Error>) -> Result<&'static Self, Error> {
+        match make("")?.problem() {
+            Some(problem) => Err(Error::Record { name: name.to_owned(), problem: problem.to_owned() }),
+            None => make(intern(name))?.lasting(),
+        }
     }
 
     /// This record for as long as the program runs, found by its name from now on.
@@ -92,13 +107,14 @@ impl Format {
             return Err(refused(problem));
         }
         let mut made = MADE.write().unwrap_or_else(PoisonError::into_inner);
-        let old = catalog::ALL.iter().chain(made.iter().copied()).find(|f| f.names().any(|n| n == self.name));
-        match old {
+        match catalogued(self.name).or_else(|| made.get(self.name).copied()) {
             Some(format) if format.means(&self) => Ok(format),
             Some(_) => Err(refused("another format has this name already; choose another")),
             None => {
-                let format = Box::leak(Box::new(self));
-                made.push(format);
+                let format: &'static Self = Box::leak(Box::new(self));
+                for name in format.names() {
+                    made.entry(name).or_insert(format);
+                }
                 Ok(format)
             }
         }
@@ -112,57 +128,87 @@ pub(crate) fn named<T: DeserializeOwned>(name: &str) -> Option<T> {
 }
 
 fn known(name: &str) -> Option<&'static Format> {
-    let made = MADE.read().unwrap_or_else(PoisonError::into_inner);
-    catalog::ALL.iter().chain(made.iter().copied()).find(|f| f.names().any(|n| n == name))
+    let made = || MADE.read().unwrap_or_else(PoisonError::into_inner).get(name).copied();
+    catalogued(name).or_else(made)
+}
+
+fn catalogued(name: &str) -> Option<&'static Format> {
+    catalog::ALL.iter().find(|f| f.names().any(|n| n == name))
 }
 
 fn nearest(wanted: &str) -> &'static str {
     let made = MADE.read().unwrap_or_else(PoisonError::into_inner);
-    let names = catalog::ALL.iter().chain(made.iter().copied()).flat_map(Format::names);
+    let names = catalog::ALL.iter().flat_map(Format::names).chain(made.keys().copied().take(SUGGESTED));
     let near = |n: &&str| strsim::jaro_winkler(n, wanted);
     names.max_by(|a, b| near(a).total_cmp(&near(b))).unwrap_or("fp32")
 }
 
 /// A member of a family with numbers in its name.
-fn family(name: &str) -> Option<Format> {
-    let number = |text: &str| {
-        let digits = text.len() <= 7 && text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
-        digits.then(|| text.parse::<u32>().ok()).flatten()
-    };
-    let own = intern(name);
-    let plain = |element: Scalar| catalog::scalar(own, &[], element, "integers and fixed point, saturating");
-    if let Some(rest) = name.strip_prefix("fixed") {
-        let (bits, fraction) = rest.split_once('.')?;
-        let fraction = if fraction == "0" { 0 } else { number(fraction)? };
-        let bits = number(bits).filter(|b| (2..=16).contains(b) && fraction <= 32)?;
-        return Some(plain(Scalar::ranged(own, Range::Full, bits, fraction)));
+#[derive(Clone, Copy)]
+enum Family {
+    /// `s<bits>`, `u<bits>` and `fixed<bits>.<fraction>`.
+    Plain { range: Range, bits: u32, fraction: u32 },
+    /// `hbfp<bits>[-b<block>][-e<exponent>]`.
+    Hbfp { bits: u32, block: u32, exponent: u32 },
+    /// `int<bits>[-g<group>]`.
+    Int { bits: u32, group: Option<u32> },
+}
+
+impl Family {
+    fn of(name: &str) -> Option<Self> {
+        let width = |text: &str| number(text).filter(|bits| (2..=16).contains(bits));
+        if let Some(rest) = name.strip_prefix("fixed") {
+            let (bits, fraction) = rest.split_once('.')?;
+            let fraction = if fraction == "0" { 0 } else { number(fraction)? };
+            let bits = width(bits).filter(|_| fraction <= 32)?;
+            return Some(Self::Plain { range: Range::Full, bits, fraction });
+        }
+        if let Some(rest) = name.strip_prefix("hbfp") {
+            let mut parts = rest.split('-');
+            let bits = width(parts.next()?)?;
+            let (mut block, mut exponent) = (64, 10);
+            for part in parts {
+                match part.split_at_checked(1)? {
+                    ("b", n) => block = number(n)?,
+                    ("e", n) => exponent = number(n)?,
+                    _ => return None,
+                }
+            }
+            return Some(Self::Hbfp { bits, block, exponent });
+        }
+        if let Some(rest) = name.strip_prefix("int") {
+            let (bits, group) = rest.split_once("-g").map_or((rest, None), |(bits, group)| (bits, Some(group)));
+            let bits = width(bits)?;
+            return match group {
+                Some(group) => Some(Self::Int { bits, group: Some(number(group)?) }),
+                None => Some(Self::Int { bits, group: None }),
+            };
+        }
+        let (range, bits) = match name.split_at_checked(1)? {
+            ("s", bits) => (Range::Full, width(bits)?),
+            ("u", bits) => (Range::Unsigned, width(bits)?),
+            _ => return None,
+        };
+        Some(Self::Plain { range, bits, fraction: 0 })
     }
-    if let Some(rest) = name.strip_prefix("hbfp") {
-        let mut parts = rest.split('-');
-        let bits = number(parts.next()?).filter(|b| (2..=16).contains(b))?;
-        let (mut block, mut exponent) = (64, 10);
-        for part in parts {
-            match part.split_at_checked(1)? {
-                ("b", n) => block = number(n)?,
-                ("e", n) => exponent = number(n)?,
-                _ => return None,
+
+    fn record(self, own: Name) -> Format {
+        match self {
+            Self::Plain { range, bits, fraction } => {
+                let element = Scalar::ranged(own, range, bits, fraction);
+                catalog::scalar(own, &[], element, "integers and fixed point, saturating")
+            }
+            Self::Hbfp { bits, block, exponent } => catalog::hbfp(own, bits, block as usize, exponent),
+            Self::Int { bits, group } => {
+                let block = group.map_or(Block::Row, |group| Block::Run(group as usize));
+                catalog::int(own, bits, block)
             }
         }
-        return Some(catalog::hbfp(own, bits, block as usize, exponent));
     }
-    if let Some(rest) = name.strip_prefix("int") {
-        let (bits, group) = rest.split_once("-g").map_or((rest, None), |(bits, group)| (bits, Some(group)));
-        let bits = number(bits).filter(|b| (2..=16).contains(b))?;
-        let block = match group {
-            Some(group) => Block::Run(number(group)? as usize),
-            None => Block::Row,
-        };
-        return Some(catalog::int(own, bits, block));
-    }
-    let (range, bits) = match name.split_at_checked(1)? {
-        ("s", bits) => (Range::Full, number(bits)?),
-        ("u", bits) => (Range::Unsigned, number(bits)?),
-        _ => return None,
-    };
-    (2..=16).contains(&bits).then(|| plain(Scalar::ranged(own, range, bits, 0)))
+}
+
+/// A positive number of at most 7 digits, written without leading zeros.
+fn number(text: &str) -> Option<u32> {
+    let digits = text.len() <= 7 && text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
+    digits.then(|| text.parse().ok()).flatten()
 }

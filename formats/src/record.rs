@@ -3,9 +3,9 @@
 //! Invariant: a record holds facts and no code. `reference` reads any record, slowly and exactly; the fast path reads
 //! those that it covers and is judged by the other.
 
-use crate::name::{Name, interned};
+use crate::name::{Name, interned, interned_list, interned_option};
 use crate::{Overflow, Rounding, Scalar, Value};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 /// A number format as stored in memory: a record, see [`catalog`](crate::catalog).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -293,13 +293,4 @@ impl Format {
     pub fn is_row_local(&self) -> bool {
         self.scaling.is_none_or(|s| s.block.is_row_local() && !s.two_level)
     }
-}
-
-fn interned_list<'de, D: Deserializer<'de>>(from: D) -> Result<&'static [Name], D::Error> {
-    let names: Vec<String> = Vec::deserialize(from)?;
-    Ok(Box::leak(names.iter().map(|n| crate::name::intern(n)).collect()))
-}
-
-fn interned_option<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Name>, D::Error> {
-    Ok(Option::<String>::deserialize(from)?.map(|n| crate::name::intern(&n)))
 }

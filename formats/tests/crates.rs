@@ -1,7 +1,7 @@
 //! Other people's crates as second opinions: each is an implementation that shares no code with this one.
 //!
 //! `half` (bf16, fp16), `microfloat` and `minifloat` (8 bits and less), `rustc_apfloat` (LLVM's APFloat: IEEE
-//! conversions in all roundings, sums and products). `rounding.rs` has big integers.
+//! conversions in all roundings, sums and products). `softfloat.rs` has SoftFloat, `rounding.rs` big integers.
 
 use crate::support::{Random, case, interesting};
 use interplay_formats::{Exact, Overflow, Rounding, Scalar, Value, catalog, scalar};

@@ -18,6 +18,8 @@ mod oracles_scalar;
 mod packs;
 mod patterns;
 mod rounding;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod softfloat;
 mod sparse;
 mod sparse_laws;
 mod sparse_sizes;
@@ -34,6 +36,8 @@ fn main() {
         specials::trials(),
         brute::trials(),
         crates::trials(),
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        softfloat::trials(),
         laws::trials(),
         counterexamples::trials(),
         fast::trials(),
