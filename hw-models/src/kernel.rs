@@ -10,6 +10,7 @@ mod exact;
 mod fma;
 mod integer;
 mod pack;
+mod rounded;
 pub(crate) mod simd;
 
 pub(crate) use block::{DoubleBlocks, SingleBlocks, SplitBlocks};
@@ -17,6 +18,7 @@ pub(crate) use exact::{CertifiedSums, bounds};
 pub(crate) use fma::FmaChain;
 pub(crate) use integer::Integers;
 pub(crate) use pack::{Left, Panel, Panels, Rows};
+pub(crate) use rounded::{Dot, Float, Registers, RoundedBlocks, mode};
 
 use crate::exact::canonical;
 use rayon::prelude::*;

@@ -7,6 +7,7 @@ mod declare;
 mod errors;
 mod fast;
 mod laws;
+mod machines;
 mod mmasim;
 mod silicon;
 mod support;
@@ -17,6 +18,7 @@ fn main() {
         big::trials(),
         catalog::trials(),
         declare::trials(),
+        machines::trials(),
         mmasim::trials(),
         silicon::trials(),
         fast::trials(),

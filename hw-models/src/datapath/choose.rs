@@ -2,13 +2,15 @@
 
 use super::operand::{BLOCKS, Prepared};
 use super::record::{
-    Arm, Codes, Datapath, Group, Inputs, Joins, Node, Order, Overflow, Port, Product, Round, Subnormals, Unit,
+    Arm, Codes, Datapath, Group, Inputs, Joins, Node, Order, Overflow, Port, Product, Round, Subnormals, Unit, Zero,
 };
-use super::register::{Register, exact_run};
+use super::register::{Register, exact_run, largest_product};
 use super::{Weights, reference};
 use crate::Error;
+use crate::exact::power_of_two;
 use crate::kernel::{
-    CertifiedSums, DoubleBlocks, FmaChain, Integers, Rows, SingleBlocks, SplitBlocks, gemm, simd::Path,
+    CertifiedSums, Dot, DoubleBlocks, Float, FmaChain, Integers, Registers, RoundedBlocks, Rows, SingleBlocks,
+    SplitBlocks, gemm, mode, simd::Path,
 };
 use interplay_formats::{Encoding, Range, Rounding, scalar};
 
@@ -21,8 +23,12 @@ pub(super) enum Kernel {
     Certified,
     /// Exact integer sums.
     Integers(Overflow),
+    /// Integer sums in a register of another width, or one that is held to its range at every step.
+    Registers(Registers),
     /// Exact block sums, converted to FP32 and added in FP32.
     Blocks(Register),
+    /// The same in other formats, by the mode of the rounding.
+    Rounded(u8, RoundedBlocks<0>),
     /// The interpreter of records.
     Evaluator,
 }
@@ -30,7 +36,7 @@ pub(super) enum Kernel {
 impl Kernel {
     /// Whether a record may need the weights as they came.
     pub fn keeps_rows(datapath: &Datapath) -> bool {
-        !chain(datapath) && !certified(datapath) && !blocks(datapath) && integers(datapath).is_none()
+        !chain(datapath) && !certified(datapath) && !blocks(datapath) && datapath.inputs != Inputs::Integers
     }
 
     /// Whether the kernel itself applies the scales of rows.
@@ -48,8 +54,8 @@ impl Kernel {
             })?;
             return Ok(Self::Blocks(register));
         }
-        Ok(match integers(datapath) {
-            Some(overflow) => Self::Integers(overflow),
+        Ok(match integers(datapath, x, w).or_else(|| rounded(datapath, x, w)) {
+            Some(kernel) => kernel,
             None if chain(datapath) => Self::Chain,
             None if certified(datapath) => Self::Certified,
             None => Self::Evaluator,
@@ -65,6 +71,13 @@ impl Kernel {
             Self::Integers(overflow) => {
                 gemm(path, &Integers { steps: exact_run(prepared, &w.prepared), overflow }, x, &w.panels)
             }
+            Self::Registers(registers) => gemm(path, &registers, x, &w.panels),
+            Self::Rounded(mode, RoundedBlocks { length, dot, sum, accumulator }) => match mode {
+                1 => gemm(path, &RoundedBlocks::<1> { length, dot, sum, accumulator }, x, &w.panels),
+                2 => gemm(path, &RoundedBlocks::<2> { length, dot, sum, accumulator }, x, &w.panels),
+                3 => gemm(path, &RoundedBlocks::<3> { length, dot, sum, accumulator }, x, &w.panels),
+                _ => gemm(path, &RoundedBlocks::<0> { length, dot, sum, accumulator }, x, &w.panels),
+            },
             Self::Blocks(Register::Single) => gemm(path, &SingleBlocks { length }, x, &w.panels),
             Self::Blocks(Register::Double) => gemm(path, &DoubleBlocks { length }, x, &w.panels),
             Self::Blocks(Register::Split { bias }) => gemm(path, &SplitBlocks { length, bias }, x, &w.panels),
@@ -123,12 +136,95 @@ fn certified(datapath: &Datapath) -> bool {
         && fused(datapath).is_some_and(nearest_fp32)
 }
 
-/// One exact integer sum over all of K, in a register of 32 bits.
-fn integers(datapath: &Datapath) -> Option<Overflow> {
+/// Exact integer sums in a register: one sum over all of K where 32 bits cannot overflow, or overflow at the end only.
+fn integers(datapath: &Datapath, x: &Prepared, w: &Prepared) -> Option<Kernel> {
     let round = fused(datapath)?;
-    let whole = datapath.inputs == Inputs::Integers && datapath.order.group == Group::All && datapath.depths.is_empty();
-    let register = Encoding::Integer { range: Range::Full, bits: 32, fraction_bits: 0 };
-    (whole && round.format.encoding == register).then_some(round.overflow)
+    let Encoding::Integer { range: Range::Full, bits, fraction_bits } = round.format.encoding else { return None };
+    let integral = match datapath.inputs {
+        Inputs::Integers => true,
+        Inputs::Codes(Codes { a, b, scale: None, sparse: None }) => {
+            [a, b].iter().all(|port| matches!(port.format.encoding, Encoding::Integer { fraction_bits: 0, .. }))
+        }
+        _ => false,
+    };
+    let product = largest_product(x, w);
+    let total = product.checked_mul(x.k as u128)?;
+    // FP64 sums what is below; elements of 8 bits reach it beyond 2^39 products.
+    let plain = integral && fraction_bits == 0 && round.unit == Unit::One && round.subnormals == Subnormals::Kept;
+    if !plain || total >= 1 << 53 {
+        return None;
+    }
+    let once = datapath.order.group == Group::All && datapath.depths.is_empty() || round.overflow == Overflow::Wrap;
+    let fits = total < 1 << (bits - 1);
+    if bits == 32 && (fits || once) {
+        return Some(Kernel::Integers(if fits { Overflow::Error } else { round.overflow }));
+    }
+    let depth = datapath.depths.last().copied().unwrap_or(x.k).max(1);
+    let high = power_of_two(bits as i32 - 1);
+    let register = Dot { units: 1.0, range: [-high, high - 1.0], wraps: round.overflow == Overflow::Wrap };
+    let step = if fits { x.k.max(1) } else { datapath.order.group.length(depth, 1) };
+    Some(Kernel::Registers(Registers { step, register }))
+}
+
+/// Exact block sums in other formats than FP32.
+fn rounded(datapath: &Datapath, x: &Prepared, w: &Prepared) -> Option<Kernel> {
+    let [accumulator, Arm { node: Node::Sum(inner), .. }] = datapath.sum.arms else { return None };
+    let plain = matches!(datapath.inputs, Inputs::Blocks(_))
+        && *accumulator == Arm::exact(Node::Accumulator)
+        && datapath.order == Order { group: Group::Block, classes: &[], joins: Joins::First }
+        && datapath.product == Product::EXACT
+        && datapath.sum.align.is_none()
+        && inner.align.is_none()
+        && inner.arms == [Arm::exact(Node::PRODUCTS)]
+        && datapath.accumulator.subnormals == Subnormals::Kept
+        && datapath.accumulator.zero == Zero::Ieee;
+    let (dot, sum) = match inner.round {
+        [sum] => (None, sum),
+        [dot, sum] => (Some(dot), sum),
+        _ => return None,
+    };
+    let [last] = datapath.sum.round else { return None };
+    if !plain || sum.rounding != last.rounding || !matches!(Register::of(x, w)?, Register::Single | Register::Double) {
+        return None;
+    }
+    let dot = match dot {
+        Some(round) => Some(dot_register(round, x, w)?),
+        None => None,
+    };
+    let kernel = RoundedBlocks { length: x.block_length, dot, sum: float(sum)?, accumulator: float(last)? };
+    Some(Kernel::Rounded(mode(last.rounding)?, kernel))
+}
+
+/// A rounding to a float of at most FP32's width, as the kernel wants it.
+fn float(round: &Round) -> Option<Float> {
+    let max = interplay_formats::Value::Finite(round.format.max()).to_f64();
+    let beyond = match (round.overflow, round.rounding) {
+        (Overflow::Infinity, _) | (Overflow::Ieee, Rounding::NearestEven) => [f64::INFINITY, -f64::INFINITY],
+        (Overflow::Ieee, Rounding::Up) => [f64::INFINITY, -max],
+        (Overflow::Ieee, Rounding::Down) => [max, -f64::INFINITY],
+        (Overflow::Saturate, _) | (Overflow::Ieee, Rounding::TowardZero) => [max, -max],
+        _ => return None,
+    };
+    let plain = round.unit == Unit::One && round.subnormals == Subnormals::Kept;
+    // Infinity is another number where the format has none.
+    let infinite = beyond.iter().all(|x| x.is_finite()) || round.format.infinity_code().is_some();
+    (plain && infinite).then(|| Float::of(round.format, beyond)).flatten()
+}
+
+/// A register of a block's elements that rounds nothing.
+fn dot_register(round: &Round, x: &Prepared, w: &Prepared) -> Option<Dot> {
+    let Encoding::Integer { range: Range::Full, bits, fraction_bits } = round.format.encoding else { return None };
+    let wraps = match round.overflow {
+        Overflow::Wrap => true,
+        Overflow::Saturate => false,
+        _ => return None,
+    };
+    let coarse = x.last_place + w.last_place >= -(fraction_bits as i32);
+    if !coarse || round.unit != Unit::Scale || !x.powers || !w.powers || fraction_bits > 60 {
+        return None;
+    }
+    let high = power_of_two(bits as i32 - 1);
+    Some(Dot { units: power_of_two(fraction_bits as i32), range: [-high, high - 1.0], wraps })
 }
 
 /// Exact block sums, rounded to FP32 and added in FP32.

@@ -49,6 +49,8 @@ pub(crate) struct Prepared {
     pub last_place: i32,
     /// Smallest and largest exponent of the block scales, of blocks that are not all zero.
     pub exponents: (i32, i32),
+    /// Whether all block scales are powers of two.
+    pub powers: bool,
     /// Scales that are applied to results, one a row; empty where there are none.
     pub factors: Vec<f32>,
 }
@@ -87,6 +89,9 @@ pub(crate) fn units(format: &Format) -> u128 {
 }
 
 fn element_units(element: Scalar) -> u128 {
+    if let Encoding::Integer { range: Range::Full, bits, .. } = element.encoding {
+        return 1 << (bits - 1);
+    }
     let max = element.max();
     let shift = max.exponent - element.grid().lsb_min;
     max.significand.checked_shl(shift as u32).filter(|units| units >> shift == max.significand).unwrap_or(u128::MAX)
@@ -161,6 +166,7 @@ impl<'a> Operand<'a> {
             units: 0,
             last_place: 0,
             exponents: (0, 0),
+            powers: true,
             factors: Vec::new(),
         };
         Ok((rows, prepared))
@@ -181,6 +187,7 @@ impl<'a> Operand<'a> {
         if prepared.exponents.0 < -FARTHEST || prepared.exponents.1 > FARTHEST {
             return Err(self.unsupported(datapath, format!("block exponents of magnitude {FARTHEST} at most")));
         }
+        prepared.powers = notes.iter().all(|note| note.to_bits() << 12 == 0);
         prepared.factors = q.tensor_scale().map_or(Vec::new(), |scale| vec![scale; rows.rows]);
         Ok((Rows { notes, ..rows }, prepared))
     }
@@ -219,7 +226,11 @@ impl<'a> Operand<'a> {
                 (rows, Prepared { element: port.format, units, last_place, ..prepared })
             }
         };
-        let rows = Rows { elements: readable(port, rows.elements, rows.k, datapath)?, ..rows };
+        let mut rows = Rows { elements: readable(port, rows.elements, rows.k, datapath)?, ..rows };
+        if codes.scale.is_none() && matches!(port.format.encoding, Encoding::Integer { .. }) {
+            // The integer kernels scale rows; here the results are scaled, where there is a scale.
+            rows.notes = vec![1.0; rows.rows];
+        }
         if let (Some(sparsity), Side::Weights) = (codes.sparse, side) {
             sparsity.check(&rows, datapath)?;
         }
@@ -252,8 +263,9 @@ impl Prepared {
 const INTEGERS: &str = "symmetric integers with one scale a row (`int8`, `int4`) on both sides";
 /// What the block unit takes.
 pub(super) const BLOCKS: &str = "block formats (MX, HBFP, NVFP4) of one block length on both sides";
-/// The largest magnitude of a block exponent: two of them and two elements stay inside the long accumulator.
-const FARTHEST: i32 = 900;
+/// The largest magnitude of a block exponent: two of them and two elements stay inside FP64's range. FP32 numbers make
+/// none beyond 300.
+const FARTHEST: i32 = 450;
 
 /// The port of a side.
 fn port(codes: &Codes, side: Side) -> Port {
@@ -309,6 +321,7 @@ fn coded(q: &Quantized, notes: Vec<f64>) -> (Rows<'static>, Prepared) {
         units: units(format),
         last_place: format.element.grid().lsb_min,
         exponents: (0, 0),
+        powers: true,
         factors: Vec::new(),
     };
     (Rows { rows: q.rows(), k: q.k_padded(), elements: Cow::Owned(q.elements()), notes }, prepared)
