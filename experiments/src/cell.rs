@@ -139,7 +139,10 @@ pub fn cell(
 }
 
 /// One window or one image: the unit of work that cycles and energy are given for.
-fn one_input(subject: &Subject, session: &Session) -> Result<interplay::burn::Activation> {
+///
+/// # Errors
+/// The input is none of the model's.
+pub fn one_input(subject: &Subject, session: &Session) -> Result<interplay::burn::Activation> {
     use interplay::eval::Runner;
     Ok(match &subject.data {
         Data::Windows(windows) => input::tokens(session.checkpoint(), &windows[0], windows[0].len())?,

@@ -54,10 +54,11 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         pool.build_global().with_context(|| format!("cannot start {threads} threads"))?;
     }
-    for path in &cli.define {
+    let declared = cli.define.iter().map(|path| {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        Format::declare(&text).with_context(|| path.display().to_string())?;
-    }
+        Format::declare(&text).with_context(|| path.display().to_string())
+    });
+    let declared = declared.collect::<Result<Vec<_>>>()?;
     let default = Command::Study(Study::Orders(studies::orders::Args::parse_from(["orders"])));
     match cli.command.as_ref().unwrap_or(&default) {
         Command::Study(Study::Orders(args)) => return studies::orders::run(args),
@@ -65,7 +66,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Logits(args) => commands::logits::run(args)?,
         Command::Fetch(args) => commands::fetch::run(args)?,
         Command::Train(args) => commands::train::run(args)?,
-        Command::List { what, json } => commands::list::run(*what, *json)?,
+        Command::List { what, json } => commands::list::run(*what, *json, &declared)?,
         Command::Format(args) => commands::format::run(args)?,
         Command::Quantize(args) => commands::quantize::run(args)?,
         Command::Dequantize(args) => return commands::dequantize::run(args),

@@ -3,15 +3,18 @@
 //! `cargo run --release -p interplay-formats --example exhaustive -- [--every] FORMAT...` (or `all`)
 //!
 //! - scalar formats of at most 16 bits: all 2^32 FP32 patterns, by [`Scalar::encode_slice`] and [`Scalar::encode`],
-//!   nearest even held to the largest number and one other rounding with overflow to infinity or NaN. The fast path
-//!   runs on every pattern. The exact one runs on the ends of each run of 64 and, where they differ, on all of it:
-//!   rounding keeps order, so that between equal codes there is no other. With `--every` it runs on all of them;
+//!   nearest even held to the largest number and one other rounding with overflow to infinity or NaN;
 //! - block formats under powers of two: all 2^31 - 2^23 finite magnitudes as the amax of a block, by the scale rule.
+//!   `all` takes each of them under every rule that goes with its scale.
+//!
+//! The fast path runs on every pattern. The exact one runs on the ends of each run of 64 and, where they differ, on all
+//! of it: rounding and rules keep order, so that between equal answers there is no other. With `--every` it runs on all
+//! of them.
 //!
 //! One line a check with its duration on stdout, progress with the time left on stderr. Exit status 1 at the first
 //! mismatch, which is printed, and 2 for a format that has no check.
 
-use interplay_formats::{Draw, Format, Overflow, Rounding, Scalar, Scale, Value, judge};
+use interplay_formats::{Draw, Format, Overflow, Rounding, Scalar, Scale, Scaling, Value, judge};
 use rayon::prelude::*;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,7 +34,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let chosen: Result<Vec<&'static Format>, _> = match names.as_slice() {
-        [all] if all == "all" => Ok(Format::all().iter().filter(|f| checks(f, every).is_some()).collect()),
+        [all] if all == "all" => Ok(Format::all().iter().flat_map(with_rules).collect()),
         names => names.iter().map(|name| Format::by_name(name)).collect(),
     };
     let chosen = match chosen {
@@ -59,7 +62,15 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What is compared at a run of patterns; the first mismatch in words.
+/// A format that has checks, under its own scale rule and all others that go with its scale.
+fn with_rules(format: &'static Format) -> impl Iterator<Item = &'static Format> {
+    let rules = ["floor", "ceil", "even", "rceil", "floor-log2", "enclosing", "enclosing-log2", "above"];
+    let others = rules.into_iter().filter(move |rule| format.scaling.is_some_and(|s| s.rule.name() != *rule));
+    let changed = others.filter_map(|rule| format.changed(rule).ok());
+    std::iter::once(format).chain(changed).filter(|f| checks(f, false).is_some())
+}
+
+/// What is compared at a range of patterns; the first mismatch in words.
 type Compare = Box<dyn Fn(std::ops::Range<u64>) -> Option<String> + Sync>;
 
 struct Check {
@@ -70,58 +81,71 @@ struct Check {
 
 /// The checks of a format, if it has any.
 fn checks(format: &'static Format, every: bool) -> Option<Vec<Check>> {
-    let element = format.element;
-    let Some(scaling) = format.scaling else {
-        return (element.bits() <= 16).then(|| {
+    match format.scaling {
+        Some(scaling) => Some(vec![exponents(format, scaling, every)?]),
+        None => (format.element.bits() <= 16).then(|| {
             let others = [Rounding::NearestAway, Rounding::TowardZero, Rounding::Up, Rounding::Down, Rounding::ToOdd];
             // Another one for each format, so that every rounding has its turn.
             let place = Format::all().iter().position(|f| f.name == format.name).unwrap_or(0);
             let other = (others[place % others.len()], Overflow::Infinity);
             [(Rounding::NearestEven, Overflow::Saturate), other].map(|mode| encodings(format, mode, every)).into()
-        });
-    };
-    let (fast, slow): (fn(_, _, _) -> _, fn(_, _, _) -> _) = match scaling.scale {
-        Scale::E8M0 => (judge::fast_exponent, judge::slow_exponent),
+        }),
+    }
+}
+
+/// The scale rule of a format, where its scales are powers of two.
+fn exponents(format: &'static Format, scaling: Scaling, every: bool) -> Option<Check> {
+    let (fast, slow): (fn(_, _, &[u32]) -> _, fn(_, _, u32) -> _) = match scaling.scale {
+        Scale::E8M0 => (judge::fast_exponents, judge::slow_exponent),
         Scale::Exponent(_) | Scale::Micro { .. } => {
-            (judge::fast_block_exponent, |rule, _, amax| judge::slow_block_exponent(rule, amax))
+            (judge::fast_block_exponents, |rule, _, amax| judge::slow_block_exponent(rule, amax))
         }
         _ => return None,
     };
     let compare = move |amax: std::ops::Range<u64>| {
-        let differs =
-            |amax: &u64| fast(scaling.rule, element, *amax as u32) != slow(scaling.rule, element, *amax as u32);
-        amax.into_iter().find(differs).map(|amax| {
-            let (got, want) = (fast(scaling.rule, element, amax as u32), slow(scaling.rule, element, amax as u32));
-            format!("amax {:e} ({amax:08x}): exponent {got}, not {want}", f32::from_bits(amax as u32))
+        let amax: Vec<u32> = amax.map(|bits| bits as u32).collect();
+        let fast: Vec<i32> = fast(scaling.rule, format.element, &amax);
+        let exact = |i: usize| slow(scaling.rule, format.element, amax[i]);
+        first_difference(&fast, exact, every).map(|i| {
+            let (v, got, want) = (f32::from_bits(amax[i]), fast[i], exact(i));
+            format!("amax {v:e} ({:08x}): exponent {got}, not {want}", amax[i])
         })
     };
     let title = format!("{} scale rule {}", format.name, scaling.rule.name());
-    Some(vec![Check { title, count: u64::from(f32::INFINITY.to_bits()), compare: Box::new(compare) }])
+    Some(Check { title, count: u64::from(f32::INFINITY.to_bits()), compare: Box::new(compare) })
 }
 
+/// All patterns in one mode.
 fn encodings(format: &'static Format, (rounding, overflow): (Rounding, Overflow), every: bool) -> Check {
     let element = format.element;
-    let exact = move |v: f32| encoded(element, v, rounding.into(), overflow);
     let compare = move |patterns: std::ops::Range<u64>| {
         let x: Vec<f32> = patterns.map(|bits| f32::from_bits(bits as u32)).collect();
         let mut codes = vec![0u16; x.len()];
         element.encode_slice(&x, rounding, overflow, 0, &mut codes);
-        x.chunks(RUN).zip(codes.chunks(RUN)).find_map(|(x, codes)| {
-            let (first, last) = (exact(x[0]), exact(x[x.len() - 1]));
-            let constant = !every && first == last && !x[x.len() - 1].is_nan();
-            let want = |i: usize| if constant { first } else { exact(x[i]) };
-            let differs = (0..x.len()).find(|&i| u64::from(codes[i]) != want(i))?;
-            let (v, code, want) = (x[differs], codes[differs], exact(x[differs]));
-            Some(format!("{v:e} ({:08x}): code {code:#06x}, not {want:#06x}", v.to_bits()))
+        let exact = |i: usize| encoded(element, x[i], rounding.into(), overflow);
+        first_difference(&codes, exact, every).map(|i| {
+            let (v, code, want) = (x[i], codes[i], exact(i));
+            format!("{v:e} ({:08x}): code {code:#06x}, not {want:#06x}", v.to_bits())
         })
     };
     let title = format!("{} {rounding} overflow {overflow:?}", format.name);
     Check { title, count: 1 << 32, compare: Box::new(compare) }
 }
 
+/// The first place where the fast path's answer is not the exact one. NaN lies beyond infinity, so that the patterns of
+/// one run are in order, up or down.
+fn first_difference<T: Copy + PartialEq>(fast: &[T], exact: impl Fn(usize) -> T, every: bool) -> Option<usize> {
+    (0..fast.len()).step_by(RUN).find_map(|start| {
+        let end = (start + RUN).min(fast.len());
+        let first = exact(start);
+        let constant = !every && first == exact(end - 1);
+        (start..end).find(|&i| fast[i] != if constant { first } else { exact(i) })
+    })
+}
+
 /// The exact code; 0 for a NaN without one.
-fn encoded(element: Scalar, v: f32, draw: Draw, overflow: Overflow) -> u64 {
-    element.encode(Value::from_f32(v), draw, overflow).unwrap_or(0)
+fn encoded(element: Scalar, v: f32, draw: Draw, overflow: Overflow) -> u16 {
+    element.encode(Value::from_f32(v), draw, overflow).unwrap_or(0) as u16
 }
 
 impl Check {

@@ -4,13 +4,14 @@ use crate::kernel::Exponents;
 use crate::power::{self, Shared};
 use crate::{Scalar, ScaleRule};
 
-/// The exponent that the fast path gives a block whose largest magnitude has these (finite, positive) bits, for the
+/// The exponents that the fast path gives blocks whose largest magnitudes have these (finite, positive) bits, for the
 /// rules of E8M0 scales; 128 stands for NaN.
-pub fn fast_exponent(rule: ScaleRule, element: Scalar, amax_bits: u32) -> i32 {
-    Exponents::of(rule, element).exponent(amax_bits)
+pub fn fast_exponents(rule: ScaleRule, element: Scalar, amax_bits: &[u32]) -> Vec<i32> {
+    let exponents = Exponents::of(rule, element);
+    amax_bits.iter().map(|&bits| exponents.exponent(bits)).collect()
 }
 
-/// The same by the reference path.
+/// The same of one block by the reference path.
 pub fn slow_exponent(rule: ScaleRule, element: Scalar, amax_bits: u32) -> i32 {
     match power::e8m0(rule, f32::from_bits(amax_bits), element) {
         Shared::Exponent(exponent) => exponent,
@@ -18,12 +19,13 @@ pub fn slow_exponent(rule: ScaleRule, element: Scalar, amax_bits: u32) -> i32 {
     }
 }
 
-/// The block exponent of the rules for [`Scale::Exponent`](crate::Scale::Exponent) by the fast path, of 16 bits.
-pub fn fast_block_exponent(rule: ScaleRule, element: Scalar, amax_bits: u32) -> i32 {
-    Exponents::of(rule, element).unheld(amax_bits)
+/// The block exponents of the rules for [`Scale::Exponent`](crate::Scale::Exponent) by the fast path, of 16 bits.
+pub fn fast_block_exponents(rule: ScaleRule, element: Scalar, amax_bits: &[u32]) -> Vec<i32> {
+    let exponents = Exponents::of(rule, element);
+    amax_bits.iter().map(|&bits| exponents.unheld(bits)).collect()
 }
 
-/// The same by the reference path.
+/// The same of one block by the reference path.
 pub fn slow_block_exponent(rule: ScaleRule, amax_bits: u32) -> i32 {
     power::block_exponent(rule, f32::from_bits(amax_bits))
 }

@@ -20,6 +20,7 @@ pub fn trials() -> Vec<Trial> {
         case("spec::elements_and_exponents", elements_and_exponents),
         case("spec::errors_say_what_to_do", errors_say_what_to_do),
         case("spec::record_as_json", record_as_json),
+        case("spec::refused_names_stay_free", refused_names_stay_free),
     ]
 }
 
@@ -216,6 +217,20 @@ fn errors_say_what_to_do() {
     assert!("qss".parse::<Order>().is_err());
     assert_eq!("QS".parse::<Order>().map(|o| o.to_string()), Ok("qs".to_owned()));
     assert!(text(Format::by_name("mxpf8").expect_err("unknown")).contains("did you mean `mxfp8`?"));
+}
+
+/// What is refused takes no name; what is kept takes it for good, and only the same again has it too.
+fn refused_names_stay_free() {
+    let text = |bits: u32| format!("[format]\nname = \"Spare-1\"\nbits = {bits}\nsource = \"a test\"");
+    assert!(matches!(Format::declare(&text(1)), Err(Error::Record { .. })));
+    assert!(Format::by_name("spare-1").is_err());
+    let kept = Format::declare(&text(5)).expect("an integer of 5 bits");
+    assert_eq!((kept.name, kept.element.name, kept.source), ("spare-1", "spare-1", "a test"));
+    assert!(Format::declare(&text(5)).is_ok_and(|again| std::ptr::eq(again, kept)));
+    assert!(matches!(Format::declare(&text(6)), Err(Error::Record { .. })));
+    assert!(Format::by_name("spare-1@up@wrap").is_ok_and(|f| f.name == "spare-1@up@wrap"));
+    assert!(Format::by_name("hbfp8-b9999999").is_err_and(|e| e.to_string().contains("2^20")));
+    assert!(Format::by_name("spare-2").is_err_and(|e| e.to_string().contains("spare-1")));
 }
 
 fn record_as_json() {

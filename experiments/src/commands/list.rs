@@ -15,13 +15,13 @@ use crate::studies;
 /// Characters of a source in the table of formats, so that a line has 110.
 const SOURCE: usize = 14;
 
-/// Prints the list.
+/// Prints the list; that of formats ends with the `declared` ones.
 ///
 /// # Errors
 /// A record that JSON cannot hold, which none is.
-pub fn run(what: Listed, as_json: bool) -> Result<()> {
+pub fn run(what: Listed, as_json: bool, declared: &[&'static Format]) -> Result<()> {
     let (table, json) = match what {
-        Listed::Formats => formats()?,
+        Listed::Formats => formats(declared)?,
         Listed::Datapaths => datapaths()?,
         Listed::Accelerators => accelerators()?,
         Listed::Models => models(),
@@ -37,9 +37,16 @@ pub fn run(what: Listed, as_json: bool) -> Result<()> {
     Ok(())
 }
 
-fn formats() -> Result<(Table, Value)> {
+fn formats(declared: &[&'static Format]) -> Result<(Table, Value)> {
     let mut table = Table::new("", ["name", "bits", "element", "block", "scale", "rule", "3.5", "source"]).text();
-    let cards: Vec<_> = Format::all().iter().map(Format::card).collect();
+    let mut formats: Vec<&'static Format> = Format::all().iter().collect();
+    for format in declared {
+        // A declaration may repeat a format of the catalogue, or another declaration.
+        if !formats.iter().any(|known| std::ptr::eq(*known, *format)) {
+            formats.push(format);
+        }
+    }
+    let cards: Vec<_> = formats.into_iter().map(Format::card).collect();
     for card in &cards {
         table.row([
             card.name.to_owned(),

@@ -3,6 +3,7 @@
 //! Every cell is one configuration of one model: a format, a sparsity pattern and an order. The model runs once under it; the
 //! same run gives the metric, the stored bits, the cycles and the energy.
 
+mod estimate;
 mod run;
 mod tables;
 mod write;

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use interplay::burn::Activation;
@@ -10,12 +11,13 @@ use interplay::models::Checkpoint;
 use interplay::plan::{LayerConfig, Plan};
 use interplay::session::{Session, compare};
 
+use super::estimate::{self, Speeds};
 use super::tables::{self, Measured};
 use super::{Point, Request, write};
 use crate::cell::{Baseline, cell, evaluate};
 use crate::interrupt;
 use crate::output::sayln;
-use crate::progress::Progress;
+use crate::progress::{Progress, clock};
 use crate::report::layers::LayerError;
 use crate::subject::{Amount, Data, Subject};
 
@@ -44,6 +46,7 @@ pub(super) fn run(request: &Request) -> Result<ExitCode> {
         baseline.chain(request.points.iter().map(|p| kind(s, Some(p))))
     });
     let mut progress = Progress::new(kinds.collect::<Vec<_>>(), false);
+    expect(request, &subjects, &mut progress)?;
     let mut results = Results::default();
     for subject in subjects {
         results.caveats.extend(subject.caveat.map(str::to_owned));
@@ -61,6 +64,20 @@ pub(super) fn run(request: &Request) -> Result<ExitCode> {
         return Ok(ExitCode::from(interrupt::EXIT_CODE));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says what quantising will take, and lets the time left begin from it.
+fn expect(request: &Request, subjects: &[Subject], progress: &mut Progress) -> Result<()> {
+    let speeds = Speeds::measure(&request.points)?;
+    let mut whole = Duration::ZERO;
+    for subject in subjects {
+        for (point, time) in request.points.iter().zip(estimate::quantising(request, subject, &speeds)?) {
+            progress.expect(&kind(subject, Some(point)), time);
+            whole += time;
+        }
+    }
+    progress.note(&format!("{} cells; quantising alone takes about {}", progress.units(), clock(whole)));
+    Ok(())
 }
 
 impl Request {
