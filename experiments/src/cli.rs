@@ -33,7 +33,7 @@ pub struct Cli {
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<usize>,
 
-    /// Declare a number format from a TOML file; it is then known by its name. May be given several times.
+    /// Declare a number format or a datapath from a TOML file; it is then known by its name. May be given several times.
     #[arg(long, global = true, value_name = "FILE.toml")]
     pub define: Vec<PathBuf>,
 }
@@ -57,6 +57,8 @@ pub enum Command {
     List {
         /// What to list.
         what: Listed,
+        /// Datapaths only: every record whose name holds this, e.g. `hopper.wgmma`.
+        word: Option<String>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -87,7 +89,7 @@ pub enum Study {
 }
 
 /// What `list` can list.
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Listed {
     /// Number formats with their exact bits.
     Formats,

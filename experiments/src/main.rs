@@ -17,7 +17,6 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
-use interplay_formats::Format;
 
 use cli::{Cli, Command, Study};
 
@@ -54,11 +53,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         pool.build_global().with_context(|| format!("cannot start {threads} threads"))?;
     }
-    let declared = cli.define.iter().map(|path| {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        Format::declare(&text).with_context(|| path.display().to_string())
-    });
-    let declared = declared.collect::<Result<Vec<_>>>()?;
+    let declared = commands::define::Declared::read(&cli.define)?;
     let default = Command::Study(Study::Orders(studies::orders::Args::parse_from(["orders"])));
     match cli.command.as_ref().unwrap_or(&default) {
         Command::Study(Study::Orders(args)) => return studies::orders::run(args),
@@ -66,7 +61,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Logits(args) => commands::logits::run(args)?,
         Command::Fetch(args) => commands::fetch::run(args)?,
         Command::Train(args) => commands::train::run(args)?,
-        Command::List { what, json } => commands::list::run(*what, *json, &declared)?,
+        Command::List { what, word, json } => commands::list::run(*what, word.as_deref(), *json, &declared)?,
         Command::Format(args) => commands::format::run(args)?,
         Command::Quantize(args) => commands::quantize::run(args)?,
         Command::Dequantize(args) => return commands::dequantize::run(args),

@@ -13,7 +13,7 @@ mod units;
 mod workload;
 
 pub use accelerator::{Accelerator, Buffers};
-pub use arithmetic::{Charge, Per, charges};
+pub use arithmetic::{Charge, Per, charges, charges_of};
 pub use cycles::{Array, CycleModel, Dataflow};
 pub use prices::{Price, PriceList, Status};
 pub use traffic::{Accesses, Traffic, accesses};

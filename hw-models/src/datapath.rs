@@ -12,6 +12,7 @@ mod choose;
 mod declare;
 mod dot;
 mod evaluate;
+mod inventory;
 mod lookup;
 mod operand;
 mod record;
@@ -21,8 +22,8 @@ mod register_format;
 mod term;
 
 pub use dot::Row;
+pub use inventory::{Operation, Part, Per};
 pub use operand::Operand;
-pub(crate) use operand::units;
 pub use record::{
     Accumulator, Align, Arm, BlockScale, Codes, Datapath, ElementExponent, Group, Inputs, Joins, Nan, Node, Order,
     Overflow, Port, Product, Proof, Round, Sparsity, Subnormals, Sum, Unit, Zero,
@@ -97,7 +98,8 @@ impl Datapath {
         self.check_pair(&prepared, &w.prepared)?;
         let kernel = Kernel::of(self, &prepared, &w.prepared)?;
         let mut y = kernel.run(path, self, (&rows, &prepared), w);
-        self.finish(&mut y, &prepared, &w.prepared, kernel.scales());
+        // The integer kernels apply the scales of rows themselves.
+        self.finish(&mut y, &prepared, &w.prepared, kernel.is_scaled(self));
         Ok(y)
     }
 

@@ -15,6 +15,7 @@ pub fn trials() -> Vec<Trial> {
         case("laws::skips", skips),
         case("laws::buffers", buffers),
         case("laws::formats", formats),
+        case("laws::inventory", inventory),
         case("laws::traffic", traffic),
         case("laws::prices", prices),
         case("laws::json", json),
@@ -158,6 +159,31 @@ fn formats() {
     // 0.2 pJ for 7 x 7 bits; 64 products of at most 127^2 need 20 bits and a sign: 0.1 pJ * 21/32.
     assert!((mac("hbfp8") - (0.2 + 0.1 * 21.0 / 32.0)).abs() < 1e-12, "{}", mac("hbfp8"));
     assert_eq!(Datapath::machine(format("fp32"), format("fp32")).name, "fp32");
+}
+
+/// The operations that records imply: counted by hand for one tensor core, and priced for every record.
+fn inventory() {
+    use interplay_hw::cost::{Per, charges_of};
+    use interplay_hw::datapath::Operation;
+    let fp32 = format("fp32");
+    let unit = Datapath::by_name("hopper.mma.f16.f32").unwrap();
+    let parts = unit.inventory(fp32, fp32);
+    let find = |operation, per| parts.iter().find(|part| part.operation == operation && part.per == per).unwrap();
+    assert_eq!(find(Operation::Multiply { a: 11, b: 11 }, Per::Mac).count, 1);
+    // 25 fraction bits, two bits above the point and a sign; 17 terms add five bits.
+    assert_eq!(find(Operation::Shift, Per::Mac).bits, 28);
+    assert_eq!(find(Operation::Add, Per::Mac).bits, 33);
+    assert_eq!((find(Operation::Shift, Per::Block).bits, find(Operation::Convert, Per::Block).bits), (28, 32));
+    let four = Datapath::by_name("b200.tcgen05.mxf4.f32").unwrap().inventory(fp32, fp32);
+    let sums = four.iter().find(|part| part.operation == Operation::Shift && part.per == Per::Block).unwrap();
+    assert_eq!((sums.count, sums.bits), (5, 38), "four groups and the accumulator");
+    for datapath in Datapath::all().iter().filter(|datapath| !datapath.is_host()) {
+        for list in PriceList::all() {
+            let charges = charges_of(datapath, format("hbfp8"), format("hbfp8"), list);
+            let multiplies = charges.iter().any(|charge| charge.per == Per::Mac && charge.what.contains("multiply"));
+            assert!(multiplies && charges.iter().all(|charge| charge.energy.0 > 0.0), "{}", datapath.name);
+        }
+    }
 }
 
 /// One small product, counted by hand.

@@ -55,12 +55,10 @@ fn prune(values: &mut [f32], codes: &Codes, random: &mut Random) {
     let Some(sparsity) = codes.sparse else { return };
     for group in values.chunks_mut(sparsity.m) {
         let units = sparsity.m / sparsity.together;
-        let mut drop = units - sparsity.n / sparsity.together;
-        while drop > 0 {
-            let unit = random.below(units as u64) as usize * sparsity.together;
-            let pruned = &mut group[unit..unit + sparsity.together];
-            drop -= usize::from(pruned.iter().any(|x| *x != 0.0) || random.below(4) == 0);
-            pruned.fill(0.0);
+        let mut left: Vec<usize> = (0..units).collect();
+        for _ in 0..units - sparsity.n / sparsity.together {
+            let unit = left.swap_remove(random.below(left.len() as u64) as usize) * sparsity.together;
+            group[unit..unit + sparsity.together].fill(0.0);
         }
     }
 }

@@ -11,6 +11,7 @@ use interplay_hw::cost::{Accelerator, CycleModel, PriceList};
 use serde_json::json;
 
 use crate::cell::{Labels, Machine, cell, evaluate};
+use crate::commands::define;
 use crate::output::sayln;
 use crate::result::{Cell, Metric};
 use crate::subject::{Amount, Data, Subject};
@@ -78,8 +79,8 @@ pub struct Configuration {
     #[arg(long)]
     order: Option<String>,
 
-    /// The unit that multiplies; `auto` is the natural one of the formats.
-    #[arg(long, value_name = "NAME")]
+    /// The unit that multiplies: a name, or a TOML file that declares one; `auto` is the natural one of the formats.
+    #[arg(long, value_name = "NAME|FILE.toml")]
     datapath: Option<String>,
 
     /// Which layers have it: `paper` (as in the publication), `all`, `none` [default: paper].
@@ -134,13 +135,17 @@ impl Configuration {
             }
             None => Plan::new(Preset::default(), LayerSpec::default().resolve()?),
         };
+        let unit = match self.datapath.as_deref() {
+            Some(name) if !name.trim().eq_ignore_ascii_case("auto") => Some(define::datapath(name)?.name.to_owned()),
+            other => other.map(str::to_owned),
+        };
         let spec = LayerSpec {
             format: self.format.clone(),
             weights: self.weights.clone(),
             activations: self.activations.clone(),
             sparsity: self.sparsity.clone(),
             order: self.order.clone(),
-            datapath: self.datapath.clone(),
+            datapath: unit,
         };
         if spec != LayerSpec::default() {
             plan.base = spec.resolve()?;

@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub mod bench;
+pub mod define;
 pub mod dequantize;
 pub mod eval;
 pub mod fetch;

@@ -5,21 +5,10 @@
 //! widths, adders and shifters with their width.
 
 use super::{Layer, Picojoules, Price, PriceList, Ratio, Status};
-use crate::datapath::{Datapath, Inputs, units};
-use interplay_formats::{Encoding, Format};
+pub use crate::datapath::Per;
+use crate::datapath::{Datapath, Operation, Part};
+use interplay_formats::Format;
 use serde::Serialize;
-
-/// What an operation is done once for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Per {
-    /// Each executed multiply-accumulate.
-    Mac,
-    /// Each block of each output.
-    Block,
-    /// Each output.
-    Output,
-}
 
 /// One operation of a unit with its price.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -58,69 +47,39 @@ impl Charge {
     }
 }
 
-/// Every operation of the unit that multiplies two formats, at the prices of a list.
+/// Every operation of the natural unit of two formats, at the prices of a list.
 pub fn charges(weight: &Format, activation: &Format, prices: &PriceList) -> Vec<Charge> {
-    match Datapath::machine(weight, activation).inputs {
-        Inputs::Blocks(_) => block(weight, activation, prices),
-        Inputs::Integers => vec![
-            multiplier(weight, activation, prices),
-            Charge::listed("integer add", Per::Mac, prices.int32_add),
-            Charge::listed("product of the two scales", Per::Output, prices.fp32_multiply),
-            Charge::listed("scaling", Per::Output, prices.fp32_multiply),
-        ],
-        Inputs::Host | Inputs::Values | Inputs::Codes(_) => vec![
-            Charge::listed("FP32 multiply", Per::Mac, prices.fp32_multiply),
-            Charge::listed("FP32 add", Per::Mac, prices.fp32_add),
-        ],
-    }
+    charges_of(Datapath::machine(weight, activation), weight, activation, prices)
 }
 
-/// A block unit: a fixed-point adder as wide as the exact block sum; then conversion and addition in FP32.
-///
-/// Float elements also add their exponents and shift the product into place. The shifter, and the normaliser of the
-/// conversion, are assumed to cost as much as an adder of their width.
-fn block(weight: &Format, activation: &Format, prices: &PriceList) -> Vec<Charge> {
-    let length = weight.block_len(1) as u128;
-    let sum_bits = u64::from((units(weight) * units(activation) * length).ilog2()) + 2;
-    let mut charges = vec![
-        multiplier(weight, activation, prices),
-        Charge::adder("block sum add", Per::Mac, sum_bits, prices.int32_add),
-        Charge::adder("block exponent add", Per::Block, 10, prices.int8_add),
-        Charge::listed("conversion to FP32", Per::Block, prices.fp32_add).assumed(),
-        Charge::listed("FP32 add", Per::Block, prices.fp32_add),
-    ];
-    let exponent = exponent_bits(weight).max(exponent_bits(activation));
-    if exponent > 0 {
-        charges.push(Charge::adder("element exponent add", Per::Mac, exponent + 1, prices.int8_add));
-        charges.push(Charge::adder("product shift", Per::Mac, sum_bits, prices.int32_add).assumed());
-    }
-    charges
+/// Every operation of a unit on two formats, at the prices of a list: the record's own inventory, priced.
+pub fn charges_of(unit: &Datapath, weight: &Format, activation: &Format, prices: &PriceList) -> Vec<Charge> {
+    unit.inventory(weight, activation).into_iter().map(|part| priced(part, prices)).collect()
+}
+
+/// The price of a part. Shifters, and the normaliser of a conversion, are assumed to cost as much as an adder of their
+/// width; comparing exponents as much as adding them.
+fn priced(part: Part, prices: &PriceList) -> Charge {
+    let Part { what, operation, per, count, bits } = part;
+    let once = match operation {
+        Operation::Multiply { a, b } => multiplier(what, per, (a, b), prices),
+        Operation::Fp32Multiply => Charge::listed(what, per, prices.fp32_multiply),
+        Operation::Fp32Add => Charge::listed(what, per, prices.fp32_add),
+        Operation::Add => Charge::adder(what, per, bits, prices.int32_add),
+        Operation::Shift => Charge::adder(what, per, bits, prices.int32_add).assumed(),
+        Operation::ExponentAdd => Charge::adder(what, per, bits, prices.int8_add),
+        Operation::ExponentCompare => Charge::adder(what, per, bits, prices.int8_add).assumed(),
+        Operation::Convert => Charge::listed(what, per, prices.fp32_add).assumed(),
+    };
+    Charge { energy: once.energy * count, ..once }
 }
 
 /// A multiplier of two significands, scaled from the listed 8-bit one (7 bits of magnitude) by the product of widths.
-fn multiplier(weight: &Format, activation: &Format, prices: &PriceList) -> Charge {
-    let (w, x) = (significand_bits(weight), significand_bits(activation));
+fn multiplier(what: &'static str, per: Per, (a, b): (u32, u32), prices: &PriceList) -> Charge {
     let listed = prices.int8_multiply;
-    let energy = Picojoules(listed.energy.0 * (w * x) as f64 / 49.0);
-    let status = if (w, x) == (7, 7) { listed.status } else { Status::Derived };
-    Charge { what: "multiply", per: Per::Mac, bits: w.max(x) + 1, energy, status, source: listed.source }
-}
-
-/// Bits of magnitude, hidden bit included, without sign.
-const fn significand_bits(format: &Format) -> u64 {
-    match format.element.encoding {
-        Encoding::Integer { bits, .. } => bits as u64 - 1,
-        Encoding::Float { mantissa_bits, .. } => mantissa_bits as u64 + 1,
-        _ => format.element.bits() as u64,
-    }
-}
-
-/// Bits of an element's own exponent.
-const fn exponent_bits(format: &Format) -> u64 {
-    match format.element.encoding {
-        Encoding::Float { exponent_bits, .. } => exponent_bits as u64,
-        _ => 0,
-    }
+    let energy = Picojoules(listed.energy.0 * f64::from(a * b) / 49.0);
+    let status = if (a, b) == (7, 7) { listed.status } else { Status::Derived };
+    Charge { what, per, bits: u64::from(a.max(b)) + 1, energy, status, source: listed.source }
 }
 
 /// Operations of all executions of a layer.

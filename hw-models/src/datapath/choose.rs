@@ -39,9 +39,9 @@ impl Kernel {
         !chain(datapath) && !certified(datapath) && !blocks(datapath) && datapath.inputs != Inputs::Integers
     }
 
-    /// Whether the kernel itself applies the scales of rows.
-    pub fn scales(self) -> bool {
-        matches!(self, Self::Integers(_))
+    /// Whether the kernel itself applies the scales of rows to the results of a record.
+    pub fn is_scaled(self, datapath: &Datapath) -> bool {
+        matches!(self, Self::Integers(_)) && datapath.inputs == Inputs::Integers
     }
 
     /// The kernel for a record and two operands.
@@ -62,7 +62,7 @@ impl Kernel {
         })
     }
 
-    /// Computes `x w^T`, without the scales that are applied to results unless [`Kernel::scales`].
+    /// Computes `x w^T`, without the scales that are applied to results, but those of rows of integers.
     pub fn run(self, path: Path, datapath: &Datapath, (x, prepared): (&Rows<'_>, &Prepared), w: &Weights) -> Vec<f32> {
         let length = prepared.block_length;
         match self {
@@ -75,7 +75,6 @@ impl Kernel {
             Self::Rounded(mode, RoundedBlocks { length, dot, sum, accumulator }) => match mode {
                 1 => gemm(path, &RoundedBlocks::<1> { length, dot, sum, accumulator }, x, &w.panels),
                 2 => gemm(path, &RoundedBlocks::<2> { length, dot, sum, accumulator }, x, &w.panels),
-                3 => gemm(path, &RoundedBlocks::<3> { length, dot, sum, accumulator }, x, &w.panels),
                 _ => gemm(path, &RoundedBlocks::<0> { length, dot, sum, accumulator }, x, &w.panels),
             },
             Self::Blocks(Register::Single) => gemm(path, &SingleBlocks { length }, x, &w.panels),
@@ -201,7 +200,6 @@ fn float(round: &Round) -> Option<Float> {
     let beyond = match (round.overflow, round.rounding) {
         (Overflow::Infinity, _) | (Overflow::Ieee, Rounding::NearestEven) => [f64::INFINITY, -f64::INFINITY],
         (Overflow::Ieee, Rounding::Up) => [f64::INFINITY, -max],
-        (Overflow::Ieee, Rounding::Down) => [max, -f64::INFINITY],
         (Overflow::Saturate, _) | (Overflow::Ieee, Rounding::TowardZero) => [max, -max],
         _ => return None,
     };

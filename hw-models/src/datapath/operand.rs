@@ -84,10 +84,6 @@ pub(crate) fn family(format: &Format) -> Family {
 }
 
 /// Units of the last place in the largest element of a format.
-pub(crate) fn units(format: &Format) -> u128 {
-    element_units(format.element)
-}
-
 fn element_units(element: Scalar) -> u128 {
     if let Encoding::Integer { range: Range::Full, bits, .. } = element.encoding {
         return 1 << (bits - 1);
@@ -318,7 +314,7 @@ fn coded(q: &Quantized, notes: Vec<f64>) -> (Rows<'static>, Prepared) {
         k: q.k(),
         block_length: q.block_len(),
         element: format.element,
-        units: units(format),
+        units: element_units(format.element),
         last_place: format.element.grid().lsb_min,
         exponents: (0, 0),
         powers: true,

@@ -6,7 +6,7 @@
 //! * two numbers of at most 24 significant bits are added with one rounding *to odd* at 53 bits, which a later rounding to
 //!   at most 51 bits cannot tell from the exact sum (Boldo and Melquiond, 2008);
 //! * a float is rounded by adding and taking away a power of two that moves its last place to FP64's, or by the host's
-//!   truncation, floor and ceiling on the number in units of its last place.
+//!   truncation and ceiling on the number in units of its last place.
 
 use super::block::to_odd;
 use super::{Left, NR, Panel, Unit, chain};
@@ -47,7 +47,6 @@ impl Float {
             * match MODE {
                 TOWARD_ZERO => units.trunc(),
                 UP => units.ceil(),
-                DOWN => units.floor(),
                 _ => units.round_ties_even(),
             };
         // A NaN compares false and stays.
@@ -89,16 +88,13 @@ const NEAREST: u8 = 0;
 const TOWARD_ZERO: u8 = 1;
 /// Rounding up.
 const UP: u8 = 2;
-/// Rounding down.
-const DOWN: u8 = 3;
 
-/// The mode of a rounding, where there is one.
+/// The mode of a rounding, where there is one. Rounding down has none: its exact zeros are negative.
 pub(crate) const fn mode(rounding: Rounding) -> Option<u8> {
     match rounding {
         Rounding::NearestEven => Some(NEAREST),
         Rounding::TowardZero => Some(TOWARD_ZERO),
         Rounding::Up => Some(UP),
-        Rounding::Down => Some(DOWN),
         _ => None,
     }
 }

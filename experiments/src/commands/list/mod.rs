@@ -1,13 +1,15 @@
 //! `interplay list WHAT`: every record of a kind, as a table or as JSON.
 
+mod datapaths;
+
 use anyhow::Result;
 use interplay::catalogue;
 use interplay_formats::{Block, Format, Scale, ScaleRule};
-use interplay_hw::Datapath;
 use interplay_hw::cost::Accelerator;
 use serde_json::{Value, json};
 
 use crate::cli::Listed;
+use crate::commands::define::Declared;
 use crate::output::{say, sayln};
 use crate::report::table::Table;
 use crate::studies;
@@ -15,14 +17,19 @@ use crate::studies;
 /// Characters of a source in the table of formats, so that a line has 110.
 const SOURCE: usize = 14;
 
-/// Prints the list; that of formats ends with the `declared` ones.
+/// Prints the list; those of formats and datapaths end with the `declared` ones. A `word` picks records by name.
 ///
 /// # Errors
 /// A record that JSON cannot hold, which none is.
-pub fn run(what: Listed, as_json: bool, declared: &[&'static Format]) -> Result<()> {
+pub fn run(what: Listed, word: Option<&str>, as_json: bool, declared: &Declared) -> Result<()> {
+    anyhow::ensure!(
+        word.is_none() || what == Listed::Datapaths,
+        "only datapaths are picked by a word: leave `{}` out",
+        word.unwrap_or_default()
+    );
     let (table, json) = match what {
-        Listed::Formats => formats(declared)?,
-        Listed::Datapaths => datapaths()?,
+        Listed::Formats => formats(&declared.formats)?,
+        Listed::Datapaths => datapaths::list(word, &declared.datapaths)?,
         Listed::Accelerators => accelerators()?,
         Listed::Models => models(),
         Listed::Studies => studies(),
@@ -122,15 +129,6 @@ fn roundings() -> (Table, Value) {
         table.row([name, about]);
     }
     (table, ROUNDINGS.iter().map(|(name, about)| json!({"name": name, "about": about})).collect())
-}
-
-fn datapaths() -> Result<(Table, Value)> {
-    let mut table = Table::new("", ["name", "what it does"]);
-    for datapath in Datapath::all() {
-        table.row([datapath.name, datapath.about]);
-    }
-    table.row(["auto", "the natural unit of the formats of a product (the default)"]);
-    Ok((table, serde_json::to_value(Datapath::all())?))
 }
 
 fn accelerators() -> Result<(Table, Value)> {
