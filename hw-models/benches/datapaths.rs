@@ -8,11 +8,11 @@
 //! `cargo bench -p interplay-hw`
 
 use interplay_formats::{Format, Quantized};
-use interplay_hw::{Datapath, Operand};
+use interplay_hw::{Datapath, Operand, Path};
 use std::hint::black_box;
 use std::time::Instant;
 
-const SHAPES: [(usize, usize, usize); 2] = [(512, 768, 768), (256, 768, 3072)];
+const SHAPES: [(usize, usize, usize); 2] = [(512, 768, 3072), (512, 768, 768)];
 /// Runs whose median is printed.
 const RUNS: usize = 15;
 
@@ -27,26 +27,33 @@ fn main() {
         report("f32 gemm", peer, peer);
         for name in ["fp32", "ideal"] {
             let (x, w) = (Operand::Values { data: &x, k }, Operand::Values { data: &w, k });
-            report(name, pools.each_ref().map(|pool| pool.install(|| gmacs(&mut multiply(name, x, w)))), peer);
+            report(
+                name,
+                pools.each_ref().map(|pool| pool.install(|| gmacs(&mut multiply(name, Path::best(), x, w)))),
+                peer,
+            );
         }
-        for name in ["int8", "hbfp8", "hbfp4", "mxfp6", "mxfp4", "mxfp8", "mxfp8-e5m2"] {
+        for name in ["int8", "hbfp8", "mxint8", "hbfp4", "mxfp6", "mxfp4", "mxfp8", "mxfp8-e5m2"] {
             let format = Format::by_name(name).expect("a known format");
             let coded = |values: &[f32]| -> Quantized { format.quantize(values, k).expect("finite values") };
             let (x, w) = (coded(&x), coded(&w));
             let (x, w) = (Operand::Quantized(&x), Operand::Quantized(&w));
             let unit = if name == "int8" { "int8" } else { "block" };
-            let label = format!("{unit} {name}");
-            report(&label, pools.each_ref().map(|pool| pool.install(|| gmacs(&mut multiply(unit, x, w)))), peer);
+            for path in Path::available() {
+                let label = format!("{unit} {name} {path:?}");
+                let rate = |pool: &rayon::ThreadPool| pool.install(|| gmacs(&mut multiply(unit, path, x, w)));
+                report(&label, pools.each_ref().map(rate), peer);
+            }
         }
     }
 }
 
 /// One product on prepared weights.
-fn multiply<'a>(datapath: &str, x: Operand<'a>, w: Operand<'a>) -> impl FnMut() + use<'a> {
+fn multiply<'a>(datapath: &str, path: Path, x: Operand<'a>, w: Operand<'a>) -> impl FnMut() + use<'a> {
     let datapath = Datapath::by_name(datapath).expect("a known datapath");
     let weights = datapath.prepare(w).expect("a format of this unit");
     move || {
-        black_box(datapath.gemm(x, &weights).expect("operands that go together"));
+        black_box(datapath.gemm_on(path, x, &weights).expect("operands that go together"));
     }
 }
 
@@ -105,5 +112,5 @@ fn median(run: &mut dyn FnMut()) -> f64 {
 }
 
 fn report(name: &str, [one, all]: [f64; 2], [peer_one, peer_all]: [f64; 2]) {
-    println!("  {name:<14} {one:7.1} ({:4.0} %) {all:7.1} ({:4.0} %)", 100.0 * one / peer_one, 100.0 * all / peer_all);
+    println!("  {name:<24} {one:7.1} ({:4.0} %) {all:7.1} ({:4.0} %)", 100.0 * one / peer_one, 100.0 * all / peer_all);
 }

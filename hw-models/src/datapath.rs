@@ -14,12 +14,13 @@ pub use operand::Operand;
 pub(crate) use operand::units;
 
 use crate::kernel::{
-    CertifiedSums, DoubleBlocks, FmaChain, Integers, Panels, SingleBlocks, SplitBlocks, gemm, simd::Path,
+    ByteBlocks, CertifiedSums, DoubleBlocks, FmaChain, Integers, Panels, SingleBlocks, SplitBlocks, gemm, gemm_bytes,
+    simd::Path,
 };
 use crate::{Error, names};
 use interplay_formats::Format;
 use operand::{Family, Prepared, family};
-use register::{Register, exact_run};
+use register::Register;
 use serde::Serialize;
 
 /// A matrix unit: a name and what it does.
@@ -173,10 +174,9 @@ impl Datapath {
             Arithmetic::Host => return Err(Error::HostMultiplies(self.name.to_owned())),
             Arithmetic::Exact => gemm(path, &CertifiedSums, x, &w.panels),
             Arithmetic::FmaChain => gemm(path, &FmaChain, x, &w.panels),
-            Arithmetic::Integer { overflow } => {
-                gemm(path, &Integers { steps: exact_run(&prepared, &w.prepared), overflow }, x, &w.panels)
-            }
+            Arithmetic::Integer { overflow } => gemm_bytes(path, &Integers { overflow }, x, &w.panels),
             Arithmetic::Block => match self.register(&prepared, &w.prepared)? {
+                Register::Bytes { unit } => gemm_bytes(path, &ByteBlocks { length, unit }, x, &w.panels),
                 Register::Single => gemm(path, &SingleBlocks { length }, x, &w.panels),
                 Register::Double => gemm(path, &DoubleBlocks { length }, x, &w.panels),
                 Register::Split { bias } => gemm(path, &SplitBlocks { length, bias }, x, &w.panels),

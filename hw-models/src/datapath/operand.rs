@@ -4,7 +4,7 @@ use super::{Arithmetic, Datapath};
 use crate::Error;
 use crate::exact::power_of_two;
 use crate::kernel::{Rows, bounds};
-use interplay_formats::{Block, Encoding, Format, Quantized, Range, Scale, ScaleRule, Scaling};
+use interplay_formats::{Block, Encoding, Format, Quantized, Range, Scale, ScaleRule, Scaling, Specials};
 use rayon::prelude::*;
 use std::borrow::Cow;
 
@@ -33,6 +33,8 @@ pub(crate) struct Prepared {
     pub units: u128,
     /// The element grid: exponent of the last place.
     pub last_place: i32,
+    /// Whether all elements, in units of the last place, are integers of 8 bits.
+    pub bytes: bool,
     /// Smallest and largest block exponent among blocks that are not all zero.
     pub exponents: (i32, i32),
 }
@@ -53,7 +55,8 @@ pub(crate) enum Family {
 
 /// The family of a format, by its record.
 pub(crate) fn family(format: &Format) -> Family {
-    let integer = matches!(format.element.encoding, Encoding::Integer { range: Range::Symmetric, bits: ..=8, .. });
+    let integer =
+        matches!(format.element.encoding, Encoding::Integer { range: Range::Symmetric, bits: ..=8, fraction_bits: 0 });
     match format.scaling {
         Some(Scaling { block: Block::Run(length), scale: Scale::E8M0 | Scale::Exponent(_), .. }) => {
             Family::Blocks { length }
@@ -128,8 +131,9 @@ impl<'a> Operand<'a> {
     /// Rows of FP32 values without notes.
     fn plain(self) -> Result<(Rows<'a>, Prepared), Error> {
         let (elements, k) = (self.values()?, self.k());
-        let rows = Rows { rows: elements.len().checked_div(k).unwrap_or(0), k, elements, notes: Vec::new() };
-        Ok((rows, Prepared { k, block_length: 1, units: 0, last_place: 0, exponents: (0, 0) }))
+        let rows =
+            Rows { rows: elements.len().checked_div(k).unwrap_or(0), k, elements, unit: None, notes: Vec::new() };
+        Ok((rows, Prepared { k, block_length: 1, units: 0, last_place: 0, bytes: false, exponents: (0, 0) }))
     }
 }
 
@@ -142,8 +146,11 @@ pub(super) const BLOCKS: &str = "block formats (MX, HBFP) of one block length on
 fn coded(q: &Quantized, notes: Vec<f64>, exponents: (i32, i32)) -> (Rows<'static>, Prepared) {
     let (format, k, block_length) = (q.format(), q.k(), q.block_len());
     let last_place = format.element.grid().lsb_min;
-    let prepared = Prepared { k, block_length, units: units(format), last_place, exponents };
-    (Rows { rows: q.rows(), k: q.k_padded(), elements: Cow::Owned(q.elements()), notes }, prepared)
+    let numbers = !matches!(format.element.encoding, Encoding::Float { specials, .. } if specials != Specials::None);
+    let bytes = numbers && units(format) <= 127;
+    let prepared = Prepared { k, block_length, units: units(format), last_place, bytes, exponents };
+    let unit = bytes.then_some(last_place);
+    (Rows { rows: q.rows(), k: q.k_padded(), elements: Cow::Owned(q.elements()), unit, notes }, prepared)
 }
 
 /// Rows of unscaled elements whose notes are the block scales.
