@@ -154,7 +154,7 @@ pub(super) fn weight(stored: u8) -> i8 {
 
 /// `y[M, N] = x[M, K] w[N, K]^T` by `unit`; both operands have elements of one byte ([`Rows::unit`]).
 ///
-/// Strip heights fill the vector registers: with 32 of them 24 sums, with 16 of them 12 sums of half a panel.
+/// Strip heights fill the vector registers: with 32 of them 24 sums, with 16 of them 8 sums of half a panel.
 pub(crate) fn gemm_bytes<U: ByteUnit>(path: Path, unit: &U, x: &Rows<'_>, w: &Panels) -> Vec<f32> {
     #[cfg(target_arch = "x86_64")]
     match path {
@@ -165,7 +165,7 @@ pub(crate) fn gemm_bytes<U: ByteUnit>(path: Path, unit: &U, x: &Rows<'_>, w: &Pa
         }
         Path::Avx512 | Path::Avx2 => {
             if let Some(dot) = sets::Avx2::detect() {
-                return multiply::<_, _, 6>(dot, unit, x, w);
+                return multiply::<_, _, 4>(dot, unit, x, w);
             }
         }
         Path::Portable => {}
