@@ -6,6 +6,7 @@
 //! instruction set changes a bit.
 
 mod block;
+mod bytes;
 mod exact;
 mod fma;
 mod integer;
@@ -13,7 +14,8 @@ mod pack;
 mod rounded;
 pub(crate) mod simd;
 
-pub(crate) use block::{DoubleBlocks, SingleBlocks, SplitBlocks};
+pub(crate) use block::{ByteBlocks, DoubleBlocks, SingleBlocks, SplitBlocks};
+pub(crate) use bytes::gemm_bytes;
 pub(crate) use exact::{CertifiedSums, bounds};
 pub(crate) use fma::FmaChain;
 pub(crate) use integer::Integers;
@@ -130,13 +132,19 @@ fn compute<U: Unit, const MR: usize>(unit: &U, x: &Rows<'_>, w: &Panels, task: T
         for panel in 0..strip[0].len().div_ceil(NR) {
             let mut out = [[0.0; NR]; MR];
             unit.tile(&left, w.panel(task.panel + panel), &mut out);
-            for (values, tile) in strip.iter_mut().zip(&out) {
-                let from = panel * NR;
-                let to = values.len().min(from + NR);
-                for (value, result) in values[from..to].iter_mut().zip(tile) {
-                    *value = canonical(*result);
-                }
-            }
+            write(&out, strip, panel);
+        }
+    }
+}
+
+/// Copies a tile to panel number `panel` of some output rows; what lies beyond their ends is dropped.
+#[inline(always)]
+fn write<const MR: usize>(tile: &[[f32; NR]; MR], rows: &mut [&mut [f32]], panel: usize) {
+    for (values, tile) in rows.iter_mut().zip(tile) {
+        let from = panel * NR;
+        let to = values.len().min(from + NR);
+        for (value, result) in values[from..to].iter_mut().zip(tile) {
+            *value = canonical(*result);
         }
     }
 }

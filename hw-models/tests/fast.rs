@@ -1,25 +1,31 @@
 //! The fast kernels against the references, bit for bit, on every instruction set of this machine.
 
 use crate::support::{Kind, Random, case, quantized, same_bits};
-use interplay_formats::Quantized;
+use interplay_formats::{Format, Quantized};
 use interplay_hw::datapath::{self, Overflow, Sum};
 use interplay_hw::{Datapath, Operand, Path};
 use libtest_mimic::Trial;
 use proptest::{prelude::*, test_runner::TestRunner};
 
 /// Pairs of formats for the coded datapaths: each host register, equal and mixed.
-const PAIRS: [(&str, &str, &str); 11] = [
+const PAIRS: [(&str, &str, &str); 17] = [
     ("block", "hbfp8", "hbfp8"),
     ("block", "hbfp6", "hbfp4"),
+    ("block", "hbfp6", "hbfp6"),
+    ("block", "hbfp4", "hbfp8"),
+    ("block", "mxint8", "mxint8"),
+    ("block", "mxint4", "mxint2"),
     ("block", "mxfp4", "mxfp4"),
     ("block", "mxfp6", "mxfp6"),
     ("block", "mxfp6-e3m2", "mxfp6-e3m2"),
     ("block", "mxint8", "mxfp4"),
     ("block", "mxfp8", "mxfp8"),
     ("block", "mxfp8", "mxfp4"),
+    ("block", "mxfp4", "mxfp8"),
     ("block", "mxfp8-e5m2", "mxfp8-e5m2"),
     ("int8", "int8", "int8"),
     ("int8", "int4", "int8"),
+    ("int8", "int4", "int4"),
 ];
 
 pub fn trials() -> Vec<Trial> {
@@ -28,6 +34,9 @@ pub fn trials() -> Vec<Trial> {
         case("fast::dequantised", dequantised),
         case("fast::threads", threads),
         case("fast::long_integers", long_integers),
+        case("fast::integer_edges", integer_edges),
+        case("fast::extremes", extremes),
+        case("fast::odd_blocks", odd_blocks),
         case("fast::empty", empty),
         case("fast::sticky_values", sticky_values),
         case("fast::sticky_blocks", sticky_blocks),
@@ -146,6 +155,46 @@ fn long_integers() {
         let (x, w) = (Operand::Quantized(&up), Operand::Quantized(&down));
         judge(&datapath, x, w, &format!("{overflow:?}"));
         same_bits(&datapath.gemm_reference(x, w).unwrap(), &want, &format!("{overflow:?}"));
+    }
+}
+
+/// The last K that cannot overflow, the lengths around the runs of the byte kernels, and K that are no quads.
+fn integer_edges() {
+    for k in [1, 2, 3, 5, 131_067, 131_068, 131_069, 131_073, 133_143, 133_144] {
+        let up = quantized("int8", &vec![1.0; k], k);
+        let both = quantized("int8", &[vec![-1.0; k], vec![1.0; k]].concat(), k);
+        agree("int8", &up, &both, &format!("K = {k}"));
+        agree("int8", &both, &up, &format!("K = {k}"));
+    }
+}
+
+/// Every element the largest of its format, of either sign: the longest sums that a block can have.
+fn extremes() {
+    let mut random = Random(13);
+    for format in ["hbfp8", "hbfp6", "hbfp4", "mxint8", "mxfp4", "mxfp6"] {
+        for k in [1, 63, 64, 65, 129] {
+            let mut signs = |rows: usize| -> Vec<f32> {
+                (0..rows * k).map(|i| if i < k || random.below(2) == 1 { 1.99 } else { -1.99 }).collect()
+            };
+            let (x, w) = (quantized(format, &signs(13), k), quantized(format, &signs(33), k));
+            agree("block", &x, &w, &format!("{format}, K = {k}"));
+        }
+    }
+}
+
+/// Blocks that no instruction of four products divides, and blocks too long for a sum of 24 bits.
+fn odd_blocks() {
+    let mut random = Random(14);
+    for (length, k) in [(1, 7), (3, 20), (6, 20), (1024, 1500), (1028, 1500), (1044, 2000)] {
+        let name = format!("fast-odd-{length}");
+        let block =
+            format!("bits = 8\nfraction_bits = 6\nblock = {{ run = {length} }}\nscale = \"e8m0\"\nrule = \"floor\"");
+        Format::declare(&format!("[format]\nname = \"{name}\"\n{block}")).unwrap();
+        for kind in [Kind::Plain, Kind::Integers, Kind::AnyBits] {
+            let x = quantized(&name, &kind.matrix(7, k, &mut random), k);
+            let w = quantized(&name, &kind.matrix(35, k, &mut random), k);
+            agree("block", &x, &w, &format!("blocks of {length}, {kind:?}"));
+        }
     }
 }
 

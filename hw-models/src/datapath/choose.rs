@@ -4,13 +4,13 @@ use super::operand::{BLOCKS, Prepared};
 use super::record::{
     Arm, Codes, Datapath, Group, Inputs, Joins, Node, Order, Overflow, Port, Product, Round, Subnormals, Unit, Zero,
 };
-use super::register::{Register, exact_run, largest_product};
+use super::register::{Register, largest_product};
 use super::{Weights, reference};
 use crate::Error;
 use crate::exact::power_of_two;
 use crate::kernel::{
-    CertifiedSums, Dot, DoubleBlocks, Float, FmaChain, Integers, Registers, RoundedBlocks, Rows, SingleBlocks,
-    SplitBlocks, gemm, mode, simd::Path,
+    ByteBlocks, CertifiedSums, Dot, DoubleBlocks, Float, FmaChain, Integers, Registers, RoundedBlocks, Rows,
+    SingleBlocks, SplitBlocks, gemm, gemm_bytes, mode, simd::Path,
 };
 use interplay_formats::{Encoding, Range, Rounding, scalar};
 
@@ -68,15 +68,14 @@ impl Kernel {
         match self {
             Self::Chain => gemm(path, &FmaChain, x, &w.panels),
             Self::Certified => gemm(path, &CertifiedSums, x, &w.panels),
-            Self::Integers(overflow) => {
-                gemm(path, &Integers { steps: exact_run(prepared, &w.prepared), overflow }, x, &w.panels)
-            }
+            Self::Integers(overflow) => gemm_bytes(path, &Integers { overflow }, x, &w.panels),
             Self::Registers(registers) => gemm(path, &registers, x, &w.panels),
             Self::Rounded(mode, RoundedBlocks { length, dot, sum, accumulator }) => match mode {
                 1 => gemm(path, &RoundedBlocks::<1> { length, dot, sum, accumulator }, x, &w.panels),
                 2 => gemm(path, &RoundedBlocks::<2> { length, dot, sum, accumulator }, x, &w.panels),
                 _ => gemm(path, &RoundedBlocks::<0> { length, dot, sum, accumulator }, x, &w.panels),
             },
+            Self::Blocks(Register::Bytes { unit }) => gemm_bytes(path, &ByteBlocks { length, unit }, x, &w.panels),
             Self::Blocks(Register::Single) => gemm(path, &SingleBlocks { length }, x, &w.panels),
             Self::Blocks(Register::Double) => gemm(path, &DoubleBlocks { length }, x, &w.panels),
             Self::Blocks(Register::Split { bias }) => gemm(path, &SplitBlocks { length, bias }, x, &w.panels),
@@ -155,7 +154,7 @@ fn integers(datapath: &Datapath, x: &Prepared, w: &Prepared) -> Option<Kernel> {
     }
     let once = datapath.order.group == Group::All && datapath.depths.is_empty() || round.overflow == Overflow::Wrap;
     let fits = total < 1 << (bits - 1);
-    if bits == 32 && (fits || once) {
+    if bits == 32 && (fits || once) && x.bytes && w.bytes {
         return Some(Kernel::Integers(if fits { Overflow::Error } else { round.overflow }));
     }
     let depth = datapath.depths.last().copied().unwrap_or(x.k).max(1);
@@ -183,7 +182,7 @@ fn rounded(datapath: &Datapath, x: &Prepared, w: &Prepared) -> Option<Kernel> {
         _ => return None,
     };
     let [last] = datapath.sum.round else { return None };
-    if !plain || sum.rounding != last.rounding || !matches!(Register::of(x, w)?, Register::Single | Register::Double) {
+    if !plain || sum.rounding != last.rounding || matches!(Register::of(x, w)?, Register::Split { .. }) {
         return None;
     }
     let dot = match dot {

@@ -5,7 +5,9 @@ use super::term::{NO_EXPONENT, Term, emin};
 use crate::Error;
 use crate::exact::{Dyadic, power_of_two};
 use crate::kernel::{Rows, bounds};
-use interplay_formats::{Block, Encoding, Format, Quantized, Range, Scalar, Scale, ScaleRule, Scales, Scaling, Value};
+use interplay_formats::{
+    Block, Encoding, Format, Quantized, Range, Scalar, Scale, ScaleRule, Scales, Scaling, Specials, Value,
+};
 use rayon::prelude::*;
 use std::borrow::Cow;
 
@@ -47,6 +49,8 @@ pub(crate) struct Prepared {
     pub units: u128,
     /// The element grid: exponent of the last place.
     pub last_place: i32,
+    /// Whether all elements, in units of the last place, are integers of 8 bits.
+    pub bytes: bool,
     /// Smallest and largest exponent of the block scales, of blocks that are not all zero.
     pub exponents: (i32, i32),
     /// Whether all block scales are powers of two.
@@ -71,7 +75,8 @@ pub(crate) enum Family {
 
 /// The family of a format, by its record.
 pub(crate) fn family(format: &Format) -> Family {
-    let integer = matches!(format.element.encoding, Encoding::Integer { range: Range::Symmetric, bits: ..=8, .. });
+    let integer =
+        matches!(format.element.encoding, Encoding::Integer { range: Range::Symmetric, bits: ..=8, fraction_bits: 0 });
     match format.scaling {
         Some(Scaling {
             block: Block::Run(length), scale: Scale::E8M0 | Scale::Exponent(_) | Scale::Code(_), ..
@@ -91,6 +96,15 @@ fn element_units(element: Scalar) -> u128 {
     let max = element.max();
     let shift = max.exponent - element.grid().lsb_min;
     max.significand.checked_shl(shift as u32).filter(|units| units >> shift == max.significand).unwrap_or(u128::MAX)
+}
+
+/// Whether every code of a format is a number, and an integer of 8 bits with sign in units of the last place.
+fn in_bytes(element: Scalar) -> bool {
+    match element.encoding {
+        Encoding::Integer { range: Range::Full, bits, .. } => bits <= 8,
+        Encoding::Float { specials, .. } if specials != Specials::None => false,
+        _ => element_units(element) <= 127,
+    }
 }
 
 impl<'a> Operand<'a> {
@@ -153,7 +167,8 @@ impl<'a> Operand<'a> {
     /// Rows of FP32 values without notes.
     fn plain(self) -> Result<(Rows<'a>, Prepared), Error> {
         let (elements, k) = (self.values()?, self.k());
-        let rows = Rows { rows: elements.len().checked_div(k).unwrap_or(0), k, elements, notes: Vec::new() };
+        let rows =
+            Rows { rows: elements.len().checked_div(k).unwrap_or(0), k, elements, unit: None, notes: Vec::new() };
         let prepared = Prepared {
             rows: rows.rows,
             k,
@@ -161,6 +176,7 @@ impl<'a> Operand<'a> {
             element: interplay_formats::scalar::FP32,
             units: 0,
             last_place: 0,
+            bytes: false,
             exponents: (0, 0),
             powers: true,
             factors: Vec::new(),
@@ -217,9 +233,10 @@ impl<'a> Operand<'a> {
             },
             _ => {
                 let (rows, prepared) = self.plain()?;
-                let units = element_units(port.format);
+                let (units, bytes) = (element_units(port.format), in_bytes(port.format));
                 let last_place = port.format.grid().lsb_min;
-                (rows, Prepared { element: port.format, units, last_place, ..prepared })
+                let unit = bytes.then_some(last_place);
+                (Rows { unit, ..rows }, Prepared { element: port.format, units, last_place, bytes, ..prepared })
             }
         };
         let mut rows = Rows { elements: readable(port, rows.elements, rows.k, datapath)?, ..rows };
@@ -309,6 +326,7 @@ fn block_scales(q: &Quantized) -> Option<Vec<f64>> {
 /// Rows of unscaled elements.
 fn coded(q: &Quantized, notes: Vec<f64>) -> (Rows<'static>, Prepared) {
     let format = q.format();
+    let bytes = in_bytes(format.element);
     let prepared = Prepared {
         rows: q.rows(),
         k: q.k(),
@@ -316,11 +334,13 @@ fn coded(q: &Quantized, notes: Vec<f64>) -> (Rows<'static>, Prepared) {
         element: format.element,
         units: element_units(format.element),
         last_place: format.element.grid().lsb_min,
+        bytes,
         exponents: (0, 0),
         powers: true,
         factors: Vec::new(),
     };
-    (Rows { rows: q.rows(), k: q.k_padded(), elements: Cow::Owned(q.elements()), notes }, prepared)
+    let unit = bytes.then_some(prepared.last_place);
+    (Rows { rows: q.rows(), k: q.k_padded(), elements: Cow::Owned(q.elements()), unit, notes }, prepared)
 }
 
 /// The exponent of a number that is not zero.

@@ -9,6 +9,11 @@ const SPLIT: i32 = 40;
 /// A register that every partial sum of a block fits without rounding.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Register {
+    /// 32-bit integers, and FP32 after them.
+    Bytes {
+        /// What the integers count: the product of the two last places.
+        unit: f64,
+    },
     /// FP32.
     Single,
     /// FP64.
@@ -38,7 +43,10 @@ impl Register {
     /// all integers up to 2^p, hence the conditions `<= 2^24` and `<= 2^53`. `u` itself is a power of two far inside
     /// both exponent ranges (elements have at most 8 bits), so nothing underflows or overflows.
     ///
-    /// In FP32 the block factor 2^(ea+eb) must be exact too: it and its two halves are normal numbers when all exponents
+    /// Elements that are integers of 8 bits times their last place have products of at most 2^14 `u`, of which 2^10 sum to
+    /// 2^24 `u`. Integer kernels count sums in `u`, so that `u` is one more factor; they read four elements at a time.
+    ///
+    /// In FP32 the block factor 2^(ea+eb) must be exact too: it and its parts are normal numbers when all exponents
     /// in question lie within -126 to 127. In FP64 they always are, as |ea + eb| < 1000 for exponents of 10 bits.
     ///
     /// Two FP64 registers split each sum at `2^SPLIT u`: the coarse one needs sums below `2^(51 + SPLIT) u`, rounding of
@@ -46,11 +54,18 @@ impl Register {
     pub fn of(x: &Prepared, w: &Prepared) -> Option<Self> {
         let product = largest_product(x, w);
         let normal = |low: i32, high: i32| low >= -126 && high <= 127;
-        let factors = normal(x.exponents.0, x.exponents.1)
-            && normal(w.exponents.0, w.exponents.1)
-            && normal(x.exponents.0 + w.exponents.0, x.exponents.1 + w.exponents.1);
+        let factors = |unit: i32| {
+            normal(unit, unit)
+                && normal(x.exponents.0, x.exponents.1)
+                && normal(w.exponents.0 + unit, w.exponents.1 + unit)
+                && normal(x.exponents.0 + w.exponents.0 + unit, x.exponents.1 + w.exponents.1 + unit)
+        };
         let length = x.block_length as u128;
-        if x.block_length <= exact_run(x, w) && factors {
+        let unit = x.last_place + w.last_place;
+        let bytes = x.bytes && w.bytes && x.block_length.is_multiple_of(4) && x.block_length <= 1 << 10;
+        if bytes && factors(unit) {
+            Some(Self::Bytes { unit: power_of_two(unit) })
+        } else if x.block_length <= exact_run(x, w) && factors(0) {
             Some(Self::Single)
         } else if length <= (1u128 << 53) / product {
             Some(Self::Double)

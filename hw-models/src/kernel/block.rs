@@ -1,9 +1,45 @@
 //! `block`: exact sums within a block, scaled, rounded to FP32 and added in FP32, blocks in increasing k.
 //!
-//! The notes of a row are its block scales. The three units differ in the register that holds a block's sum;
+//! The notes of a row are its block scales. The four units differ in the register that holds a block's sum;
 //! `Register::of` in `datapath/register.rs` proves which are exact for a pair of formats.
 
+use super::bytes::{BytePanel, ByteUnit, Dot, Strip, singles};
 use super::{Left, NR, Panel, Unit, chain};
+
+/// Block sums in 32-bit integers; exact in FP32 too when they have at most 24 bits and every factor is a normal number.
+pub(crate) struct ByteBlocks {
+    /// Elements in a block, a multiple of four.
+    pub length: usize,
+    /// The product of the two last places, in which the sums are counted.
+    pub unit: f64,
+}
+
+impl ByteUnit for ByteBlocks {
+    fn run(&self) -> usize {
+        self.length
+    }
+
+    /// Sum and factor are exact FP32 numbers, so `sum * factor` is the one rounding of the scaled block sum.
+    #[inline(always)]
+    fn tile<D: Dot, const MR: usize>(
+        &self,
+        dot: D,
+        left: &Strip<D::Quad, MR>,
+        right: BytePanel<'_>,
+        out: &mut [[f32; NR]; MR],
+    ) {
+        let mut sums = [[0; NR]; MR];
+        for (block, (scale_a, scale_b)) in left.notes.iter().zip(right.notes).enumerate() {
+            left.sum(dot, right.quads, block, &mut sums);
+            let scale_b = singles(scale_b, self.unit);
+            for ((out, sums), scale_a) in out.iter_mut().zip(&sums).zip(scale_a) {
+                for ((out, &sum), scale_b) in out.iter_mut().zip(sums).zip(&scale_b[..right.columns]) {
+                    *out += sum as f32 * (scale_a * scale_b);
+                }
+            }
+        }
+    }
+}
 
 /// Block sums in FP32; exact when every sum of products has at most 24 bits and every factor is a normal FP32 number.
 pub(crate) struct SingleBlocks {

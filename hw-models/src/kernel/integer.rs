@@ -2,38 +2,41 @@
 //!
 //! The note of a row is its scale.
 
-use super::{Left, NR, Panel, Unit, chain};
+use super::NR;
+use super::bytes::{BytePanel, ByteUnit, Dot, RUN, Strip, singles};
 use crate::datapath::Overflow;
 
 /// Integer products summed exactly.
 pub(crate) struct Integers {
-    /// Products that an FP32 register sums without rounding: `steps * max|q_x| * max|q_w| <= 2^24`.
-    pub steps: usize,
     /// What the 32-bit accumulator does with a sum that it cannot hold.
     pub overflow: Overflow,
 }
 
-impl Unit for Integers {
-    type Lane = f32;
+impl ByteUnit for Integers {
+    fn run(&self) -> usize {
+        RUN
+    }
 
-    /// Within `steps` products every partial sum is an integer of magnitude at most 2^24, hence exact in FP32 in any
-    /// order. The runs are added in FP64, exact up to 2^53, which takes 2^39 products of int8.
+    /// The runs are added in FP64, exact up to 2^53, which takes 2^39 products.
     #[inline(always)]
-    fn tile<const MR: usize>(&self, left: &Left<f32, MR>, right: Panel<'_>, out: &mut [[f32; NR]; MR]) {
-        let mut totals = [[0.0f64; NR]; MR];
-        for (a, b) in left.elements.chunks(self.steps).zip(right.elements.chunks(self.steps)) {
-            let mut sums = [[0.0f32; NR]; MR];
-            chain(a, b, &mut sums);
-            for r in 0..MR {
-                for c in 0..NR {
-                    totals[r][c] += f64::from(sums[r][c]);
-                }
+    fn tile<D: Dot, const MR: usize>(
+        &self,
+        dot: D,
+        left: &Strip<D::Quad, MR>,
+        right: BytePanel<'_>,
+        out: &mut [[f32; NR]; MR],
+    ) {
+        let (mut sums, mut totals) = ([[0; NR]; MR], [[0.0f64; NR]; MR]);
+        for run in 0..left.runs() {
+            left.sum(dot, right.quads, run, &mut sums);
+            for (total, &sum) in totals.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+                *total += f64::from(sum);
             }
         }
-        for r in 0..MR {
-            for c in 0..NR {
-                let scale = left.notes[0][r] as f32 * right.notes[0][c] as f32;
-                out[r][c] = scale * self.overflow.accumulator(totals[r][c]);
+        let scales = singles(&right.notes[0], 1.0);
+        for ((out, totals), scale_a) in out.iter_mut().zip(&totals).zip(&left.notes[0]) {
+            for ((out, &total), scale_b) in out.iter_mut().zip(totals).zip(&scales[..right.columns]) {
+                *out = scale_a * scale_b * self.overflow.accumulator(total);
             }
         }
     }

@@ -4,6 +4,8 @@
 //! multiply-adds and IEEE conversions give the same bits everywhere, so a path is a matter of speed only.
 #![allow(unsafe_code)]
 
+pub(super) mod bytes;
+
 use super::{Panels, Rows, Task, Unit, compute};
 use std::mem::size_of;
 
@@ -16,17 +18,21 @@ pub enum Path {
     Avx2,
     /// x86-64 with AVX-512F.
     Avx512,
+    /// The same with AVX-512 BW, DQ, VL, and VNNI, the byte dot products.
+    Avx512Vnni,
 }
 
 impl Path {
+    const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Vnni];
+
     /// The paths that this machine can run, slowest first.
     pub fn available() -> Vec<Self> {
-        [Self::Portable, Self::Avx2, Self::Avx512].into_iter().filter(|path| path.runs_here()).collect()
+        Self::ALL.into_iter().filter(|path| path.runs_here()).collect()
     }
 
     /// The fastest path of this machine.
     pub fn best() -> Self {
-        [Self::Avx512, Self::Avx2].into_iter().find(|path| path.runs_here()).unwrap_or(Self::Portable)
+        Self::ALL.into_iter().rev().find(|path| path.runs_here()).unwrap_or(Self::Portable)
     }
 
     /// Whether this machine has the instructions; the answer is cached by the standard library.
@@ -37,8 +43,14 @@ impl Path {
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => Self::Avx2.runs_here() && is_x86_feature_detected!("avx512f"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => {
+                let byte = is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vnni");
+                let short = is_x86_feature_detected!("avx512vl") && is_x86_feature_detected!("avx512dq");
+                Self::Avx512.runs_here() && byte && short
+            }
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 => false,
+            Self::Avx2 | Self::Avx512 | Self::Avx512Vnni => false,
         }
     }
 }
@@ -49,7 +61,7 @@ pub(super) fn run<U: Unit>(path: Path, unit: &U, x: &Rows<'_>, w: &Panels, task:
     if path.runs_here() {
         match path {
             // SAFETY: `runs_here` has just found AVX-512F, AVX2 and FMA, all that `avx512` is compiled for.
-            Path::Avx512 => return unsafe { avx512(unit, x, w, task) },
+            Path::Avx512 | Path::Avx512Vnni => return unsafe { avx512(unit, x, w, task) },
             // SAFETY: `runs_here` has just found AVX2 and FMA, all that `avx2` is compiled for.
             Path::Avx2 => return unsafe { avx2(unit, x, w, task) },
             Path::Portable => {}
