@@ -5,18 +5,22 @@
 //! Each output is computed by one thread in an order that K alone decides, so neither the thread count nor the
 //! instruction set changes a bit.
 
+pub(crate) mod aligned;
 mod block;
 mod exact;
 mod fma;
 mod integer;
+mod level;
 mod pack;
 pub(crate) mod simd;
+mod tiles;
 
 pub(crate) use block::{DoubleBlocks, SingleBlocks, SplitBlocks};
 pub(crate) use exact::{CertifiedSums, bounds};
 pub(crate) use fma::FmaChain;
 pub(crate) use integer::Integers;
 pub(crate) use pack::{Left, Panel, Panels, Rows};
+pub(crate) use tiles::Fallback;
 
 use crate::exact::canonical;
 use rayon::prelude::*;

@@ -1,5 +1,7 @@
 //! All tests of the crate in one binary; see `support` for how oracle files are found.
 
+mod aligned;
+mod aligned_reference;
 mod big;
 mod cycles;
 mod errors;
@@ -9,6 +11,6 @@ mod support;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
-    let trials = [big::trials(), fast::trials(), errors::trials(), cycles::trials(), laws::trials()];
+    let trials = [aligned::trials(), big::trials(), fast::trials(), errors::trials(), cycles::trials(), laws::trials()];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }

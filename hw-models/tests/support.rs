@@ -12,16 +12,21 @@ pub fn case(name: &str, body: impl FnOnce() + Send + 'static) -> Trial {
     })
 }
 
+/// A case against a recorded text below the oracle folder, see [`oracle_bytes`].
+pub fn oracle(name: &str, file: &str, body: impl FnOnce(String) + Send + 'static) -> Trial {
+    oracle_bytes(name, file, |bytes| body(String::from_utf8(bytes).expect("a text file")))
+}
+
 /// A case against a recorded file below the oracle folder: ignored, with the reason in its name, where the file is not
 /// there, and failed instead where oracles are required.
-pub fn oracle(name: &str, file: &str, body: impl FnOnce(String) + Send + 'static) -> Trial {
+pub fn oracle_bytes(name: &str, file: &str, body: impl FnOnce(Vec<u8>) + Send + 'static) -> Trial {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
     let path = std::env::var_os("INTERPLAY_ORACLES").map_or_else(beside, PathBuf::from).join(file);
     let required = std::env::var("INTERPLAY_REQUIRE_ORACLES").is_ok_and(|value| value == "1");
     let missing = !path.exists();
     let name = if missing { format!("oracle::{name} (no {file})") } else { format!("oracle::{name}") };
     let trial = Trial::test(name, move || {
-        body(std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?);
+        body(std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?);
         Ok(())
     });
     trial.with_ignored_flag(missing && !required)
