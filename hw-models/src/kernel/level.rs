@@ -8,8 +8,9 @@ use super::{NR, simd::Path, tiles::Tiles};
 
 /// The operations that an instruction set does in its own way.
 pub(super) trait Level {
-    /// Each number truncated to an integer; a number outside `i32` gives some integer, which one is not defined.
-    fn truncate(x: &[f32; NR]) -> [i32; NR];
+    /// Adds `a b[c] factor[c]` to `sums[c]` for all pairs, each product of three truncated to an integer. What is added
+    /// for one outside `i32` is not defined; sums wrap.
+    fn add_products(a: &[f32], b: &[[f32; NR]], factor: &[f32; NR], sums: &mut [i32; NR]);
     /// Each integer rounded toward zero to FP32.
     fn toward_zero(x: &[i32; NR]) -> [f32; NR];
 }
@@ -19,13 +20,17 @@ struct Portable;
 
 impl Level for Portable {
     #[inline(always)]
-    fn truncate(x: &[f32; NR]) -> [i32; NR] {
-        x.map(|x| x as i32)
+    fn add_products(a: &[f32], b: &[[f32; NR]], factor: &[f32; NR], sums: &mut [i32; NR]) {
+        for (a, b) in a.iter().zip(b) {
+            for c in 0..NR {
+                sums[c] = sums[c].wrapping_add((a * b[c] * factor[c]) as i32);
+            }
+        }
     }
 
     #[inline(always)]
     fn toward_zero(x: &[i32; NR]) -> [f32; NR] {
-        x.map(|x| truncated(f64::from(x)))
+        all_toward_zero(x)
     }
 }
 
@@ -37,12 +42,22 @@ pub(super) fn truncated(x: f64) -> f32 {
     f64::from_bits(x.to_bits() & !0x1FFF_FFFF) as f32
 }
 
+/// [`Level::toward_zero`] in plain loops.
+#[inline(always)]
+fn all_toward_zero(x: &[i32; NR]) -> [f32; NR] {
+    let mut y = [0.0; NR];
+    (0..NR).for_each(|c| y[c] = truncated(f64::from(x[c])));
+    y
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Level, NR, truncated};
+    use super::{Level, NR, all_toward_zero};
     use std::arch::x86_64::{
-        _MM_FROUND_NO_EXC, _MM_FROUND_TO_ZERO, _mm256_cvttps_epi32, _mm256_loadu_ps, _mm256_storeu_si256,
-        _mm512_cvt_roundepi32_ps, _mm512_cvttps_epi32, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_storeu_ps,
+        _MM_FROUND_NO_EXC, _MM_FROUND_TO_ZERO, _mm256_add_epi32, _mm256_cvttps_epi32, _mm256_loadu_ps,
+        _mm256_loadu_si256, _mm256_mul_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256,
+        _mm256_storeu_si256, _mm512_add_epi32, _mm512_cvt_roundepi32_ps, _mm512_cvttps_epi32, _mm512_loadu_ps,
+        _mm512_loadu_si512, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_storeu_ps,
         _mm512_storeu_si512,
     };
 
@@ -51,18 +66,32 @@ mod x86 {
 
     impl Level for Avx2 {
         #[inline(always)]
-        fn truncate(x: &[f32; NR]) -> [i32; NR] {
-            let mut y = [0; NR];
-            for (x, y) in x.as_chunks::<8>().0.iter().zip(y.as_chunks_mut::<8>().0) {
-                // SAFETY: `x` and `y` are 32 bytes, read and written unaligned; the caller has AVX2.
-                unsafe { _mm256_storeu_si256(y.as_mut_ptr().cast(), _mm256_cvttps_epi32(_mm256_loadu_ps(x.as_ptr()))) }
+        fn add_products(a: &[f32], b: &[[f32; NR]], factor: &[f32; NR], sums: &mut [i32; NR]) {
+            const VECTORS: usize = NR / 8;
+            // SAFETY: the caller has AVX2; loads and stores are unaligned and stay within arrays of `NR` numbers.
+            unsafe {
+                let (mut scales, mut totals) = ([_mm256_setzero_ps(); VECTORS], [_mm256_setzero_si256(); VECTORS]);
+                for v in 0..VECTORS {
+                    scales[v] = _mm256_loadu_ps(factor.as_ptr().add(8 * v));
+                    totals[v] = _mm256_loadu_si256(sums.as_ptr().add(8 * v).cast());
+                }
+                for (a, b) in a.iter().zip(b) {
+                    let a = _mm256_set1_ps(*a);
+                    for v in 0..VECTORS {
+                        let product = _mm256_mul_ps(a, _mm256_loadu_ps(b.as_ptr().add(8 * v)));
+                        let aligned = _mm256_cvttps_epi32(_mm256_mul_ps(product, scales[v]));
+                        totals[v] = _mm256_add_epi32(totals[v], aligned);
+                    }
+                }
+                for (v, total) in totals.into_iter().enumerate() {
+                    _mm256_storeu_si256(sums.as_mut_ptr().add(8 * v).cast(), total);
+                }
             }
-            y
         }
 
         #[inline(always)]
         fn toward_zero(x: &[i32; NR]) -> [f32; NR] {
-            x.map(|x| truncated(f64::from(x)))
+            all_toward_zero(x)
         }
     }
 
@@ -71,13 +100,27 @@ mod x86 {
 
     impl Level for Avx512 {
         #[inline(always)]
-        fn truncate(x: &[f32; NR]) -> [i32; NR] {
-            let mut y = [0; NR];
-            for (x, y) in x.as_chunks::<16>().0.iter().zip(y.as_chunks_mut::<16>().0) {
-                // SAFETY: `x` and `y` are 64 bytes, read and written unaligned; the caller has AVX-512F.
-                unsafe { _mm512_storeu_si512(y.as_mut_ptr().cast(), _mm512_cvttps_epi32(_mm512_loadu_ps(x.as_ptr()))) }
+        fn add_products(a: &[f32], b: &[[f32; NR]], factor: &[f32; NR], sums: &mut [i32; NR]) {
+            const VECTORS: usize = NR / 16;
+            // SAFETY: the caller has AVX-512F; loads and stores are unaligned and stay within arrays of `NR` numbers.
+            unsafe {
+                let (mut scales, mut totals) = ([_mm512_setzero_ps(); VECTORS], [_mm512_setzero_si512(); VECTORS]);
+                for v in 0..VECTORS {
+                    scales[v] = _mm512_loadu_ps(factor.as_ptr().add(16 * v));
+                    totals[v] = _mm512_loadu_si512(sums.as_ptr().add(16 * v).cast());
+                }
+                for (a, b) in a.iter().zip(b) {
+                    let a = _mm512_set1_ps(*a);
+                    for v in 0..VECTORS {
+                        let product = _mm512_mul_ps(a, _mm512_loadu_ps(b.as_ptr().add(16 * v)));
+                        let aligned = _mm512_cvttps_epi32(_mm512_mul_ps(product, scales[v]));
+                        totals[v] = _mm512_add_epi32(totals[v], aligned);
+                    }
+                }
+                for (v, total) in totals.into_iter().enumerate() {
+                    _mm512_storeu_si512(sums.as_mut_ptr().add(16 * v).cast(), total);
+                }
             }
-            y
         }
 
         #[inline(always)]

@@ -60,12 +60,16 @@ impl Output for E8M13 {
 
     #[inline(always)]
     fn narrow<L: Level>(sums: &[i32; NR], unit: &[f32; NR]) -> [f32; NR] {
-        Single::narrow::<L>(sums, unit).map(to_e8m13)
+        let mut y = Single::narrow::<L>(sums, unit);
+        (0..NR).for_each(|c| y[c] = to_e8m13(y[c]));
+        y
     }
 
     #[inline(always)]
     fn wide(sums: &[f64; NR], unit: &[f32; NR]) -> [f32; NR] {
-        Single::wide(sums, unit).map(to_e8m13)
+        let mut y = Single::wide(sums, unit);
+        (0..NR).for_each(|c| y[c] = to_e8m13(y[c]));
+        y
     }
 
     #[inline(always)]

@@ -69,8 +69,8 @@ impl<O: Output, const WIDE: bool, const SCALED: bool> Tiles for Steps<'_, O, WID
                         for from in (from..k.min(from + step * steps)).step_by(step) {
                             self.step::<L>(self.terms(first + r, panel, from), lanes);
                         }
-                        for c in 0..NR {
-                            let sum = O::add(lanes.accumulators[c], before[c]);
+                        for (c, before) in before.iter().enumerate() {
+                            let sum = O::add(lanes.accumulators[c], *before);
                             lanes.accumulators[c] = sum;
                             lanes.largest[c] = larger(lanes.largest[c], sum.abs());
                         }
@@ -117,52 +117,68 @@ impl<O: Output, const WIDE: bool, const SCALED: bool> Steps<'_, O, WIDE, SCALED>
     /// Adds one step to the accumulators of a row.
     #[inline(always)]
     fn step<L: Level>(&self, terms: Terms<'_>, lanes: &mut Lanes) {
-        let fraction_bits = self.unit.fraction_bits as i32;
-        let mut highest = [i16::MIN; NR];
-        for (a, b) in terms.ea.iter().zip(terms.eb) {
-            for c in 0..NR {
-                highest[c] = highest[c].max(a.wrapping_add(b[c]));
-            }
-        }
+        let mut highest = highest(terms.ea, terms.eb);
         let mut scale = [0i16; NR];
         if SCALED {
+            let (a, b) = (terms.scale.0, *terms.scale.1);
             for c in 0..NR {
-                scale[c] = terms.scale.0 + terms.scale.1[c];
+                scale[c] = a + b[c];
                 highest[c] = highest[c].saturating_add(scale[c]);
             }
         }
+        let exponents = self.window(&highest, lanes);
         let (mut factor, mut c_factor, mut unit) = ([0.0; NR], [0.0; NR], [0.0; NR]);
-        let low = self.unit.low() + BIAS;
+        let fraction_bits = self.unit.fraction_bits as i32;
         for c in 0..NR {
-            lanes.lowest[c] = lanes.lowest[c].min(highest[c].wrapping_sub(ALL_ZERO) as u16);
-            let exponent = i32::from(highest[c]).max(presented::<O>(lanes.accumulators[c])).max(low);
-            lanes.highest[c] = lanes.highest[c].max(exponent);
-            c_factor[c] = power(fraction_bits + 2 * BIAS - exponent);
-            unit[c] = power(exponent - fraction_bits);
-            factor[c] = if SCALED {
-                // Out of range only where the products vanish against the accumulator, or are all 0.
-                power((fraction_bits + 2 * BIAS - exponent + i32::from(scale[c])).clamp(1, 2 * BIAS))
-            } else {
-                c_factor[c]
-            };
+            let field = fraction_bits + 2 * BIAS - exponents[c];
+            c_factor[c] = power(field);
+            unit[c] = power(exponents[c] - fraction_bits);
+            // Out of range only where the products vanish against the accumulator, or are all 0.
+            factor[c] = if SCALED { power((field + i32::from(scale[c])).clamp(1, 2 * BIAS)) } else { power(field) };
         }
-        let mut aligned = [0.0; NR];
-        (0..NR).for_each(|c| aligned[c] = lanes.accumulators[c] * c_factor[c]);
-        let accumulator = L::truncate(&aligned);
-        lanes.accumulators = if WIDE {
-            let mut sums = accumulator.map(f64::from);
+        let before = lanes.accumulators;
+        let mut narrow = [0; NR];
+        L::add_products(&[1.0], &[before], &c_factor, &mut narrow);
+        let after = if WIDE {
+            let mut sums = [0.0; NR];
+            (0..NR).for_each(|c| sums[c] = f64::from(narrow[c]));
             let run = self.unit.run();
             for (a, b) in terms.a.chunks(run).zip(terms.b.chunks(run)) {
-                let run = products::<L>(a, b, &factor, [0; NR]);
-                (0..NR).for_each(|c| sums[c] += f64::from(run[c]));
+                let mut narrow = [0; NR];
+                L::add_products(a, b, &factor, &mut narrow);
+                (0..NR).for_each(|c| sums[c] += f64::from(narrow[c]));
             }
             O::wide(&sums, &unit)
         } else {
-            O::narrow::<L>(&products::<L>(terms.a, terms.b, &factor, accumulator), &unit)
+            L::add_products(terms.a, terms.b, &factor, &mut narrow);
+            O::narrow::<L>(&narrow, &unit)
         };
+        lanes.accumulators = after;
         if O::MAX < f32::MAX {
-            (0..NR).for_each(|c| lanes.largest[c] = larger(lanes.largest[c], lanes.accumulators[c].abs()));
+            let mut largest = lanes.largest;
+            (0..NR).for_each(|c| largest[c] = larger(largest[c], after[c].abs()));
+            lanes.largest = largest;
         }
+    }
+
+    /// The exponents that a step aligns to, biased, from the largest of its products; remembers the extremes.
+    ///
+    /// Works on copies, so that the compiler need not ask whether arrays overlap.
+    #[inline(always)]
+    fn window(&self, products: &[i16; NR], lanes: &mut Lanes) -> [i32; NR] {
+        let (accumulators, mut lowest, mut highest) = (lanes.accumulators, lanes.lowest, lanes.highest);
+        let low = self.unit.low() + BIAS;
+        let mut exponents = [0; NR];
+        for c in 0..NR {
+            exponents[c] = i32::from(products[c]).max(presented::<O>(accumulators[c])).max(low);
+            highest[c] = highest[c].max(exponents[c]);
+        }
+        for c in 0..NR {
+            lowest[c] = lowest[c].min(products[c].wrapping_sub(ALL_ZERO) as u16);
+        }
+        lanes.lowest = lowest;
+        lanes.highest = highest;
+        exponents
     }
 
     /// Results, and which of them the proof covers.
@@ -188,7 +204,7 @@ impl<O: Output, const WIDE: bool, const SCALED: bool> Steps<'_, O, WIDE, SCALED>
 fn presented<O: Output>(x: f32) -> i32 {
     let field = (x.to_bits() << 1 >> 24) as i32;
     match O::EMIN {
-        Some(emin) if x != 0.0 => field.max(emin),
+        Some(emin) if field != 0 => field.max(emin),
         _ => field,
     }
 }
@@ -199,18 +215,14 @@ fn power(field: i32) -> f32 {
     f32::from_bits((field as u32) << 23)
 }
 
-/// The sums of the aligned products, added to `sums`.
+/// The largest exponent of a product, column by column.
 #[inline(always)]
-fn products<L: Level>(a: &[f32], b: &[[f32; NR]], factor: &[f32; NR], mut sums: [i32; NR]) -> [i32; NR] {
-    for (a, b) in a.iter().zip(b) {
-        let mut aligned = [0.0; NR];
+fn highest(ea: &[i16], eb: &[[i16; NR]]) -> [i16; NR] {
+    let mut highest = [i16::MIN; NR];
+    for (a, b) in ea.iter().zip(eb) {
         for c in 0..NR {
-            aligned[c] = a * b[c] * factor[c];
-        }
-        let aligned = L::truncate(&aligned);
-        for c in 0..NR {
-            sums[c] = sums[c].wrapping_add(aligned[c]);
+            highest[c] = highest[c].max(a.wrapping_add(b[c]));
         }
     }
-    sums
+    highest
 }
