@@ -3,6 +3,7 @@
 use crate::Path;
 use crate::kernel::aligned::Operands;
 pub use crate::kernel::aligned::{Accumulator, Aligned, Columns, Joins};
+pub use crate::kernel::groups::{Grouped, GroupedColumns};
 use crate::kernel::{Fallback, Rows};
 use std::borrow::Cow;
 
@@ -32,4 +33,20 @@ pub fn aligned_columns(unit: &Aligned, w: Matrix<'_>) -> Columns {
 /// Multiplies by an [`Aligned`] unit.
 pub fn aligned(path: Path, unit: &Aligned, x: Matrix<'_>, columns: &Columns, definition: Fallback<'_>) -> Vec<f32> {
     unit.gemm(path, &Operands { rows: &x.rows(), columns }, definition)
+}
+
+/// Packs columns for a [`Grouped`] unit.
+pub fn grouped_columns(unit: &Grouped, w: Matrix<'_>) -> GroupedColumns {
+    unit.pack(&w.rows())
+}
+
+/// Multiplies by a [`Grouped`] unit.
+pub fn grouped(
+    path: Path,
+    unit: &Grouped,
+    x: Matrix<'_>,
+    columns: &GroupedColumns,
+    definition: Fallback<'_>,
+) -> Vec<f32> {
+    unit.gemm(path, &x.rows(), columns, definition)
 }

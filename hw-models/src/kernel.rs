@@ -9,6 +9,7 @@ pub(crate) mod aligned;
 mod block;
 mod exact;
 mod fma;
+pub(crate) mod groups;
 mod integer;
 mod level;
 mod pack;

@@ -1,9 +1,11 @@
 //! The aligned kernels against their slow version, and that against recorded rows.
 
-use crate::aligned_reference::{NAN, chain, dot};
+use crate::aligned_reference::{self as reference, NAN, chain, dot};
 use crate::support::{Kind, Random, case, oracle_bytes, same_bits};
 use interplay_hw::Path;
-use interplay_hw::judge::{Accumulator, Aligned, Joins, Matrix, aligned, aligned_columns};
+use interplay_hw::judge::{
+    Accumulator, Aligned, Grouped, Joins, Matrix, aligned, aligned_columns, grouped, grouped_columns,
+};
 use libtest_mimic::Trial;
 use safetensors::{SafeTensors, tensor::Metadata};
 use serde_json::Value;
@@ -29,6 +31,9 @@ pub fn trials() -> Vec<Trial> {
     for (name, unit, format) in units() {
         trials.push(case(&format!("aligned::{name}"), move || fuzz(name, &unit, format)));
     }
+    trials.push(case("aligned::groups", groups));
+    let file = "vectors/mmasim/nv_blackwell_mxf4_nvf4.safetensors";
+    trials.push(oracle_bytes("aligned::nv_blackwell_mxf4_nvf4", file, |bytes| recorded_groups(&bytes)));
     for pack in PACKS {
         let file = format!("vectors/mmasim/{pack}.safetensors");
         trials.push(oracle_bytes(&format!("aligned::{pack}"), &file, |bytes| recorded(&bytes)));
@@ -343,4 +348,96 @@ fn edges() {
             judge(&unit, &random_operands(&unit, format, 10, shape, &mut random), &format!("{name}, {shape:?}"));
         }
     }
+}
+
+const NVF4: Grouped = Grouped { group: 16, groups: 4, fraction_bits: 35, floor: -139, scale_emin: -6, scale_block: 16 };
+const MXF4: Grouped = Grouped { scale_emin: -127, scale_block: 32, ..NVF4 };
+
+/// The scale with this code.
+fn scale(unit: &Grouped, code: u32) -> f64 {
+    match (unit.scale_emin, code) {
+        (-127, 255) => f64::NAN,
+        (-127, code) => f64::from_bits(u64::from(code + 1023 - 127) << 52),
+        _ if code & 0x7F == 0x7F => f64::NAN,
+        _ => f64::from(Narrow::by_name("e4m3").value(code & 0x7F)),
+    }
+}
+
+fn recorded_groups(bytes: &[u8]) {
+    let file = SafeTensors::deserialize(bytes).expect("a safetensors file");
+    let mut rows = 0;
+    for set in file.names().iter().filter_map(|name| name.strip_suffix("/d")) {
+        let unit = if set.contains("ue4m3") { NVF4 } else { MXF4 };
+        let unit = if set.contains("block16") { Grouped { scale_block: 16, ..unit } } else { unit };
+        let codes = |name: &str| codes(&file, &format!("{set}/{name}"));
+        let values =
+            |name: &str| -> Vec<f32> { codes(name).iter().map(|&code| Narrow::by_name("e2m1").value(code)).collect() };
+        let scales = |name: &str| -> Vec<f64> { codes(name).iter().map(|&code| scale(&unit, code)).collect() };
+        let (a, b, c, d) = (values("a"), values("b"), codes("c"), codes("d"));
+        let (sa, sb, k) = (scales("sa"), scales("sb"), a.len() / d.len());
+        let blocks = k / unit.scale_block;
+        for (row, want) in d.iter().enumerate() {
+            let scales = (&sa[row * blocks..][..blocks], &sb[row * blocks..][..blocks]);
+            let got = reference::grouped(&unit, &a[row * k..][..k], &b[row * k..][..k], scales, f32::from_bits(c[row]));
+            same_bits(&[got], &[f32::from_bits(*want)], &format!("{set}, row {row}"));
+        }
+        rows += d.len();
+    }
+    assert!(rows > 1000, "{rows} rows");
+}
+
+/// The grouped kernel against its definition; scales from usual to extreme, NaN and 0 included.
+fn groups() {
+    let mut random = Random(6);
+    for round in 0..300 {
+        let unit = [NVF4, MXF4, Grouped { scale_block: 16, ..MXF4 }][round % 3];
+        let (m, n, k) = (1 + random.below(20) as usize, 1 + random.below(40) as usize, 1 + random.below(300) as usize);
+        let sparse = [1, 2, 30][round / 3 % 3];
+        let element = |random: &mut Random| {
+            let zero = random.below(sparse) != 0;
+            if zero { 0.0 } else { Narrow::by_name("e2m1").value(random.below(16) as u32) }
+        };
+        let blocks = k.div_ceil(unit.scale_block);
+        let kind = round / 9 % 3;
+        let code = |random: &mut Random| match (kind, unit.scale_emin) {
+            (0, -127) => 120 + random.below(14) as u32,
+            (0, _) => 1 + random.below(126) as u32,
+            (1, _) => random.below(if unit.scale_emin == -127 { 255 } else { 127 }) as u32,
+            _ => random.below(256) as u32,
+        };
+        let elements =
+            |rows: usize, random: &mut Random| -> Vec<f32> { (0..rows * k).map(|_| element(random)).collect() };
+        let (x, w) = (elements(m, &mut random), elements(n, &mut random));
+        let scales = |rows: usize, random: &mut Random| -> Vec<f64> {
+            (0..rows * blocks).map(|_| scale(&unit, code(random))).collect()
+        };
+        let (sx, sw) = (scales(m, &mut random), scales(n, &mut random));
+        let left =
+            judge_groups(&unit, &Operands { k, x, w, sx, sw }, &format!("{unit:?}, kind {kind}, {m} x {k} x {n}"));
+        assert!(kind != 0 || left == 0, "{unit:?}: {left} outputs");
+    }
+}
+
+/// As [`judge`].
+#[track_caller]
+fn judge_groups(unit: &Grouped, Operands { k, x, w, sx, sw }: &Operands, what: &str) -> usize {
+    assert!(unit.is_covered());
+    let (k, m, n) = (*k, x.len() / k, w.len() / k);
+    let blocks = k.div_ceil(unit.scale_block);
+    let definition = |row: usize, column: usize| {
+        let scales = (&sx[row * blocks..][..blocks], &sw[column * blocks..][..blocks]);
+        reference::grouped(unit, &x[row * k..][..k], &w[column * k..][..k], scales, 0.0)
+    };
+    let want: Vec<f32> = (0..m * n).map(|i| definition(i / n, i % n)).collect();
+    let columns = grouped_columns(unit, Matrix { k, elements: w, notes: sw });
+    let count = AtomicUsize::new(0);
+    let counted = |row: usize, column: usize| {
+        count.fetch_add(1, Ordering::Relaxed);
+        want[row * n + column]
+    };
+    for path in Path::available() {
+        let got = grouped(path, unit, Matrix { k, elements: x, notes: sx }, &columns, &counted);
+        same_bits(&got, &want, &format!("{what} on {path:?}"));
+    }
+    count.into_inner()
 }

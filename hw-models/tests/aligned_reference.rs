@@ -2,7 +2,7 @@
 //!
 //! It follows the published definitions (T-FDPA, ST-FDPA, GST-FDPA of MMA-Sim) and is itself checked on recorded rows.
 
-use interplay_hw::judge::{Accumulator, Aligned, Joins};
+use interplay_hw::judge::{Accumulator, Aligned, Grouped, Joins};
 
 /// The NaN of NVIDIA's units.
 pub const NAN: f32 = f32::from_bits(0x7FFF_FFFF);
@@ -135,4 +135,39 @@ pub fn add(unit: &Aligned, a: f32, b: f32) -> f32 {
     }
     let units = |x: f32| (f64::from(x) * f64::from(1u32 << 24)) as i128;
     round(units(a) + units(b), -24, 11, -14, true, 65504.0)
+}
+
+/// A chain of steps of a block-scaled unit with exact groups, from `c`.
+pub fn grouped(unit: &Grouped, a: &[f32], b: &[f32], scales: (&[f64], &[f64]), c: f32) -> f32 {
+    let length = unit.group * unit.groups;
+    a.chunks(length).zip(b.chunks(length)).enumerate().fold(c, |c, (i, (a, b))| {
+        let groups = a.chunks(unit.group).zip(b.chunks(unit.group)).enumerate();
+        let block = |group: usize| (i * unit.groups + group) * unit.group / unit.scale_block;
+        let used: Vec<_> = groups.map(|(g, (a, b))| (a, b, scales.0[block(g)], scales.1[block(g)])).collect();
+        if used.iter().any(|(_, _, sa, sb)| (sa * sb).is_nan()) || c.is_nan() {
+            return NAN;
+        }
+        if c.is_infinite() {
+            return c;
+        }
+        let terms = used.iter().filter_map(|(a, b, sa, sb)| group(unit, a, b, *sa, *sb));
+        let terms: Vec<Term> = terms.chain(decode(c, -126)).collect();
+        let (sum, last_place) = align(&terms, unit.floor, unit.fraction_bits as i32);
+        round(sum, last_place, 24, -126, false, f32::MAX)
+    })
+}
+
+/// The term of one group: the exact sum of its products times its scales; none where no product or a scale is 0.
+fn group(unit: &Grouped, a: &[f32], b: &[f32], sa: f64, sb: f64) -> Option<Term> {
+    // E2M1 values are multiples of 1/2; scales have at most 4 significant bits and multiples of 2^-9 as significands.
+    let halves = |x: f32| (x * 2.0) as i128;
+    let products: Vec<i128> = a.iter().zip(b).map(|(&a, &b)| halves(a) * halves(b)).collect();
+    let scale = |x: f64| {
+        let exponent = ((x.to_bits() >> 52) as i32 - 1023).max(unit.scale_emin);
+        ((x * f64::from_bits(((9 - exponent + 1023) as u64) << 52)) as i128, exponent)
+    };
+    let ((sa, ea), (sb, eb)) = (scale(sa), scale(sb));
+    let something = sa != 0 && sb != 0 && products.iter().any(|&product| product != 0);
+    let significand = (products.iter().sum::<i128>() * sa * sb) << 40;
+    something.then_some(Term { significand, exponent: ea + eb, fraction: 60 })
 }
