@@ -12,6 +12,7 @@
 //! `cargo bench -p interplay-hw`
 
 use interplay_formats::{Format, Quantized};
+use interplay_hw::judge::{self, Accumulator, Aligned, Grouped, Joins, Matrix};
 use interplay_hw::{Datapath, Operand, Path};
 use std::hint::black_box;
 use std::time::Instant;
@@ -20,9 +21,13 @@ const SHAPES: [(usize, usize, usize); 2] = [(512, 768, 3072), (512, 768, 768)];
 /// Runs whose median is printed.
 const RUNS: usize = 15;
 
+/// The shape that tensor cores are measured on.
+const TENSOR_SHAPE: (usize, usize, usize) = (512, 768, 3072);
+
 fn main() {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let pools = [1, cores].map(|n| rayon::ThreadPoolBuilder::new().num_threads(n).build().expect("threads start"));
+    tensor_cores(&pools);
     for (m, k, n) in SHAPES {
         println!("M x K x N = {m} x {k} x {n}, GMAC/s (share of f32 gemm) on 1 core, on {cores} cores");
         let (x, w) = (values(m * k, 1), values(n * k, 2));
@@ -56,6 +61,59 @@ fn main() {
 fn paths(format: &str) -> Vec<Path> {
     let avx2 = Path::available().contains(&Path::Avx2) && ["int8", "hbfp8", "mxint8"].contains(&format);
     [Path::Avx2].into_iter().filter(|_| avx2).chain([Path::best()]).collect()
+}
+
+/// Aligned and grouped kernels on values of their formats' widths.
+fn tensor_cores(pools: &[rayon::ThreadPool; 2]) {
+    let (m, k, n) = TENSOR_SHAPE;
+    println!("M x K x N = {m} x {k} x {n}, tensor cores");
+    let gmacs = |run: &mut dyn FnMut()| (m * k * n) as f64 / median(run) / 1e9;
+    let (x, w) = (values(m * k, 1), values(n * k, 2));
+    let peer = pools.each_ref().map(|pool| gmacs(&mut || peer((m, k, n), &x, &w, pool.current_num_threads())));
+    report("f32 gemm", peer, peer);
+    let hopper = Aligned {
+        step: 16,
+        fraction_bits: 25,
+        floor: -133,
+        emin: (-14, -14),
+        accumulator: Accumulator::Single,
+        joins: Joins::First,
+        scale_block: None,
+    };
+    let blackwell = Aligned { step: 32, emin: (-6, -6), ..hopper };
+    let units = [
+        ("hopper f16", hopper, 11),
+        ("hopper f16 f16", Aligned { floor: -21, accumulator: Accumulator::Half, ..hopper }, 11),
+        ("ampere f16", Aligned { step: 8, fraction_bits: 24, floor: -132, ..hopper }, 11),
+        ("volta f16", Aligned { step: 4, fraction_bits: 23, floor: -131, ..hopper }, 11),
+        ("hopper e4m3", Aligned { fraction_bits: 13, accumulator: Accumulator::E8M13, ..blackwell }, 4),
+        ("mma.sync e4m3", Aligned { joins: Joins::Last { steps: 2 }, ..hopper }, 4),
+        ("blackwell e4m3", blackwell, 4),
+        ("mxf8", Aligned { scale_block: Some(32), ..blackwell }, 4),
+    ];
+    for (name, unit, bits) in units {
+        let (x, w) = (narrowed(&x, bits), narrowed(&w, bits));
+        let scales = |rows: usize| vec![-3.0; unit.scale_block.map_or(0, |block| rows * k / block)];
+        let (sx, sw) = (scales(m), scales(n));
+        let x = Matrix { k, elements: &x, notes: &sx };
+        let columns = judge::aligned_columns(&unit, Matrix { k, elements: &w, notes: &sw });
+        let mut run = || drop(black_box(judge::aligned(Path::best(), &unit, x, &columns, &|_, _| f32::NAN)));
+        report(name, pools.each_ref().map(|pool| pool.install(|| gmacs(&mut run))), peer);
+    }
+    let mxf4 = Grouped { group: 16, groups: 4, fraction_bits: 35, floor: -139, scale_emin: -127, scale_block: 32 };
+    // Multiples of 1/2 up to 3 with two significant bits: values of E2M1.
+    let e2m1 = |x: &[f32]| narrowed(&x.iter().map(|x| (6.0 * x).round() * 0.5).collect::<Vec<f32>>(), 2);
+    let (x, w) = (e2m1(&x), e2m1(&w));
+    let (sx, sw) = (vec![0.125; m * k / 32], vec![0.125; n * k / 32]);
+    let columns = judge::grouped_columns(&mxf4, Matrix { k, elements: &w, notes: &sw });
+    let x = Matrix { k, elements: &x, notes: &sx };
+    let mut run = || drop(black_box(judge::grouped(Path::best(), &mxf4, x, &columns, &|_, _| f32::NAN)));
+    report("mxf4", pools.each_ref().map(|pool| pool.install(|| gmacs(&mut run))), peer);
+}
+
+/// The values truncated to so many significant bits.
+fn narrowed(values: &[f32], bits: u32) -> Vec<f32> {
+    values.iter().map(|x| f32::from_bits(x.to_bits() >> (24 - bits) << (24 - bits))).collect()
 }
 
 /// One product on prepared weights.

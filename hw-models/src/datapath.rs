@@ -19,6 +19,7 @@ mod record;
 mod reference;
 mod register;
 mod register_format;
+mod tensor;
 mod term;
 
 pub use dot::Row;
@@ -33,13 +34,23 @@ use crate::Error;
 use crate::kernel::{Panels, Rows, simd::Path};
 use choose::Kernel;
 use operand::Prepared;
+use tensor::Tensor;
+
+/// Weights as a kernel reads them.
+#[derive(Clone, Debug)]
+enum Packed {
+    Panels(Panels),
+    Tensor(Tensor),
+    /// No kernel covers the record.
+    Nothing,
+}
 
 /// Weights packed once for one datapath: `N` output columns of `K` elements.
 #[derive(Clone, Debug)]
 pub struct Weights {
     datapath: Datapath,
     prepared: Prepared,
-    panels: Panels,
+    packed: Packed,
     /// The rows as they came, for units that no kernel covers, or not in every lane.
     rows: Option<Rows<'static>>,
 }
@@ -69,9 +80,13 @@ impl Datapath {
     /// [`Error::NotRepresentable`] for values that its input format does not have.
     pub fn prepare(&self, w: Operand<'_>) -> Result<Weights, Error> {
         let (rows, prepared) = w.prepare(self, operand::Side::Weights)?;
-        let panels = Panels::pack(&rows);
+        let packed = match Tensor::pack(self, &rows) {
+            Some(tensor) => Packed::Tensor(tensor),
+            None if Kernel::reads_panels(self) => Packed::Panels(Panels::pack(&rows)),
+            None => Packed::Nothing,
+        };
         let rows = Kernel::keeps_rows(self).then(|| rows.into_owned());
-        Ok(Weights { datapath: *self, prepared, panels, rows })
+        Ok(Weights { datapath: *self, prepared, packed, rows })
     }
 
     /// `x w^T` as this unit computes it, `[M, N]` row-major, on all threads of the current rayon pool. FP16 and integer

@@ -5,14 +5,18 @@
 //! Each output is computed by one thread in an order that K alone decides, so neither the thread count nor the
 //! instruction set changes a bit.
 
+pub(crate) mod aligned;
 mod block;
 mod bytes;
 mod exact;
 mod fma;
+pub(crate) mod groups;
 mod integer;
+mod level;
 mod pack;
 mod rounded;
 pub(crate) mod simd;
+mod tiles;
 
 pub(crate) use block::{ByteBlocks, DoubleBlocks, SingleBlocks, SplitBlocks};
 pub(crate) use bytes::gemm_bytes;
@@ -21,6 +25,7 @@ pub(crate) use fma::FmaChain;
 pub(crate) use integer::Integers;
 pub(crate) use pack::{Left, Panel, Panels, Rows};
 pub(crate) use rounded::{Dot, Float, Registers, RoundedBlocks, mode};
+pub(crate) use tiles::Fallback;
 
 use crate::exact::canonical;
 use rayon::prelude::*;

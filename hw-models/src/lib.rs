@@ -13,6 +13,8 @@
 pub mod cost;
 pub mod datapath;
 pub mod exact;
+#[doc(hidden)]
+pub mod judge;
 
 mod error;
 mod kernel;

@@ -1,5 +1,7 @@
 //! All tests of the crate in one binary; see `support` for how oracle files are found.
 
+mod aligned;
+mod aligned_reference;
 mod big;
 mod catalog;
 mod cycles;
@@ -15,6 +17,7 @@ mod support;
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
     let trials = [
+        aligned::trials(),
         big::trials(),
         catalog::trials(),
         declare::trials(),

@@ -12,13 +12,13 @@ pub fn case(name: &str, body: impl FnOnce() + Send + 'static) -> Trial {
     })
 }
 
-/// A case against a recorded file below the oracle folder: ignored, with the reason in its name, where the file is not
-/// there, and failed instead where oracles are required.
+/// A case against a recorded text below the oracle folder, see [`oracle_bytes`].
 pub fn oracle(name: &str, file: &str, body: impl FnOnce(String) + Send + 'static) -> Trial {
-    oracle_bytes(name, file, |bytes| body(String::from_utf8(bytes).expect("a text")))
+    oracle_bytes(name, file, |bytes| body(String::from_utf8(bytes).expect("a text file")))
 }
 
-/// The same for a file of any bytes.
+/// A case against a recorded file below the oracle folder: ignored, with the reason in its name, where the file is not
+/// there, and failed instead where oracles are required.
 pub fn oracle_bytes(name: &str, file: &str, body: impl FnOnce(Vec<u8>) + Send + 'static) -> Trial {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
     let path = std::env::var_os("INTERPLAY_ORACLES").map_or_else(beside, PathBuf::from).join(file);

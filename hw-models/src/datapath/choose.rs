@@ -5,7 +5,7 @@ use super::record::{
     Arm, Codes, Datapath, Group, Inputs, Joins, Node, Order, Overflow, Port, Product, Round, Subnormals, Unit, Zero,
 };
 use super::register::{Register, largest_product};
-use super::{Weights, reference};
+use super::{Packed, Weights, reference};
 use crate::Error;
 use crate::exact::power_of_two;
 use crate::kernel::{
@@ -39,6 +39,12 @@ impl Kernel {
         !chain(datapath) && !certified(datapath) && !blocks(datapath) && datapath.inputs != Inputs::Integers
     }
 
+    /// Whether a kernel that reads panels may cover a record.
+    pub fn reads_panels(datapath: &Datapath) -> bool {
+        let integer = fused(datapath).is_some_and(|round| matches!(round.format.encoding, Encoding::Integer { .. }));
+        chain(datapath) || certified(datapath) || integer || matches!(datapath.inputs, Inputs::Blocks(_))
+    }
+
     /// Whether the kernel itself applies the scales of rows to the results of a record.
     pub fn is_scaled(self, datapath: &Datapath) -> bool {
         matches!(self, Self::Integers(_)) && datapath.inputs == Inputs::Integers
@@ -65,24 +71,32 @@ impl Kernel {
     /// Computes `x w^T`, without the scales that are applied to results, but those of rows of integers.
     pub fn run(self, path: Path, datapath: &Datapath, (x, prepared): (&Rows<'_>, &Prepared), w: &Weights) -> Vec<f32> {
         let length = prepared.block_length;
+        let evaluated = || match &w.rows {
+            Some(rows) => reference::gemm(datapath, (x, prepared), (rows, &w.prepared)),
+            None => Vec::new(),
+        };
+        let panels = match (&w.packed, &w.rows) {
+            (Packed::Panels(panels), _) => panels,
+            (Packed::Tensor(tensor), Some(rows)) => {
+                return tensor.run(path, datapath, (x, prepared), (rows, &w.prepared));
+            }
+            _ => return evaluated(),
+        };
         match self {
-            Self::Chain => gemm(path, &FmaChain, x, &w.panels),
-            Self::Certified => gemm(path, &CertifiedSums, x, &w.panels),
-            Self::Integers(overflow) => gemm_bytes(path, &Integers { overflow }, x, &w.panels),
-            Self::Registers(registers) => gemm(path, &registers, x, &w.panels),
+            Self::Chain => gemm(path, &FmaChain, x, panels),
+            Self::Certified => gemm(path, &CertifiedSums, x, panels),
+            Self::Integers(overflow) => gemm_bytes(path, &Integers { overflow }, x, panels),
+            Self::Registers(registers) => gemm(path, &registers, x, panels),
             Self::Rounded(mode, RoundedBlocks { length, dot, sum, accumulator }) => match mode {
-                1 => gemm(path, &RoundedBlocks::<1> { length, dot, sum, accumulator }, x, &w.panels),
-                2 => gemm(path, &RoundedBlocks::<2> { length, dot, sum, accumulator }, x, &w.panels),
-                _ => gemm(path, &RoundedBlocks::<0> { length, dot, sum, accumulator }, x, &w.panels),
+                1 => gemm(path, &RoundedBlocks::<1> { length, dot, sum, accumulator }, x, panels),
+                2 => gemm(path, &RoundedBlocks::<2> { length, dot, sum, accumulator }, x, panels),
+                _ => gemm(path, &RoundedBlocks::<0> { length, dot, sum, accumulator }, x, panels),
             },
-            Self::Blocks(Register::Bytes { unit }) => gemm_bytes(path, &ByteBlocks { length, unit }, x, &w.panels),
-            Self::Blocks(Register::Single) => gemm(path, &SingleBlocks { length }, x, &w.panels),
-            Self::Blocks(Register::Double) => gemm(path, &DoubleBlocks { length }, x, &w.panels),
-            Self::Blocks(Register::Split { bias }) => gemm(path, &SplitBlocks { length, bias }, x, &w.panels),
-            Self::Evaluator => match &w.rows {
-                Some(rows) => reference::gemm(datapath, (x, prepared), (rows, &w.prepared)),
-                None => Vec::new(),
-            },
+            Self::Blocks(Register::Bytes { unit }) => gemm_bytes(path, &ByteBlocks { length, unit }, x, panels),
+            Self::Blocks(Register::Single) => gemm(path, &SingleBlocks { length }, x, panels),
+            Self::Blocks(Register::Double) => gemm(path, &DoubleBlocks { length }, x, panels),
+            Self::Blocks(Register::Split { bias }) => gemm(path, &SplitBlocks { length, bias }, x, panels),
+            Self::Evaluator => evaluated(),
         }
     }
 }

@@ -169,7 +169,7 @@ fn quads(w: &Rows<'_>, unit: i32) -> Vec<Quads> {
 }
 
 /// `[rows, k]` to `[ceil(rows / NR)][k][NR]`, padded with zeros.
-fn transpose<T: Copy + Default + Send + Sync>(values: &[T], rows: usize, k: usize) -> Vec<[T; NR]> {
+pub(super) fn transpose<T: Copy + Default + Send + Sync>(values: &[T], rows: usize, k: usize) -> Vec<[T; NR]> {
     let mut panels = vec![[T::default(); NR]; rows.div_ceil(NR) * k];
     if k > 0 {
         panels.par_chunks_mut(k).zip(values.par_chunks(NR * k)).for_each(|(panel, rows)| {

@@ -36,7 +36,7 @@ impl Path {
     }
 
     /// Whether this machine has the instructions; the answer is cached by the standard library.
-    fn runs_here(self) -> bool {
+    pub(super) fn runs_here(self) -> bool {
         match self {
             Self::Portable => true,
             #[cfg(target_arch = "x86_64")]
