@@ -19,12 +19,14 @@ mod register;
 mod term;
 
 pub use dot::Row;
+pub(crate) use evaluate::{Cut, Watch};
 pub use operand::Operand;
 pub(crate) use operand::units;
 pub use record::{
     Accumulator, Align, Arm, BlockScale, Codes, Datapath, ElementExponent, Group, Inputs, Joins, Nan, Node, Order,
     Overflow, Port, Product, Proof, Round, Sparsity, Subnormals, Sum, Zero,
 };
+pub(crate) use term::{NO_EXPONENT, Term};
 
 use crate::Error;
 use crate::kernel::{Panels, Rows, simd::Path};

@@ -4,14 +4,16 @@ mod big;
 mod catalog;
 mod cycles;
 mod errors;
+mod explain;
 mod fast;
 mod laws;
 mod mmasim;
 mod silicon;
 mod support;
+mod verify;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
-    let trials = [big::trials(), catalog::trials(), mmasim::trials(), silicon::trials(), fast::trials(), errors::trials(), cycles::trials(), laws::trials()];
+    let trials = [big::trials(), catalog::trials(), mmasim::trials(), silicon::trials(), fast::trials(), errors::trials(), cycles::trials(), laws::trials(), verify::trials(), explain::trials()];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }
