@@ -145,11 +145,7 @@ pub fn explain(
 }
 
 /// The explanation, and the code of the result.
-fn explained(
-    prepared: &Prepared<'_>,
-    operands: &Operands<'_>,
-    index: usize,
-) -> Result<(Explanation, u64), Error> {
+fn explained(prepared: &Prepared<'_>, operands: &Operands<'_>, index: usize) -> Result<(Explanation, u64), Error> {
     let outputs = prepared.count()?;
     if index >= outputs {
         return Err(Error::NoOutput { given: index, outputs });
@@ -181,9 +177,9 @@ fn products(codes: &Codes, row: Row<'_>, place: impl Fn(usize) -> usize) -> Resu
         k: place(p),
         a: codes.a.read(a).value.into(),
         b: codes.b.read(row.b[p]).value.into(),
-        scales: codes.scale.map(|scale| {
-            [row.scale_a, row.scale_b].map(|scales| scale.read(scales[p / scale.block]).value.into())
-        }),
+        scales: codes
+            .scale
+            .map(|scale| [row.scale_a, row.scale_b].map(|scales| scale.read(scales[p / scale.block]).value.into())),
         product: Value::Nan.into(),
         exponent: None,
         rounded: None,

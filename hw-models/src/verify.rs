@@ -15,7 +15,6 @@
 //! # Ok::<(), interplay_hw::Error>(())
 //! ```
 
-
 mod operands;
 mod order;
 mod read;

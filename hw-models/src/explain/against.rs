@@ -7,6 +7,9 @@ use crate::{Datapath, Error};
 use interplay_formats::Value;
 use serde::Serialize;
 
+/// Rules that are changed together at most, in search of those that make a difference.
+const TOGETHER: u32 = 4;
+
 /// One output of two units, and what in their records makes the difference.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
@@ -20,8 +23,7 @@ pub struct Comparison {
     pub ulp: Option<u64>,
     /// What the records say differently.
     pub differences: Vec<Difference>,
-    /// The rules that turn the first result into the second one: each that does it alone; else each two that do it
-    /// together; else none.
+    /// The smallest sets of rules that turn the first result into the second one; none where that takes more than four.
     pub decisive: Vec<Vec<&'static str>>,
 }
 
@@ -75,20 +77,23 @@ pub fn explain_against(
         })
         .collect();
     let same = is_want(a, got);
-    let mut decisive = Vec::new();
-    if !same {
-        decisive = differences.iter().filter(|d| d.decides).map(|d| vec![d.rule]).collect();
-        let pairs = rules.iter().enumerate().flat_map(|(i, x)| rules[i + 1..].iter().map(move |y| (x, y)));
-        if decisive.is_empty() {
-            let together = |(x, y): &(&&Rule, &&Rule)| {
-                let changed = y.taken(x.taken(*a, b), b);
-                result(&changed).is_some_and(|code| is_want(&changed, code))
-            };
-            decisive = pairs.filter(together).map(|(x, y)| vec![x.name, y.name]).collect();
-        }
-    }
+    let together = |mask: u32| -> bool {
+        let chosen = rules.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1);
+        let changed = chosen.fold(*a, |changed, (_, rule)| rule.taken(changed, b));
+        result(&changed).is_some_and(|code| is_want(&changed, code))
+    };
+    let decisive = if same { Vec::new() } else { smallest(rules.len(), together) };
+    let named = |mask: u32| rules.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1).map(|(_, r)| r.name).collect();
+    let decisive = decisive.into_iter().map(named).collect();
     let ulp = (a.accumulator.d == b.accumulator.d).then(|| distance(b, got, want).ulp).flatten();
     Ok(Comparison { a: first, b: second, same, ulp, differences, decisive })
+}
+
+/// The smallest sets of `count` things that do it, as masks: all of one size, of at most [`TOGETHER`] things.
+fn smallest(count: usize, does_it: impl Fn(u32) -> bool) -> Vec<u32> {
+    let of_size = |size: u32| (0..1u32 << count).filter(move |mask| mask.count_ones() == size);
+    let sets = (1..=TOGETHER).map(|size| of_size(size).filter(|&mask| does_it(mask)).collect::<Vec<u32>>());
+    sets.into_iter().find(|sets| !sets.is_empty()).unwrap_or_default()
 }
 
 /// Whether two units' results are the same: by their codes where they have one format, else by value.

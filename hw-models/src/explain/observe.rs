@@ -89,7 +89,8 @@ impl Watch for Observer<'_> {
 
     fn summed(&mut self, terms: &[Term], sum: Value) {
         let step = (!self.plan.is_empty()).then_some(self.step);
-        let join = || Planned { name: "sum".to_owned(), terms: ["acc", "c"].map(|n| Label::Other(n.to_owned())).to_vec() };
+        let join =
+            || Planned { name: "sum".to_owned(), terms: ["acc", "c"].map(|n| Label::Other(n.to_owned())).to_vec() };
         let planned = self.plan.pop_front().unwrap_or_else(join);
         let cuts = self.cuts.take();
         let leading = |term: &Term| term.value.finite().and_then(Exact::leading_exponent);

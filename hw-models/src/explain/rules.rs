@@ -1,8 +1,8 @@
 //! What two records can say differently: each thing in words, and how one record takes it over from another.
 
 use crate::datapath::{
-    Arm, Codes, Datapath, ElementExponent, Group, Inputs, Joins, Nan, Node, Order, Overflow, Port, Round, Subnormals, Sum,
-    Zero,
+    Arm, Codes, Datapath, ElementExponent, Group, Inputs, Joins, Nan, Node, Order, Overflow, Port, Round, Subnormals,
+    Sum, Zero,
 };
 use std::sync::{Mutex, PoisonError};
 

@@ -101,10 +101,10 @@ impl fmt::Display for Comparison {
         write_rows(f, &rows)?;
         match (self.same, &self.decisive[..]) {
             (true, _) => write!(f, "\nBoth give the same result for this output."),
-            (false, []) => write!(f, "\nThe difference comes from more than two rules together."),
+            (false, []) => write!(f, "\nThe difference takes more than four of these rules together."),
             (false, groups) => {
-                let names: Vec<String> = groups.iter().map(|rules| rules.join(" with ")).collect();
-                write!(f, "\nWhat makes A and B differ here: {}.", names.join("; or "))
+                let names: Vec<String> = groups.iter().map(|rules| rules.join(" + ")).collect();
+                write!(f, "\nWhat makes them differ here: {}.", names.join("; or "))
             }
         }
     }

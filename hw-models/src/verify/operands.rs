@@ -2,7 +2,7 @@
 
 use super::order::KOrder;
 use super::read::Source as Array;
-use super::{Words, Options};
+use super::{Options, Words};
 use crate::datapath::{Codes, Row};
 use crate::{Datapath, Error};
 

@@ -97,9 +97,11 @@ fn exact(word: u64, kind: Kind, format: Scalar) -> Result<u64, String> {
     let Kind::Floats(from) = kind else {
         return match word.checked_shr(format.bits()) {
             None | Some(0) => Ok(word),
-            Some(_) => {
-                Err(format!("{word:#x} is no `{}` code, which has {} bits, in the low ones", format.name, format.bits()))
-            }
+            Some(_) => Err(format!(
+                "{word:#x} is no `{}` code, which has {} bits, in the low ones",
+                format.name,
+                format.bits()
+            )),
         };
     };
     let value = from.decode(word);
@@ -109,7 +111,8 @@ fn exact(word: u64, kind: Kind, format: Scalar) -> Result<u64, String> {
         (x, y) => x == y,
     };
     code.filter(same).ok_or_else(|| {
-        let given = if from == scalar::FP32 { format!("{:e}", value.to_f32()) } else { format!("{:e}", value.to_f64()) };
+        let given =
+            if from == scalar::FP32 { format!("{:e}", value.to_f32()) } else { format!("{:e}", value.to_f64()) };
         format!("{given} is no `{}` number; quantise to `{}` first", format.name, format.name)
     })
 }

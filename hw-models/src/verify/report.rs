@@ -115,12 +115,7 @@ impl Layout {
 }
 
 impl Mismatch {
-    fn new(
-        format: Scalar,
-        (row, column): (usize, Option<usize>),
-        (got, want): (u64, u64),
-        distance: Distance,
-    ) -> Self {
+    fn new(format: Scalar, (row, column): (usize, Option<usize>), (got, want): (u64, u64), distance: Distance) -> Self {
         let value = |code| format.decode(code).to_f64();
         Self {
             row,
