@@ -23,12 +23,14 @@ mod tensor;
 mod term;
 
 pub use dot::Row;
+pub(crate) use evaluate::{Cut, Watch};
 pub use inventory::{Operation, Part, Per};
 pub use operand::Operand;
 pub use record::{
     Accumulator, Align, Arm, BlockScale, Codes, Datapath, ElementExponent, Group, Inputs, Joins, Nan, Node, Order,
     Overflow, Port, Product, Proof, Round, Sparsity, Subnormals, Sum, Unit, Zero,
 };
+pub(crate) use term::{NO_EXPONENT, Term};
 
 use crate::Error;
 use crate::kernel::{Panels, Rows, simd::Path};

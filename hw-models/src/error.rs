@@ -146,6 +146,54 @@ pub enum Error {
         /// Codes wanted.
         wanted: usize,
     },
+    /// Words of a width that the operand cannot have.
+    #[error(
+        "`{array}` has {given}-bit words; datapath `{datapath}` takes `{format}` codes in {own}-bit words, or numbers of \
+         that format as FP32 in 32-bit or FP64 in 64-bit words"
+    )]
+    Words {
+        /// The datapath asked for.
+        datapath: String,
+        /// The operand.
+        array: &'static str,
+        /// Width given.
+        given: u32,
+        /// Its format.
+        format: String,
+        /// Width of words that hold its codes.
+        own: u32,
+    },
+    /// An element of an operand that cannot be.
+    #[error("`{array}`, row {row}, column {column}: {problem}")]
+    Element {
+        /// The operand.
+        array: &'static str,
+        /// Its row.
+        row: usize,
+        /// Its column.
+        column: usize,
+        /// What is wrong, and what is allowed.
+        problem: String,
+    },
+    /// An order of the reduction that is none.
+    #[error("the order of K, {length} positions, is no permutation that can be used: {problem}")]
+    KOrder {
+        /// Its length.
+        length: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// More outputs than memory can hold.
+    #[error("there are more outputs than fit in memory; give fewer rows or columns at once")]
+    TooManyOutputs,
+    /// An output that there is not.
+    #[error("there is no output {given}; the operands have {outputs}, counted from 0")]
+    NoOutput {
+        /// The index given.
+        given: usize,
+        /// Outputs that there are.
+        outputs: usize,
+    },
     /// A metadata code that names no positions.
     #[error("metadata of group {group}: {code:#06b} names no two positions in increasing order")]
     Metadata {

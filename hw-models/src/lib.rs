@@ -13,8 +13,10 @@
 pub mod cost;
 pub mod datapath;
 pub mod exact;
+pub mod explain;
 #[doc(hidden)]
 pub mod judge;
+pub mod verify;
 
 mod error;
 mod kernel;
@@ -26,4 +28,6 @@ pub use cost::{
 };
 pub use datapath::{Datapath, Operand, Row, Weights};
 pub use error::Error;
+pub use explain::{explain, explain_against};
 pub use kernel::simd::Path;
+pub use verify::{Operands, Words, verify, verify_with};

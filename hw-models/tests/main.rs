@@ -7,12 +7,14 @@ mod catalog;
 mod cycles;
 mod declare;
 mod errors;
+mod explain;
 mod fast;
 mod laws;
 mod machines;
 mod mmasim;
 mod silicon;
 mod support;
+mod verify;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
@@ -28,6 +30,8 @@ fn main() {
         errors::trials(),
         cycles::trials(),
         laws::trials(),
+        verify::trials(),
+        explain::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }

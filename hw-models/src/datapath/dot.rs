@@ -73,7 +73,7 @@ impl Datapath {
         let codes = self.codes()?;
         let k = row.b.len();
         let depth = self.depth(depth, k)?;
-        let positions = positions(&codes, row, k)?;
+        let positions = codes.positions(row, k)?;
         check_scales(&codes, row, k)?;
         let read = |port: Port, code: u64, scales: &[u64], position: usize| {
             let term = port.read(code);
@@ -127,25 +127,27 @@ impl BlockScale {
     }
 }
 
-/// The position that each stored element of A has, `[k]` of them where A is dense.
-fn positions(codes: &Codes, row: Row<'_>, k: usize) -> Result<Vec<usize>, Error> {
-    let wanted = codes.sparse.map_or(k, |s| k.div_ceil(s.m) * s.n);
-    let groups = codes.sparse.map_or(0, |s| k.div_ceil(s.m));
-    for (field, given, wanted) in [("a", row.a.len(), wanted), ("metadata", row.metadata.len(), groups)] {
-        if given != wanted {
-            return Err(Error::Lengths { field, given, wanted });
+impl Codes {
+    /// The position that each stored element of A has, `[k]` of them where A is dense.
+    pub(crate) fn positions(&self, row: Row<'_>, k: usize) -> Result<Vec<usize>, Error> {
+        let wanted = self.sparse.map_or(k, |s| k.div_ceil(s.m) * s.n);
+        let groups = self.sparse.map_or(0, |s| k.div_ceil(s.m));
+        for (field, given, wanted) in [("a", row.a.len(), wanted), ("metadata", row.metadata.len(), groups)] {
+            if given != wanted {
+                return Err(Error::Lengths { field, given, wanted });
+            }
         }
+        let Some(sparsity) = self.sparse else { return Ok((0..k).collect()) };
+        if !k.is_multiple_of(sparsity.m) {
+            return Err(Error::Lengths { field: "b", given: k, wanted: k.next_multiple_of(sparsity.m) });
+        }
+        let mut positions = Vec::with_capacity(wanted);
+        for (group, &code) in row.metadata.iter().enumerate() {
+            let inside = sparsity.positions(code).ok_or(Error::Metadata { group, code })?;
+            positions.extend(inside.into_iter().map(|p| group * sparsity.m + p));
+        }
+        Ok(positions)
     }
-    let Some(sparsity) = codes.sparse else { return Ok((0..k).collect()) };
-    if !k.is_multiple_of(sparsity.m) {
-        return Err(Error::Lengths { field: "b", given: k, wanted: k.next_multiple_of(sparsity.m) });
-    }
-    let mut positions = Vec::with_capacity(wanted);
-    for (group, &code) in row.metadata.iter().enumerate() {
-        let inside = sparsity.positions(code).ok_or(Error::Metadata { group, code })?;
-        positions.extend(inside.into_iter().map(|p| group * sparsity.m + p));
-    }
-    Ok(positions)
 }
 
 /// Whether there is one scale a block on each side.

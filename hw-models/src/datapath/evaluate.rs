@@ -7,11 +7,20 @@ use crate::exact;
 use interplay_formats::{Exact, Grid, Lost, Rounding, Value};
 
 /// Someone who looks on; by default at nothing.
+///
+/// An instruction tells all its products; then its steps, each with the sums of the tree, inner ones first; then, where
+/// the accumulator joins last, that sum. Roundings follow the product or the sum that they belong to.
 pub(crate) trait Watch {
+    /// An instruction begins.
+    fn instruction(&mut self) {}
+    /// An exact product, within the unit's bound.
+    fn product(&mut self, _product: Term) {}
     /// A step begins, on these positions of the instruction.
     fn step(&mut self, _positions: &[usize]) {}
-    /// Terms were aligned to an exponent and cut.
+    /// Terms are aligned to an exponent and cut; their sum follows.
     fn aligned(&mut self, _exponent: i32, _terms: &[Cut]) {}
+    /// Terms were summed.
+    fn summed(&mut self, _terms: &[Term], _sum: Value) {}
     /// A sum or a product was rounded.
     fn rounded(&mut self, _before: Value, _round: &Round, _after: Value, _lost: Lost) {}
 }
@@ -21,11 +30,8 @@ impl Watch for () {}
 /// A term before and after it was brought to the common exponent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cut {
-    pub term: Term,
     pub kept: Exact,
-    pub lost: Lost,
     pub fraction_bits: u32,
-    pub accumulator: bool,
 }
 
 /// The two rows of one output, read by the ports.
@@ -48,6 +54,7 @@ impl Datapath {
         let mut accumulator = c;
         let instructions = rows.a.chunks(depth).zip(rows.b.chunks(depth));
         for (a, b) in instructions {
+            watch.instruction();
             let mut products: Vec<Term> = a.iter().zip(b).map(|(&a, &b)| self.multiplied(a, b, watch)).collect();
             if !self.depths.is_empty() {
                 products.resize(depth, Term::ZERO);
@@ -66,6 +73,7 @@ impl Datapath {
         {
             term.value = Value::Infinite { negative: x.negative };
         }
+        watch.product(term);
         match &self.product.round {
             Some(round) => rounded(term, std::slice::from_ref(round), watch),
             None => term,
@@ -85,7 +93,9 @@ impl Datapath {
             accumulator = self.sum.evaluate(&products, accumulator, watch);
         }
         if let Joins::Last(round) = &self.order.joins {
-            let value = exact_sum(&[accumulator, c], round.rounding);
+            let terms = [accumulator, c];
+            let value = exact_sum(&terms, round.rounding);
+            watch.summed(&terms, value);
             let sum = Term { value, exponent: accumulator.exponent.max(c.exponent) };
             accumulator = rounded(sum, std::slice::from_ref(round), watch);
         }
@@ -140,6 +150,7 @@ impl Sum {
                 (exact_sum(&plain, rounding), plain.iter().map(|term| term.exponent).fold(NO_EXPONENT, i32::max))
             }
         };
+        watch.summed(&plain, value);
         rounded(Term { value, exponent }, self.round, watch)
     }
 }
@@ -185,12 +196,8 @@ fn cut(term: Term, arm: &Arm, exponent: i32) -> Cut {
     let x = term.value.finite().unwrap_or(Exact::ZERO);
     let dropped = arm.reach.is_some_and(|reach| term.exponent < exponent - reach as i32);
     let grid = Grid { precision: None, lsb_min: exponent - arm.fraction_bits as i32 };
-    let (kept, lost) = match dropped {
-        true if x.is_zero() => (x, Lost::Nothing),
-        true => (Exact::ZERO, Lost::BelowHalf),
-        false => grid.round(x, arm.rounding),
-    };
-    Cut { term, kept, lost, fraction_bits: arm.fraction_bits, accumulator: arm.node == Node::Accumulator }
+    let kept = if dropped { Exact::ZERO } else { grid.round(x, arm.rounding).0 };
+    Cut { kept, fraction_bits: arm.fraction_bits }
 }
 
 /// The exact sum of finite terms; the sign of an exact zero is the one that IEEE 754 gives it.
