@@ -13,6 +13,13 @@ pub(super) trait Level {
     fn add_products(a: &[f32], b: &[[f32; NR]], factor: &[f32; NR], sums: &mut [i32; NR]);
     /// Each integer rounded toward zero to FP32.
     fn toward_zero(x: &[i32; NR]) -> [f32; NR];
+    /// Each number, 0 or of a magnitude that FP32 holds normally, rounded toward zero to FP32.
+    #[inline(always)]
+    fn wide_toward_zero(x: &[f64; NR]) -> [f32; NR] {
+        let mut y = [0.0; NR];
+        (0..NR).for_each(|c| y[c] = truncated(x[c]));
+        y
+    }
 }
 
 /// Any machine.
@@ -54,9 +61,10 @@ fn all_toward_zero(x: &[i32; NR]) -> [f32; NR] {
 mod x86 {
     use super::{Level, NR, all_toward_zero};
     use std::arch::x86_64::{
-        _MM_FROUND_NO_EXC, _MM_FROUND_TO_ZERO, _mm256_add_epi32, _mm256_cvttps_epi32, _mm256_loadu_ps,
-        _mm256_loadu_si256, _mm256_mul_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256,
-        _mm256_storeu_si256, _mm512_add_epi32, _mm512_cvt_roundepi32_ps, _mm512_cvttps_epi32, _mm512_loadu_ps,
+        _MM_FROUND_NO_EXC, _MM_FROUND_TO_ZERO, _mm256_add_epi32, _mm256_castps_pd, _mm256_cvttps_epi32,
+        _mm256_loadu_ps, _mm256_loadu_si256, _mm256_mul_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256,
+        _mm256_storeu_si256, _mm512_add_epi32, _mm512_castpd_ps, _mm512_castpd256_pd512, _mm512_cvt_roundepi32_ps,
+        _mm512_cvt_roundpd_ps, _mm512_cvttps_epi32, _mm512_insertf64x4, _mm512_loadu_pd, _mm512_loadu_ps,
         _mm512_loadu_si512, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_storeu_ps,
         _mm512_storeu_si512,
     };
@@ -132,6 +140,24 @@ mod x86 {
                 unsafe {
                     let rounded = _mm512_cvt_roundepi32_ps::<ROUNDING>(_mm512_loadu_si512(x.as_ptr().cast()));
                     _mm512_storeu_ps(y.as_mut_ptr(), rounded);
+                }
+            }
+            y
+        }
+
+        #[inline(always)]
+        fn wide_toward_zero(x: &[f64; NR]) -> [f32; NR] {
+            const ROUNDING: i32 = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
+            let mut y = [0.0; NR];
+            for (x, y) in x.as_chunks::<16>().0.iter().zip(y.as_chunks_mut::<16>().0) {
+                // SAFETY: `x` is 128 bytes, read unaligned in two halves, `y` 64 bytes, written unaligned; the caller has
+                // AVX-512F. One store of a whole vector lets the next load have it before it reaches the cache.
+                unsafe {
+                    let low = _mm512_cvt_roundpd_ps::<ROUNDING>(_mm512_loadu_pd(x.as_ptr()));
+                    let high = _mm512_cvt_roundpd_ps::<ROUNDING>(_mm512_loadu_pd(x.as_ptr().add(8)));
+                    let low = _mm512_castpd256_pd512(_mm256_castps_pd(low));
+                    let both = _mm512_insertf64x4::<1>(low, _mm256_castps_pd(high));
+                    _mm512_storeu_ps(y.as_mut_ptr(), _mm512_castpd_ps(both));
                 }
             }
             y

@@ -1,7 +1,7 @@
 //! What the sum of a step is rounded to.
 
 use crate::kernel::NR;
-use crate::kernel::level::{Level, truncated};
+use crate::kernel::level::Level;
 
 /// An accumulator type. Sums are integers in units of `unit`, a power of two.
 pub(super) trait Output: Sync {
@@ -10,7 +10,7 @@ pub(super) trait Output: Sync {
     /// Rounds sums of 32 bits.
     fn narrow<L: Level>(sums: &[i32; NR], unit: &[f32; NR]) -> [f32; NR];
     /// Rounds wider sums.
-    fn wide(sums: &[f64; NR], unit: &[f32; NR]) -> [f32; NR];
+    fn wide<L: Level>(sums: &[f64; NR], unit: &[f32; NR]) -> [f32; NR];
     /// IEEE addition, to nearest even.
     fn add(a: f32, b: f32) -> f32;
     /// Largest finite accumulator.
@@ -33,9 +33,9 @@ impl Output for Single {
     }
 
     #[inline(always)]
-    fn wide(sums: &[f64; NR], unit: &[f32; NR]) -> [f32; NR] {
-        let mut y = [0.0; NR];
-        (0..NR).for_each(|c| y[c] = truncated(sums[c]) * unit[c]);
+    fn wide<L: Level>(sums: &[f64; NR], unit: &[f32; NR]) -> [f32; NR] {
+        let mut y = L::wide_toward_zero(sums);
+        (0..NR).for_each(|c| y[c] *= unit[c]);
         y
     }
 
@@ -66,8 +66,8 @@ impl Output for E8M13 {
     }
 
     #[inline(always)]
-    fn wide(sums: &[f64; NR], unit: &[f32; NR]) -> [f32; NR] {
-        let mut y = Single::wide(sums, unit);
+    fn wide<L: Level>(sums: &[f64; NR], unit: &[f32; NR]) -> [f32; NR] {
+        let mut y = Single::wide::<L>(sums, unit);
         (0..NR).for_each(|c| y[c] = to_e8m13(y[c]));
         y
     }
@@ -105,7 +105,7 @@ impl Output for Half {
     }
 
     #[inline(always)]
-    fn wide(sums: &[f64; NR], unit: &[f32; NR]) -> [f32; NR] {
+    fn wide<L: Level>(sums: &[f64; NR], unit: &[f32; NR]) -> [f32; NR] {
         let mut y = [0.0; NR];
         (0..NR).for_each(|c| y[c] = to_half(sums[c] * f64::from(unit[c])));
         y

@@ -148,7 +148,7 @@ impl<O: Output, const WIDE: bool, const SCALED: bool> Steps<'_, O, WIDE, SCALED>
                 L::add_products(a, b, &factor, &mut narrow);
                 (0..NR).for_each(|c| sums[c] += f64::from(narrow[c]));
             }
-            O::wide(&sums, &unit)
+            O::wide::<L>(&sums, &unit)
         } else {
             L::add_products(terms.a, terms.b, &factor, &mut narrow);
             O::narrow::<L>(&narrow, &unit)
