@@ -5,18 +5,28 @@ mod catalog;
 mod cycles;
 mod declare;
 mod errors;
+mod evaluator;
 mod fast;
 mod laws;
 mod mmasim;
+mod reference;
+mod rows;
 mod silicon;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod softfloat;
+mod sparse;
 mod support;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
-    let trials = [
+    let trials = vec![
         big::trials(),
         catalog::trials(),
         declare::trials(),
+        evaluator::trials(),
+        sparse::trials(),
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        softfloat::trials(),
         mmasim::trials(),
         silicon::trials(),
         fast::trials(),
