@@ -2,6 +2,7 @@
 
 mod big;
 mod catalog;
+mod conformance;
 mod cycles;
 mod declare;
 mod errors;
@@ -24,6 +25,7 @@ fn main() {
         catalog::trials(),
         declare::trials(),
         evaluator::trials(),
+        conformance::trials(),
         sparse::trials(),
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         softfloat::trials(),

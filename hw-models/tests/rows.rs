@@ -12,6 +12,8 @@ pub enum Class {
     AnyBits,
     /// Exponents close together.
     Near,
+    /// Exponents some binades apart, long significands.
+    Spread,
     /// Exponents far apart, short significands.
     Wide,
     /// Products in pairs that cancel, but for a last bit here and there; the accumulator cancels the first one.
@@ -33,9 +35,10 @@ pub enum Class {
 }
 
 impl Class {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::AnyBits,
         Self::Near,
+        Self::Spread,
         Self::Wide,
         Self::Cancelling,
         Self::Specials,
@@ -116,6 +119,7 @@ fn scale_code(scale: Scale, class: Class, random: &mut Random) -> u64 {
             2 => 0x7F,
             _ => 120 + any % 6,
         },
+        (Scale::Ue8m0, Class::Spread) => 112 + any % 32,
         (Scale::Ue8m0, Class::Tiny) => any % 3,
         (Scale::Ue8m0, Class::Huge) => 0xFE - any % 3,
         (Scale::Ue8m0, Class::Edge) => 56 + any % 16,
@@ -159,6 +163,16 @@ fn code(format: Format, negative: bool, field: i64, fraction: u64) -> u64 {
     code - u64::from(nan)
 }
 
+/// The code of `2^exponent`, where the format has it.
+fn power(format: Format, exponent: i64) -> Option<u64> {
+    let below = format.emin() - exponent;
+    match below {
+        ..=0 if exponent <= format.bias => Some(((exponent + format.bias) as u64) << format.mantissa),
+        1.. if below <= i64::from(format.mantissa) => Some(1 << (i64::from(format.mantissa) - below)),
+        _ => None,
+    }
+}
+
 /// An element whose exponent is about `target` (of its value).
 fn element(format: Format, class: Class, target: i64, random: &mut Random) -> u64 {
     let negative = random.below(2) == 1;
@@ -168,6 +182,7 @@ fn element(format: Format, class: Class, target: i64, random: &mut Random) -> u6
     match class {
         Class::AnyBits => random.bits() & (u64::MAX >> (64 - format.bits())),
         Class::Near | Class::Cancelling => code(format, negative, near + random.below(3) as i64 - 1, fraction),
+        Class::Spread => code(format, negative, near + random.below(21) as i64 - 10, fraction),
         Class::Wide => code(format, negative, any, fraction & (fraction >> 1)),
         Class::Specials => special(format, negative, near, fraction, random),
         Class::Powers => code(format, negative, any, 0),
@@ -204,7 +219,7 @@ fn floats(
 ) -> (Vec<u64>, Vec<u64>, u64) {
     let d = unit.d.unwrap_or(fc);
     // The exponent of products: about one, or about the result's smallest numbers.
-    let target = if class == Class::Edge { d.emin() - random.below(24) as i64 } else { 0 };
+    let target = if class == Class::Edge { d.emin() - 8 - random.below(14) as i64 } else { 0 };
     let share = target / 2;
     let share = share.clamp(fa.emin() - i64::from(fa.mantissa), fa.bias);
     let mut a: Vec<u64> = (0..stored).map(|_| element(fa, class, share, random)).collect();
@@ -217,8 +232,22 @@ fn floats(
             b[positions[i]] = b[positions[i - 1]] ^ 1 << (fb.bits() - 1);
         }
     }
+    let mut edge = class == Class::Edge && stored > 1 && random.below(2) == 0;
+    if edge {
+        // Half of the result's smallest number, and a little more or less of it that alignment may cut off.
+        let half = d.emin() - i64::from(d.mantissa) - 1;
+        let little = half - 14 - random.below(8) as i64;
+        let parts =
+            [half, little].map(|exponent| Some((power(fa, exponent / 2)?, power(fb, exponent - exponent / 2)?)));
+        edge = parts.iter().all(Option::is_some);
+        a.fill(0);
+        for (i, (x, y)) in parts.into_iter().flatten().enumerate() {
+            (a[i], b[positions[i]]) = (x, y);
+        }
+    }
     let first = fa.decode(a[0]).times(&fb.decode(b[positions[0]]));
     let c = match (class, &first.number) {
+        (Class::Edge, _) if edge => 0,
         (Class::Cancelling, Number::Finite(x, negative)) if random.below(2) == 0 => {
             let rounded = Rho::to(fc, Mode::Zero).round(&-x, !negative);
             fc.encode(&rounded)
@@ -228,9 +257,12 @@ fn floats(
             let fraction = random.bits() & ((1 << fc.mantissa) - 1);
             code(fc, random.below(2) == 1, places + fc.bias, fraction)
         }
-        (Class::Edge, _) => {
-            element(fc, [Class::Tiny, Class::Zeros, Class::Edge][random.below(3) as usize], target, random)
-        }
+        (Class::Edge, _) => element(
+            fc,
+            [Class::Tiny, Class::Zeros, Class::Zeros, Class::Edge][random.below(4) as usize],
+            target,
+            random,
+        ),
         _ => element(fc, class, first.exponent.max(-200) + random.below(8) as i64, random),
     };
     (a, b, c)

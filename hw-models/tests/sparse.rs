@@ -96,7 +96,7 @@ fn hypotheses_differ() {
         let depth = h1.depths[h1.depths.len() - 1];
         let mut random = Random(0xD1FF);
         let different = |_: &u64| {
-            let codes = rows::row(&unit, Class::Cancelling, depth, &mut random);
+            let codes = rows::row(&unit, Class::Spread, depth, &mut random);
             let [a, b] = [h1, h2].map(|record| record.dot(codes.row(), Some(depth)).unwrap());
             !same(h1, a, b)
         };
