@@ -4,34 +4,46 @@ mod aligned;
 mod aligned_reference;
 mod big;
 mod catalog;
+mod conformance;
 mod cycles;
 mod declare;
 mod errors;
+mod evaluator;
 mod explain;
 mod fast;
 mod laws;
 mod machines;
 mod mmasim;
+mod reference;
+mod rows;
 mod silicon;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod softfloat;
+mod sparse;
 mod support;
 mod verify;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
-    let trials = [
+    let trials = vec![
         aligned::trials(),
         big::trials(),
         catalog::trials(),
+        conformance::trials(),
+        cycles::trials(),
         declare::trials(),
+        errors::trials(),
+        evaluator::trials(),
+        explain::trials(),
+        fast::trials(),
+        laws::trials(),
         machines::trials(),
         mmasim::trials(),
         silicon::trials(),
-        fast::trials(),
-        errors::trials(),
-        cycles::trials(),
-        laws::trials(),
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        softfloat::trials(),
+        sparse::trials(),
         verify::trials(),
-        explain::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }

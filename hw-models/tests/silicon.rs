@@ -33,7 +33,7 @@ const SETS: [Set; 19] = [
     set("Ada_E5M2", &["ada.mma.e5m2.f32"], &["ada.mma.e5m2.f16"]),
     set("H100_fp16", &["hopper.mma.f16.f32", "hopper.wgmma.f16.f32"], &["hopper.mma.f16.f16", "hopper.wgmma.f16.f16"]),
     set("H100_bf16", &["hopper.mma.bf16.f32", "hopper.wgmma.bf16.f32"], &[]),
-    set("H100_tf32", &["hopper.mma.tf32.f32"], &[]),
+    set("H100_tf32", &["hopper.mma.tf32.f32", "hopper.wgmma.tf32.f32"], &[]),
     // The FP32 results are those of `wgmma`, the FP16 results those of `mma`.
     Set { wide_without_c: true, ..set("H100_E4M3", &["hopper.wgmma.e4m3.f32"], &["hopper.mma.e4m3.f16"]) },
     Set { wide_without_c: true, ..set("H100_E5M2", &["hopper.wgmma.e5m2.f32"], &["hopper.mma.e5m2.f16"]) },
@@ -52,21 +52,47 @@ pub fn trials() -> Vec<Trial> {
     SETS.iter().map(trial).collect()
 }
 
+/// What one record makes of one file.
+pub struct Outcome {
+    pub record: &'static str,
+    pub rows: usize,
+    pub wrong: usize,
+}
+
+/// Every file in a folder.
+pub fn all(folder: &std::path::Path) -> Vec<Outcome> {
+    let read = |file: &str| {
+        let path = folder.join(format!("{file}.safetensors"));
+        std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    };
+    SETS.iter().flat_map(|set| outcomes(set, &read(set.file))).collect()
+}
+
+/// The records whose machine recorded results.
+pub fn recorded() -> std::collections::BTreeSet<&'static str> {
+    SETS.iter().flat_map(|set| set.wide.iter().chain(set.narrow)).copied().collect()
+}
+
 fn check(set: &Set, bytes: &[u8]) {
+    for Outcome { record, rows, wrong } in outcomes(set, bytes) {
+        assert_eq!(wrong, 0, "{}, {record}: {wrong} of {rows} rows differ", set.file);
+    }
+}
+
+fn outcomes(set: &Set, bytes: &[u8]) -> Vec<Outcome> {
     let container = Container::parse(bytes).expect("a safetensors file");
     let results = |name: &str| container.tensor(name).map(codes);
     let (wide, narrow) = (results("d_fp32"), results("d_fp16"));
     assert_eq!(narrow.is_some(), !set.narrow.is_empty(), "{}: FP16 results and no unit, or the reverse", set.file);
-    for unit in set.wide {
-        verify(set, &container, unit, wide.as_deref().expect("FP32 results"), set.wide_without_c);
-    }
-    for unit in set.narrow {
-        verify(set, &container, unit, narrow.as_deref().expect("FP16 results"), false);
-    }
+    let wide = wide.expect("FP32 results");
+    let narrow = narrow.unwrap_or_default();
+    let wide = set.wide.iter().map(|unit| verify(set, &container, unit, &wide, set.wide_without_c));
+    let narrow = set.narrow.iter().map(|unit| verify(set, &container, unit, &narrow, false));
+    wide.chain(narrow).collect()
 }
 
 /// Every row of one unit's results.
-fn verify(set: &Set, container: &Container<'_>, unit: &str, want: &[u64], without_c: bool) {
+fn verify(set: &Set, container: &Container<'_>, unit: &'static str, want: &[u64], without_c: bool) -> Outcome {
     let datapath = Datapath::by_name(unit).unwrap();
     let operands = datapath.codes().unwrap();
     let tensor = |name: &str| codes(container.tensor(name).unwrap_or_else(|| panic!("{}: no {name}", set.file)));
@@ -89,5 +115,5 @@ fn verify(set: &Set, container: &Container<'_>, unit: &str, want: &[u64], withou
         let got = datapath.dot(Row { a: &a, b: &b, c, ..Row::default() }, Some(depth)).unwrap();
         wrong += usize::from(!same(datapath, got, want));
     }
-    assert_eq!(wrong, 0, "{}, {unit}: {wrong} of {} rows differ", set.file, want.len());
+    Outcome { record: unit, rows: want.len(), wrong }
 }

@@ -20,13 +20,18 @@ pub fn oracle(name: &str, file: &str, body: impl FnOnce(String) + Send + 'static
 /// A case against a recorded file below the oracle folder: ignored, with the reason in its name, where the file is not
 /// there, and failed instead where oracles are required.
 pub fn oracle_bytes(name: &str, file: &str, body: impl FnOnce(Vec<u8>) + Send + 'static) -> Trial {
+    oracle_path(name, file, |path| body(std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))))
+}
+
+/// The same for a file or a folder by its path.
+pub fn oracle_path(name: &str, file: &str, body: impl FnOnce(PathBuf) + Send + 'static) -> Trial {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
     let path = std::env::var_os("INTERPLAY_ORACLES").map_or_else(beside, PathBuf::from).join(file);
     let required = std::env::var("INTERPLAY_REQUIRE_ORACLES").is_ok_and(|value| value == "1");
     let missing = !path.exists();
     let name = if missing { format!("oracle::{name} (no {file})") } else { format!("oracle::{name}") };
     let trial = Trial::test(name, move || {
-        body(std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?);
+        body(path);
         Ok(())
     });
     trial.with_ignored_flag(missing && !required)
@@ -139,4 +144,18 @@ pub fn same_bits(got: &[f32], want: &[f32], what: &str) {
             want[i].to_bits()
         );
     }
+}
+
+/// Compares a text that the tests make line by line with the committed one below the crate's folder; with
+/// `INTERPLAY_UPDATE=1` it is written first.
+pub fn committed(file: &str, got: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    if std::env::var("INTERPLAY_UPDATE").is_ok_and(|value| value == "1") {
+        std::fs::write(&path, got).expect("the project's own folder is writable");
+    }
+    let want = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    for (line, (got, want)) in got.lines().zip(want.lines()).enumerate() {
+        assert_eq!(got, want, "line {} of {file}", line + 1);
+    }
+    assert!(got == want, "{file} has another length: set INTERPLAY_UPDATE=1 to write it anew");
 }

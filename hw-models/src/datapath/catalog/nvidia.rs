@@ -39,7 +39,10 @@ struct Row {
     wide: Round,
     accumulators: &'static [Width],
     form: Form,
-    proof: Proof,
+    /// Accumulators under which results for two like operands were recorded.
+    recorded: &'static [Width],
+    /// What the others are known by.
+    otherwise: Proof,
 }
 
 /// Types of C and D.
@@ -64,6 +67,8 @@ enum Form {
 
 const BOTH: &[Width] = &[Width::F32, Width::F16];
 const WIDE: &[Width] = &[Width::F32];
+const NARROW_ONLY: &[Width] = &[Width::F16];
+const NEVER: &[Width] = &[];
 const FP8: &[&str] = &["e4m3", "e5m2"];
 const NARROW: &[&str] = &["e5m2", "e4m3", "e3m2", "e2m3", "e2m1"];
 const TURING: (i32, i32) = (-132, -20);
@@ -83,7 +88,8 @@ const VOLTA: Row = Row {
     wide: TRUNCATED_FP32,
     accumulators: &[Width::F32, Width::F16, Width::F16F32],
     form: Form::Plain,
-    proof: Proof::Silicon,
+    recorded: BOTH,
+    otherwise: Proof::Simulator,
 };
 
 const TURING_F16: Row = Row {
@@ -93,11 +99,10 @@ const TURING_F16: Row = Row {
     bits: 24,
     floors: TURING,
     accumulators: BOTH,
-    proof: Proof::Simulator,
+    recorded: NEVER,
     ..VOLTA
 };
-const AMPERE_F16: Row =
-    Row { arch: "ampere", depths: &[8, 16], sparse: &[16, 32], proof: Proof::Silicon, ..TURING_F16 };
+const AMPERE_F16: Row = Row { arch: "ampere", depths: &[8, 16], sparse: &[16, 32], recorded: BOTH, ..TURING_F16 };
 const AMPERE_BF16: Row = Row { inputs: &["bf16"], accumulators: WIDE, ..AMPERE_F16 };
 const AMPERE_TF32: Row = Row { inputs: &["tf32"], group: 4, depths: &[4, 8], sparse: &[8, 16], ..AMPERE_BF16 };
 const ADA_FP8: Row = Row {
@@ -114,7 +119,17 @@ const ADA_FP8: Row = Row {
 const HOPPER_F16: Row = Row { arch: "hopper", group: 16, bits: 25, floors: HOPPER, ..AMPERE_F16 };
 const HOPPER_BF16: Row = Row { inputs: &["bf16"], accumulators: WIDE, ..HOPPER_F16 };
 const HOPPER_TF32: Row = Row { inputs: &["tf32"], group: 8, depths: &[4, 8], sparse: &[8, 16], ..HOPPER_BF16 };
-const HOPPER_FP8: Row = Row { inputs: FP8, mixed: true, depths: &[32], sparse: &[], form: Form::Widened, ..HOPPER_F16 };
+/// Neither this chip's FP32 results nor mixed operands were recorded, and no simulator has them.
+const HOPPER_FP8: Row = Row {
+    inputs: FP8,
+    mixed: true,
+    depths: &[32],
+    sparse: &[],
+    form: Form::Widened,
+    recorded: NARROW_ONLY,
+    otherwise: Proof::Hypothesis,
+    ..HOPPER_F16
+};
 const WGMMA_FP8: Row = Row {
     unit: "wgmma",
     inputs: FP8,
@@ -124,6 +139,7 @@ const WGMMA_FP8: Row = Row {
     sparse: &[64],
     bits: 13,
     wide: TRUNCATED_E8M13,
+    recorded: WIDE,
     ..HOPPER_F16
 };
 const TCGEN05_NARROW: Row = Row {
@@ -134,18 +150,18 @@ const TCGEN05_NARROW: Row = Row {
     group: 32,
     depths: &[32],
     sparse: &[64],
-    proof: Proof::Simulator,
+    recorded: NEVER,
     ..HOPPER_F16
 };
 const TCGEN05_SCALED: Row = Row { accumulators: WIDE, form: Form::Scaled, ..TCGEN05_NARROW };
 
 /// The asynchronous units take whole instructions only.
-const fn whole(row: Row, arch: &'static str, unit: &'static str, proof: Proof) -> Row {
+const fn whole(row: Row, arch: &'static str, unit: &'static str, recorded: &'static [Width]) -> Row {
     let (depths, sparse): (&[usize], &[usize]) = match row.group {
         8 => (&[8], &[16]),
         _ => (&[16], &[32]),
     };
-    Row { arch, unit, depths, sparse, proof, ..row }
+    Row { arch, unit, depths, sparse, recorded, ..row }
 }
 
 /// Every family of float instructions.
@@ -163,29 +179,29 @@ const ROWS: [Row; 29] = [
     HOPPER_BF16,
     HOPPER_TF32,
     HOPPER_FP8,
-    whole(HOPPER_F16, "hopper", "wgmma", Proof::Silicon),
-    whole(HOPPER_BF16, "hopper", "wgmma", Proof::Silicon),
-    whole(HOPPER_TF32, "hopper", "wgmma", Proof::Silicon),
+    whole(HOPPER_F16, "hopper", "wgmma", BOTH),
+    whole(HOPPER_BF16, "hopper", "wgmma", BOTH),
+    whole(HOPPER_TF32, "hopper", "wgmma", BOTH),
     WGMMA_FP8,
     Row { arch: "b200", ..HOPPER_F16 },
     Row { arch: "b200", ..HOPPER_BF16 },
     Row { arch: "b200", ..HOPPER_TF32 },
-    Row { arch: "b200", ..HOPPER_FP8 },
-    whole(HOPPER_F16, "b200", "tcgen05", Proof::Simulator),
-    whole(HOPPER_BF16, "b200", "tcgen05", Proof::Simulator),
-    whole(HOPPER_TF32, "b200", "tcgen05", Proof::Simulator),
+    Row { arch: "b200", recorded: BOTH, ..HOPPER_FP8 },
+    whole(HOPPER_F16, "b200", "tcgen05", NEVER),
+    whole(HOPPER_BF16, "b200", "tcgen05", NEVER),
+    whole(HOPPER_TF32, "b200", "tcgen05", NEVER),
     TCGEN05_NARROW,
     TCGEN05_SCALED,
     Row { arch: "rtx-blackwell", unit: "mma", depths: &[16, 32], ..TCGEN05_NARROW },
     Row { arch: "rtx-blackwell", unit: "mma", ..TCGEN05_SCALED },
-    Row { arch: "rtx-blackwell", proof: Proof::Simulator, ..HOPPER_F16 },
+    Row { arch: "rtx-blackwell", recorded: NEVER, ..HOPPER_F16 },
 ];
 
 /// Every record.
 pub(super) fn records() -> Vec<Datapath> {
     let mut all: Vec<Datapath> = ROWS.iter().flat_map(Row::records).collect();
     for row in [HOPPER_BF16, HOPPER_TF32] {
-        all.extend(Row { arch: "rtx-blackwell", proof: Proof::Simulator, ..row }.records());
+        all.extend(Row { arch: "rtx-blackwell", recorded: NEVER, ..row }.records());
     }
     for (arch, unit) in [("b200", "tcgen05"), ("rtx-blackwell", "mma")] {
         all.extend(four_bits(arch, unit));
@@ -237,6 +253,7 @@ impl Row {
             Form::Widened => (&[&[0, 1], &[2, 3]], Joins::Last(last)),
             Form::Plain | Form::Scaled => (&[], Joins::First),
         };
+        let proof = if a == b && self.recorded.contains(&width) { Proof::Silicon } else { self.otherwise };
         Datapath {
             name: lasting(format!("{}.{}.{input}.{accumulator_name}", self.arch, self.unit)),
             about: match self.form {
@@ -244,11 +261,13 @@ impl Row {
                 Form::Widened => "FP8 widened to FP16, two truncating halves, the accumulator added last",
                 Form::Scaled => "scaled products and accumulator aligned together and truncated",
             },
-            source: match self.proof {
-                Proof::Silicon => "MATLAB-tensor-core, recorded results; MMA-Sim 2.1.1",
+            source: match (self.form, proof) {
+                (Form::Widened, Proof::Silicon) => "derived from MATLAB-tensor-core's recorded results",
+                (Form::Widened, _) => "the rule of its recorded relatives (MATLAB-tensor-core): no results of this one",
+                (_, Proof::Silicon) => "MATLAB-tensor-core, recorded results; MMA-Sim 2.1.1",
                 _ => "MMA-Sim 2.1.1",
             },
-            proof: self.proof,
+            proof,
             inputs: Inputs::Codes(Codes { a: widened(operand(a)), b: widened(operand(b)), scale, sparse: None }),
             depths: self.depths,
             order: Order { group: Group::Of(self.group), classes, joins },
