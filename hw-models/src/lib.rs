@@ -13,6 +13,7 @@
 pub mod cost;
 pub mod datapath;
 pub mod exact;
+pub mod identify;
 
 mod error;
 mod kernel;
@@ -24,4 +25,5 @@ pub use cost::{
 };
 pub use datapath::{Datapath, Operand, Row, Weights};
 pub use error::Error;
+pub use identify::identify;
 pub use kernel::simd::Path;

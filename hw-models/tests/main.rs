@@ -5,6 +5,7 @@ mod catalog;
 mod cycles;
 mod errors;
 mod fast;
+mod identify;
 mod laws;
 mod mmasim;
 mod silicon;
@@ -12,6 +13,6 @@ mod support;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
-    let trials = [big::trials(), catalog::trials(), mmasim::trials(), silicon::trials(), fast::trials(), errors::trials(), cycles::trials(), laws::trials()];
+    let trials = [big::trials(), catalog::trials(), mmasim::trials(), silicon::trials(), fast::trials(), errors::trials(), cycles::trials(), identify::trials(), laws::trials()];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }
