@@ -190,11 +190,10 @@ impl Gpu {
             self.buffer(w, Usage::STORAGE),
             y.clone(),
         ];
-        let entry = |(binding, buffer): (usize, &wgpu::Buffer)| wgpu::BindGroupEntry {
-            binding: binding as u32,
-            resource: buffer.as_entire_binding(),
-        };
-        let entries: Vec<_> = buffers.iter().enumerate().map(entry).collect();
+        let entries: Vec<_> = (0u32..)
+            .zip(&buffers)
+            .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+            .collect();
         let layout = pipeline.get_bind_group_layout(0);
         let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &layout, entries: &entries };
         let group = self.device.create_bind_group(&descriptor);

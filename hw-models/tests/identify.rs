@@ -165,7 +165,9 @@ fn recovers(hidden: Parameters) {
     assert_eq!(found.explained, 1000, "{report}");
     assert_eq!(found.parameters, hidden, "{report}");
     let bits = finding(found, "fraction bits below");
-    assert!(bits.alike.len() == 1 && !bits.unobservable, "{report}");
+    // Enough bits are as good as all of them; otherwise the rows decide.
+    let decided = hidden.terms == Terms::Exact || bits.alike.len() == 1 && bits.alike[0] == bits.value;
+    assert!(decided && !bits.unobservable, "{report}");
     let floor = found.findings.iter().find(|finding| finding.parameter.starts_with("floor"));
     assert!(floor.is_none_or(|floor| floor.unobservable), "{report}");
 }

@@ -21,7 +21,7 @@ pub struct Match {
     pub explained: usize,
     /// The first row that is not.
     pub first_wrong: Option<usize>,
-    /// How the first of the records is known to be right.
+    /// The strongest proof that one of them has.
     pub proof: Proof,
 }
 
@@ -46,7 +46,10 @@ pub(super) fn candidates(rows: &Recorded<'_>, options: &Options) -> Result<Vec<C
             let numerics = numerics(record, rows, depth);
             match all.iter_mut().find(|known| known.numerics == numerics) {
                 Some(known) if known.names.contains(&record.name) => {}
-                Some(known) => known.names.push(record.name),
+                Some(known) => {
+                    known.names.push(record.name);
+                    known.proof = known.proof.min(record.proof);
+                }
                 None => all.push(Candidate { names: vec![record.name], depth, proof: record.proof, numerics }),
             }
         }
@@ -86,8 +89,10 @@ fn numerics(record: &Datapath, rows: &Recorded<'_>, depth: usize) -> Datapath {
     let plain = record.order.classes.len() < 2 && record.order.joins == Joins::First;
     // Without an accumulator its type does not matter.
     let zero = rows.c.is_empty();
-    // Chained instructions of whole steps are one long instruction; a short one is filled up with zeros.
-    let whole = plain && stored.is_multiple_of(group) && rows.k >= depth;
+    // Chained instructions of whole steps are one long instruction, and one step filled up with zeros is a short step.
+    let one_step = group == stored && rows.k < depth;
+    let whole = plain && stored.is_multiple_of(group) && (rows.k >= depth || one_step);
+    let group = if plain && one_step { group * rows.k / depth } else { group };
     Datapath {
         name: "",
         about: "",

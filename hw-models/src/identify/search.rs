@@ -15,10 +15,10 @@ use interplay_formats::{Encoding, Rounding, Value};
 use rayon::prelude::*;
 use std::cmp::Reverse;
 
-/// Rows of the first look at every coarse member.
-const FIRST: usize = 8;
-/// Members that are seen on the whole screen.
-const SECOND: usize = 1500;
+/// Rows of the first looks at every coarse member, and how many of the best go on.
+const LOOKS: [(usize, usize); 2] = [(2, 8000), (8, 800)];
+/// Failing rows that join the screen at once.
+const JOINING: usize = 8;
 /// Members that are improved.
 const SEEDS: usize = 12;
 /// Members that are counted on all rows.
@@ -40,10 +40,13 @@ pub(super) fn parameters(rows: &Recorded<'_>, options: &Options, candidates: &[C
     let step = all.len().div_ceil(24).max(1);
     let panel: Vec<_> = all.iter().step_by(step).map(|member| member.datapath("")).collect();
     let mut looked = screen::rows(rows, panel.iter());
-    let mut seeds = best(rows, &looked[..FIRST.min(looked.len())], all, SECOND);
+    let mut seeds = all;
+    for (look, kept) in LOOKS {
+        seeds = members(ranked(rows, &looked[..look.min(looked.len())], &seeds, kept));
+    }
     let mut winner: Option<Scored> = None;
     for _ in 0..ROUNDS {
-        let improved = improved(rows, &looked, &space, best(rows, &looked, seeds.clone(), SEEDS));
+        let improved = improved(rows, &looked, &space, &seeds);
         let order = screen_first(rows.len(), &looked);
         let counted = counted(rows, &order, &improved);
         winner =
@@ -52,7 +55,7 @@ pub(super) fn parameters(rows: &Recorded<'_>, options: &Options, candidates: &[C
         if explained == rows.len() {
             break;
         }
-        let wrong = failing(rows, &order, &member, FIRST);
+        let wrong = failing(rows, &order, &member, JOINING);
         let fresh: Vec<usize> = wrong.into_iter().filter(|row| !looked.contains(row)).collect();
         looked.extend(fresh);
         seeds.extend(improved.into_iter().filter(|member| !seeds.contains(member)).collect::<Vec<_>>());
@@ -68,32 +71,44 @@ fn screen_first(len: usize, screen: &[usize]) -> Vec<usize> {
     screen.iter().copied().chain((0..len).filter(|&row| !seen[row])).collect()
 }
 
-/// The members that explain most of some rows, at most so many.
-fn best(rows: &Recorded<'_>, looked: &[usize], members: Vec<Parameters>, keep: usize) -> Vec<Parameters> {
+/// Members by how many of some rows they explain, best first, at most so many.
+fn ranked(rows: &Recorded<'_>, looked: &[usize], members: &[Parameters], keep: usize) -> Vec<Scored> {
     let units: Vec<_> = members.par_iter().map(Parameters::unit).collect();
     let counts = screen::counts(rows, looked, &units);
-    let mut order: Vec<usize> = (0..members.len()).collect();
-    order.sort_by_key(|&at| (Reverse(counts[at]), members[at].rank()));
-    order.into_iter().take(keep).map(|at| members[at]).collect()
+    first(counts.into_iter().zip(members.iter().copied()).collect(), keep)
 }
 
-/// Members after changes of one parameter at a time, as long as any explains more of the screen; best first.
-fn improved(rows: &Recorded<'_>, looked: &[usize], space: &Space, seeds: Vec<Parameters>) -> Vec<Parameters> {
-    let mut known = seeds;
-    let mut fresh = known.clone();
-    while !fresh.is_empty() {
-        let mut next: Vec<Parameters> = Vec::new();
+/// The first few in the order of answers.
+fn first(mut scored: Vec<Scored>, keep: usize) -> Vec<Scored> {
+    scored.sort_by_cached_key(|(explained, member)| (Reverse(*explained), member.rank()));
+    scored.truncate(keep);
+    scored
+}
+
+/// The same without the counts.
+fn members(scored: Vec<Scored>) -> Vec<Parameters> {
+    scored.into_iter().map(|(_, member)| member).collect()
+}
+
+/// Members after changes of one parameter at a time, until one explains the whole screen or none explains more; best
+/// first.
+fn improved(rows: &Recorded<'_>, looked: &[usize], space: &Space, seeds: &[Parameters]) -> Vec<Parameters> {
+    let mut best = ranked(rows, looked, seeds, SEEDS);
+    let mut fresh = members(best.clone());
+    let mut seen = fresh.clone();
+    while !fresh.is_empty() && best.first().is_some_and(|(explained, _)| *explained < looked.len()) {
+        let from = seen.len();
         for member in fresh.iter().flat_map(|p| Axis::ALL.into_iter().flat_map(|axis| axis.values(p, space))) {
-            if !known.contains(&member) && !next.contains(&member) {
-                next.push(member);
+            if !seen.contains(&member) {
+                seen.push(member);
             }
         }
-        let pool: Vec<Parameters> = known.iter().copied().chain(next).collect();
-        let ranked = best(rows, looked, pool, COUNTED);
-        fresh = ranked.iter().take(SEEDS).copied().filter(|member| !known.contains(member)).collect();
-        known = ranked;
+        best.extend(ranked(rows, looked, &seen[from..], COUNTED));
+        best = first(best, COUNTED);
+        let likely = best.iter().take(SEEDS).map(|(_, member)| *member);
+        fresh = likely.filter(|member| seen[from..].contains(member)).collect();
     }
-    known
+    members(best)
 }
 
 /// Members by rows explained, of all; one that falls behind the best so far is given up.

@@ -24,7 +24,8 @@ impl fmt::Display for Report {
 
 impl Report {
     fn record(&self, f: &mut fmt::Formatter<'_>, record: &Match) -> fmt::Result {
-        write!(f, "  {:>6} of {}  {}", record.explained, self.rows, record.names.join(" = "))?;
+        let (names, depth) = (record.names.join(" = "), record.depth);
+        write!(f, "  {:>6} of {}  {names}, instructions of {depth}", record.explained, self.rows)?;
         match record.first_wrong {
             Some(row) => writeln!(f, "; first wrong: row {row}"),
             None => writeln!(f),
