@@ -21,6 +21,7 @@ pub use rows::{Recorded, Widths};
 
 use crate::Error;
 use serde::Serialize;
+use std::num::NonZeroUsize;
 
 /// What is known beforehand, and what is wanted.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +29,7 @@ pub struct Options {
     /// The operands, as in the names of datapaths (`f16`, `e4m3xe5m2`, `mxf8f6f4-e4m3`); any that fit the widths without.
     pub input: Option<String>,
     /// The reduction length of one instruction; any of a record's without, and all of K for parameters.
-    pub depth: Option<usize>,
+    pub depth: Option<NonZeroUsize>,
     /// When to search for parameters.
     pub search: Search,
 }
@@ -69,8 +70,7 @@ impl Report {
 /// Which records and which parameters explain the rows. The answer depends on nothing but the arguments.
 ///
 /// # Errors
-/// [`Error::Lengths`] for rows of the wrong shape, [`Error::UnknownName`] for an input that no record has,
-/// [`Error::Metadata`] for an illegal metadata code.
+/// [`Error::Lengths`] for rows of the wrong shape, [`Error::UnknownName`] for an input that no record has.
 pub fn identify(rows: &Recorded<'_>, options: &Options) -> Result<Report, Error> {
     rows.check()?;
     let candidates = records::candidates(rows, options)?;

@@ -6,6 +6,8 @@
 //! * [`Datapath`] computes `y = x w^T` on [`Operand`]s bit for bit as a unit's definition says;
 //! * [`cost`](mod@cost) counts cycles, bits moved and operations of the same product on an [`Accelerator`], and prices them.
 //!
+//! [`identify`](mod@identify) asks the other way round: which datapath gave these results?
+//!
 //! In both a machine is a record and one function interprets all records. Nothing here knows of models, of Burn or of
 //! files.
 #![deny(unsafe_code)]

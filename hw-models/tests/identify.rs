@@ -24,17 +24,23 @@ pub fn trials() -> Vec<Trial> {
             names(&bytes, results, input, expected)
         })
     });
+    let searched = SEARCHED.into_iter().map(|(file, results, record, expected)| {
+        let path = format!("vectors/silicon/{file}.safetensors");
+        let name = format!("identify::parameters of {file} {results}");
+        oracle_bytes(&name, &path, move |bytes| measured(&bytes, results, record, expected))
+    });
     let mmasim = MMASIM.into_iter().map(|(file, set, expected)| {
         let path = format!("vectors/mmasim/{file}.safetensors");
         oracle_bytes(&format!("identify::{set}"), &path, move |bytes| named_set(&bytes, set, expected))
     });
     let cases = [
         case("identify::parameters of a known unit", parameters_of_a_known_unit),
+        case("identify::one sparse hypothesis is told from the other", sparse_hypotheses),
         case("identify::rows that decide nothing", rows_that_decide_nothing),
         case("identify::wrong rows are errors", wrong_rows_are_errors),
         case("identify::nothing explains noise", nothing_explains_noise),
     ];
-    hidden.chain(silicon).chain(mmasim).chain(cases).collect()
+    hidden.chain(silicon).chain(searched).chain(mmasim).chain(cases).collect()
 }
 
 /// What the hidden units change.
@@ -224,6 +230,46 @@ fn names(bytes: &[u8], results: &str, input: &str, expected: &str) {
     assert_eq!(report.records[0].explained, rows.d.len(), "{report}");
 }
 
+/// A recorded file, its results, a record of their widths, and parameters that these rows decide.
+const SEARCHED: [(&str, &str, &str, &[(&str, &str)]); 4] = [
+    (
+        "V100_fp16",
+        "d_fp32",
+        "volta.mma.f16.f32",
+        &[("fraction bits below", "23"), ("rounding of a step", "toward-zero")],
+    ),
+    ("H100_fp16", "d_fp32", "hopper.mma.f16.f32", &[("fraction bits below", "25"), ("products a step", "16")]),
+    (
+        "Ada_E4M3",
+        "d_fp32",
+        "ada.mma.e4m3.f32",
+        &[("fraction bits below", "13"), ("products a step", "16"), ("fraction bits of", "13")],
+    ),
+    (
+        "B200_E4M3",
+        "d_fp16",
+        "b200.mma.e4m3.f16",
+        &[
+            ("products a step", "16"),
+            ("positions of a step", "0 and 1 of every four, then 2 and 3"),
+            ("the accumulator joins", "by an addition after the last step"),
+        ],
+    ),
+];
+
+/// A search alone finds what was published of the machine.
+fn measured(bytes: &[u8], results: &str, record: &str, expected: &[(&str, &str)]) {
+    let rows = recorded(bytes, results, Datapath::by_name(record).unwrap());
+    let input = record.split('.').nth(2).map(str::to_owned);
+    let report = identify(&rows.view(), &Options { input, search: Search::Always, ..Options::default() }).unwrap();
+    let found = report.parameters.as_ref().unwrap();
+    assert_eq!(found.explained, rows.d.len(), "{report}");
+    for (parameter, value) in expected {
+        let finding = finding(found, parameter);
+        assert!(finding.value == *value && finding.alike == [*value], "{report}");
+    }
+}
+
 /// Sets of the other simulator's files, without a word on the operands, and a record among the first.
 const MMASIM: [(&str, &str, &str); 8] = [
     ("nv_volta", "f16_cf32_df32/k4i4", "volta.mma.f16.f32"),
@@ -271,6 +317,26 @@ fn parameters_of_a_known_unit() {
     assert!(text.contains("ampere.mma.f16.f32 = ada.mma.f16.f32"), "{text}");
     assert!(text.lines().any(|line| line.contains("fraction bits below") && line.ends_with("  24")), "{text}");
     assert!(text.contains("not observable in these rows"), "{text}");
+}
+
+/// What recorded rows of a sparse instruction would settle.
+fn sparse_hypotheses() {
+    for (settled, other) in [("h1", "h2"), ("h2", "h1")] {
+        let unit = Datapath::by_name(&format!("hopper.mma-sp-{settled}.f16.f32")).unwrap();
+        let mut rows = Rows::of(Datapath::by_name("hopper.mma.f16.f32").unwrap(), 16, 64, 200);
+        rows.a.truncate(200 * 32);
+        let mut random = Random(0x24);
+        let codes = [0b0100, 0b1000, 0b1100, 0b1001, 0b1101, 0b1110];
+        let metadata: Vec<u64> = (0..200 * 16).map(|_| codes[random.below(6) as usize]).collect();
+        let with = |rows: &Rows, row| unit.dot(Recorded { metadata: &metadata, ..rows.view() }.row(row), None).unwrap();
+        rows.d = (0..200).map(|row| with(&rows, row)).collect();
+        let recorded = Recorded { metadata: &metadata, ..rows.view() };
+        let report = identify(&recorded, &Options::default()).unwrap();
+        let perfect: Vec<_> = report.records.iter().filter(|record| record.explained == 200).collect();
+        let names: Vec<&str> = perfect.iter().flat_map(|record| &record.names).copied().collect();
+        assert!(names.contains(&unit.name), "{report}");
+        assert!(!names.contains(&format!("hopper.mma-sp-{other}.f16.f32").as_str()), "{report}");
+    }
 }
 
 /// Small integers are summed exactly by every unit: the answer says that nothing is decided.

@@ -1,5 +1,6 @@
 //! `interplay identify`: which arithmetic explains the recorded results of an unknown matrix unit.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -48,7 +49,7 @@ pub struct Args {
 
     /// The reduction length of one instruction [default: any that the record has].
     #[arg(long, value_name = "N")]
-    k: Option<usize>,
+    k: Option<NonZeroUsize>,
 
     /// Search for parameters even where a record explains every row.
     #[arg(long)]

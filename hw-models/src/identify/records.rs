@@ -6,6 +6,7 @@ use crate::datapath::{Accumulator, Datapath, Group, Inputs, Joins, Order, Proof}
 use crate::{Error, names};
 use rayon::prelude::*;
 use serde::Serialize;
+use std::num::NonZeroUsize;
 
 /// Records that are counted on every row where none explains all.
 const COUNTED: usize = 8;
@@ -42,7 +43,7 @@ pub(super) fn candidates(rows: &Recorded<'_>, options: &Options) -> Result<Vec<C
         if !rows.fit(&codes, record.accumulator.c.bits(), record.accumulator.d.bits()) {
             continue;
         }
-        for depth in depths(record, rows.k, options.depth) {
+        for depth in depths(record, rows.k, options.depth.map(NonZeroUsize::get)) {
             let numerics = numerics(record, rows, depth);
             match all.iter_mut().find(|known| known.numerics == numerics) {
                 Some(known) if known.names.contains(&record.name) => {}

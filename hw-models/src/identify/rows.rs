@@ -51,13 +51,10 @@ impl<'a> Recorded<'a> {
         self.d.is_empty()
     }
 
-    /// One row.
+    /// One row; an empty one beyond the last.
     pub fn row(&self, index: usize) -> Row<'a> {
         let rows = self.len().max(1);
-        let of = |codes: &'a [u64]| {
-            let length = codes.len() / rows;
-            &codes[index * length..(index + 1) * length]
-        };
+        let of = |codes: &'a [u64]| codes.chunks((codes.len() / rows).max(1)).nth(index).unwrap_or_default();
         Row {
             a: of(self.a),
             b: of(self.b),

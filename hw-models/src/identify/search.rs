@@ -14,6 +14,7 @@ use crate::datapath::{Codes, Datapath, Overflow, Port, Subnormals};
 use interplay_formats::{Encoding, Rounding, Value};
 use rayon::prelude::*;
 use std::cmp::Reverse;
+use std::num::NonZeroUsize;
 
 /// Rows of the first looks at every coarse member, and how many of the best go on.
 const LOOKS: [(usize, usize); 2] = [(2, 8000), (8, 800)];
@@ -177,7 +178,7 @@ impl Space {
                 readings.push(reading);
             }
         }
-        let depth = options.depth.unwrap_or(rows.k);
+        let depth = options.depth.map_or(rows.k, NonZeroUsize::get);
         let products = readings.first()?.codes.sparse.map_or(depth, |sparsity| depth * sparsity.n / sparsity.m);
         let mut space = Self { readings, depth, products, precision: 0, accumulates: rows.accumulates() };
         space.readings = space.plausible(rows);
