@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::commands::train::Train;
-use crate::commands::{bench, dequantize, eval, fetch, format, logits, quantize, sparsify};
+use crate::commands::{bench, dequantize, eval, fetch, format, identify, logits, quantize, sparsify};
 use crate::studies::orders;
 
 const EXAMPLES: &str = "\
@@ -19,6 +19,7 @@ Examples:
   interplay format mxfp8 1.0 0.7 -0.3 0.004     codes, scale and values of one block
   interplay format mxfp8 0.7                    one value, step by step, under each rounding
   interplay quantize --format mxfp4 --input model.safetensors --output model-mxfp4.safetensors
+  interplay identify --vectors recorded.safetensors
   interplay list formats";
 
 /// Accuracy, footprint, cycles and energy of a compressed model, from one execution.
@@ -71,6 +72,8 @@ pub enum Command {
     Dequantize(dequantize::Args),
     /// Prune the tensors of a safetensors file.
     Sparsify(sparsify::Args),
+    /// Name the arithmetic that explains recorded results of an unknown matrix unit.
+    Identify(identify::Args),
     /// Measure how fast the emulation is on this machine.
     #[command(subcommand)]
     Bench(bench::Bench),

@@ -66,6 +66,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Quantize(args) => commands::quantize::run(args)?,
         Command::Dequantize(args) => return commands::dequantize::run(args),
         Command::Bench(bench) => commands::bench::run(bench, cli.threads)?,
+        Command::Identify(args) => return commands::identify::run(args),
         Command::Sparsify(args) => commands::sparsify::run(args)?,
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -11,6 +11,7 @@ mod errors;
 mod evaluator;
 mod explain;
 mod fast;
+mod identify;
 mod laws;
 mod machines;
 mod mmasim;
@@ -36,6 +37,7 @@ fn main() {
         evaluator::trials(),
         explain::trials(),
         fast::trials(),
+        identify::trials(),
         laws::trials(),
         machines::trials(),
         mmasim::trials(),

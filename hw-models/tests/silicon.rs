@@ -3,7 +3,7 @@
 use crate::mmasim::{codes, same};
 use crate::support::oracle_bytes;
 use interplay_formats::file::Container;
-use interplay_formats::{Rounding, Value};
+use interplay_formats::{Rounding, Scalar, Value};
 use interplay_hw::{Datapath, Row};
 use libtest_mimic::Trial;
 
@@ -91,6 +91,13 @@ fn outcomes(set: &Set, bytes: &[u8]) -> Vec<Outcome> {
     wide.chain(narrow).collect()
 }
 
+/// The code of a number in FP32 bits: the files hold numbers that the input formats have; C is rounded where it is
+/// narrower.
+pub fn narrowed(format: Scalar, bits: u64) -> u64 {
+    let value = Value::from_f32(f32::from_bits(bits as u32));
+    format.encode(value, Rounding::NearestEven, interplay_formats::Overflow::Infinity).expect("a number")
+}
+
 /// Every row of one unit's results.
 fn verify(set: &Set, container: &Container<'_>, unit: &'static str, want: &[u64], without_c: bool) -> Outcome {
     let datapath = Datapath::by_name(unit).unwrap();
@@ -99,11 +106,6 @@ fn verify(set: &Set, container: &Container<'_>, unit: &'static str, want: &[u64]
     let [a, b, c] = ["a", "b", "c"].map(tensor);
     let k = a.len() / want.len();
     let depth = datapath.depths.iter().copied().rfind(|depth| *depth <= k).unwrap_or(datapath.depths[0]);
-    // The files hold FP32 bits of numbers that the input formats have; C is rounded where it is narrower.
-    let narrowed = |format: interplay_formats::Scalar, bits: u64| {
-        let value = Value::from_f32(f32::from_bits(bits as u32));
-        format.encode(value, Rounding::NearestEven, interplay_formats::Overflow::Infinity).expect("a number")
-    };
     let mut wrong = 0;
     for (row, &want) in want.iter().enumerate() {
         let of = |codes: &[u64], port: interplay_hw::datapath::Port| -> Vec<u64> {

@@ -6,6 +6,7 @@ pub mod dequantize;
 pub mod eval;
 pub mod fetch;
 pub mod format;
+pub mod identify;
 pub mod list;
 pub mod logits;
 pub mod quantize;

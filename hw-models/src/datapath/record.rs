@@ -98,7 +98,7 @@ pub struct Port {
 }
 
 /// What becomes of subnormal numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Subnormals {
     /// They are numbers like others.
@@ -108,7 +108,7 @@ pub enum Subnormals {
 }
 
 /// What an element contributes to the exponent of its products.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ElementExponent {
     /// Its own exponent.
@@ -278,7 +278,7 @@ pub enum Unit {
 }
 
 /// What becomes of a number beyond the largest one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Overflow {
     /// Infinity, whatever the rounding.

@@ -1,0 +1,50 @@
+//! Reports as text.
+
+use super::Report;
+use super::found::{Finding, Found};
+use super::records::Match;
+use std::fmt;
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} rows of K = {}", self.rows, self.k)?;
+        match self.records.as_slice() {
+            [] => writeln!(f, "catalogue: no record of these widths explains a row")?,
+            records => {
+                writeln!(f, "catalogue: rows explained")?;
+                records.iter().try_for_each(|record| self.record(f, record))?;
+            }
+        }
+        match &self.parameters {
+            Some(found) => self.found(f, found),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Report {
+    fn record(&self, f: &mut fmt::Formatter<'_>, record: &Match) -> fmt::Result {
+        let (names, depth) = (record.names.join(" = "), record.depth);
+        write!(f, "  {:>6} of {}  {names}, instructions of {depth}", record.explained, self.rows)?;
+        match record.first_wrong {
+            Some(row) => writeln!(f, "; first wrong: row {row}"),
+            None => writeln!(f),
+        }
+    }
+
+    fn found(&self, f: &mut fmt::Formatter<'_>, found: &Found) -> fmt::Result {
+        writeln!(f, "parameters: {} of {} rows", found.explained, self.rows)?;
+        let width = found.findings.iter().map(|finding| finding.parameter.len()).max().unwrap_or(0);
+        found.findings.iter().try_for_each(|finding| writeln!(f, "  {:<width$}  {finding}", finding.parameter))
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.alike.as_slice() {
+            _ if self.unobservable => write!(f, "not observable in these rows"),
+            [only] if *only == self.value => write!(f, "{only}"),
+            alike => write!(f, "{} (alike: {})", self.value, alike.join(", ")),
+        }
+    }
+}
