@@ -10,6 +10,7 @@ mod evaluator;
 mod fast;
 mod laws;
 mod mmasim;
+mod packs;
 mod reference;
 mod rows;
 mod silicon;
@@ -17,6 +18,7 @@ mod silicon;
 mod softfloat;
 mod sparse;
 mod support;
+mod unit_laws;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
@@ -25,6 +27,8 @@ fn main() {
         catalog::trials(),
         declare::trials(),
         evaluator::trials(),
+        packs::trials(),
+        unit_laws::trials(),
         conformance::trials(),
         sparse::trials(),
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
