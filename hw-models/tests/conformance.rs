@@ -118,7 +118,7 @@ impl Family {
         match self.sample.proof {
             Proof::Hypothesis if self.unit.contains("-sp-") && wraps => "no: h1 and h2 give the same bits",
             Proof::Hypothesis if self.unit.contains("-sp-") => "unsettled (h1, h2)",
-            Proof::Hypothesis => "unsettled (no recording of this pair)",
+            Proof::Hypothesis => "unsettled (not recorded)",
             _ => "",
         }
     }

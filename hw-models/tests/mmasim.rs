@@ -50,7 +50,7 @@ const FILES: [(&str, Names); 12] = [
         vec![format!("cdna2.mfma.{input}.f32")]
     }),
     ("amd_cdna3", |v| {
-        let names: Vec<&str> = v.split('_').map(|part| part_name(part)).collect();
+        let names: Vec<&str> = v.split('_').map(part_name).collect();
         let input = if names.len() == 2 && names[0] != names[1] { names.join("x") } else { names[0].to_owned() };
         vec![format!("cdna3.mfma.{input}.f32")]
     }),

@@ -79,7 +79,7 @@ fn pairs_of_cdna2() {
 fn negated() {
     let asymmetric = |record: &Datapath, unit: &Unit| {
         let directed = record.name.ends_with("-rm") || record.name.ends_with("-rp");
-        // FNUZ has no -0 to negate 0 to; unsigned integers have no sign, and -2^31 no opposite.
+        // Unsigned integers have no sign, and -2^31 has no opposite.
         directed || matches!(unit.model, Model::ProductsFirst | Model::HalvesFirst | Model::Integer(_))
     };
     for (record, unit, mut random) in records().filter(|(record, unit, _)| !asymmetric(record, unit)) {
@@ -102,23 +102,17 @@ fn negated() {
     }
 }
 
-/// CDNA3 floors: a small product beside a large accumulator vanishes with one sign and takes a last place with the other.
+/// CDNA3 floors: where half a last place is a tie, the least product beside it vanishes in the positive sum and takes the
+/// negative one down to the next number.
 fn floors_of_cdna3() {
     let record = Datapath::by_name("cdna3.mfma.f16.f32").unwrap();
-    // The product 2^-24 * 2^-24 under the accumulator 2^24 lies 72 places down: it floors to 0, or to -2^-32 of 2^24.
-    // With a product of 1 * -2^-24 beside 1 the tie is broken by the floor of what comes with it.
     let dot =
         |a: [u64; 4], b: [u64; 4], c: u64| record.dot(Row { a: &a, b: &b, c, ..Row::default() }, Some(4)).unwrap();
-    let (half_place, least) = (0x0C00, 0x0001); // 2^-12 and 2^-24: 2^-12 squared is half a last place of 1
-    let one = 0x3F80_0000u64;
-    let up = dot([half_place, least, 0, 0], [half_place, least, 0, 0], one + 1);
-    let down = dot([half_place | 0x8000, least | 0x8000, 0, 0], [half_place, least, 0, 0], one + 1 | 1 << 31);
-    let (up, down) = (up & 0x7FFF_FFFF, down & 0x7FFF_FFFF);
-    assert_eq!((up, down), (0x3F80_0002, 0x3F80_0002), "a tie goes to even with both signs");
-    let up = dot([half_place, least, 0, 0], [half_place, least, 0, 0], one);
-    let down = dot([half_place | 0x8000, least | 0x8000, 0, 0], [half_place, least, 0, 0], one | 1 << 31);
-    let (up, down) = (up & 0x7FFF_FFFF, down & 0x7FFF_FFFF);
-    assert_eq!((up, down), (0x3F80_0000, 0x3F80_0001), "the least product breaks the tie of the negative sum only");
+    // 2^-12, whose square is half a last place of 1; 2^-24; the sign of FP16.
+    let (half_place, least, minus) = (0x0C00, 0x0001, 0x8000);
+    let up = dot([half_place, least, 0, 0], [half_place, least, 0, 0], 0x3F80_0000);
+    let down = dot([half_place | minus, least | minus, 0, 0], [half_place, least, 0, 0], 0xBF80_0000);
+    assert_eq!((up, down), (0x3F80_0000, 0xBF80_0001));
 }
 
 /// Positions of +0 at the end of a row change nothing: a short row is that row with zeros.
