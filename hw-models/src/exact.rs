@@ -42,7 +42,7 @@ impl Default for Sum {
 impl Sum {
     /// The empty sum, +0.
     pub const fn new() -> Self {
-        Self { digits: [0; DIGITS], used: DIGITS..0, special: None }
+        Self { digits: [0; DIGITS], used: Range { start: DIGITS, end: 0 }, special: None }
     }
 
     /// Whether numbers with a last place of at least `2^low` and a magnitude below `2^high` can be added.

@@ -90,18 +90,24 @@ impl Family {
             && (sparse || (known.sum, known.order) == (record.sum, record.order))
     }
 
-    /// `unit.{inputs}.accumulator`; of all pairs of formats only the formats.
+    /// `unit.{inputs}.accumulator`; of many pairs of formats only the first ones.
     fn label(&self) -> String {
         let dots = |part: &str| if part.is_empty() { String::new() } else { format!(".{part}") };
         let inputs = match &self.inputs[..] {
             [one] => one.clone(),
             few if few.len() <= 6 => format!("{{{}}}", few.join(",")),
             many => {
-                let alike: Vec<&str> = many.iter().map(String::as_str).filter(|pair| !pair.contains("xe")).collect();
-                match alike.len() * alike.len() == many.len() {
-                    true => format!("{{AxB}}` of `{{{}}}", alike.join(",")),
-                    false => format!("{{AxB}}` of different `{{{}}}", formats(many).join(",")),
+                // Pairs by their first formats.
+                let mut formats: Vec<&str> = Vec::new();
+                for input in many {
+                    let (prefix, pair) = input.split_at(input.find("f4-").map_or(0, |at| at + 3));
+                    let end = pair.char_indices().skip(1).find(|(_, c)| *c == 'x').map_or(pair.len(), |(at, _)| at);
+                    let first = &input[..prefix.len() + end];
+                    if !formats.contains(&first) {
+                        formats.push(first);
+                    }
                 }
+                format!("{{{}}}", formats.join(","))
             }
         };
         format!("`{}{}{}`", self.unit, dots(&inputs), dots(&self.accumulator))
@@ -112,21 +118,10 @@ impl Family {
         match self.sample.proof {
             Proof::Hypothesis if self.unit.contains("-sp-") && wraps => "no: h1 and h2 give the same bits",
             Proof::Hypothesis if self.unit.contains("-sp-") => "unsettled (h1, h2)",
-            Proof::Hypothesis => "unsettled (no recording of this pair)",
+            Proof::Hypothesis => "unsettled (not recorded)",
             _ => "",
         }
     }
-}
-
-/// The formats of pairs.
-fn formats(pairs: &[String]) -> Vec<&str> {
-    let mut formats: Vec<&str> = Vec::new();
-    for name in pairs.iter().flat_map(|pair| pair.split("xe").take(1)) {
-        if !formats.contains(&name) {
-            formats.push(name);
-        }
-    }
-    formats
 }
 
 fn families(counts: &BTreeMap<&str, Counts>) -> Vec<Family> {
@@ -171,8 +166,9 @@ each record that computes it), {} mismatches. Comparison is bit for bit; AMD's N
 
 * *silicon*: MATLAB-tensor-core's recordings of V100, A100, Ada (RTX 1000), H100 and B200. *MMA-Sim*: every set of 119
   variants at its own instruction depth, specials and subnormals included.
-* In {} more rows MMA-Sim is wrong and we differ: bf8_bf8 of CDNA3, where its GTR model takes an infinite or NaN
-  accumulator for zero (`oracle::mmasim::disagreement`).
+* In {} of these rows MMA-Sim is wrong and we differ: bf8_bf8 of CDNA3, where its GTR model takes a NaN accumulator for
+  zero (`oracle::mmasim::disagreement`).
+* More than six inputs are listed by the format of A.
 * Every record that takes codes also equals the published formulas in integers without limits (`evaluator`), and FMA
   chains equal Berkeley SoftFloat in their four roundings (`softfloat`): the proof of the directed ones.
 * The committed pack `hw-models/tests/packs/conformance.txt` repeats a sample of these results without other files.

@@ -98,6 +98,9 @@ fn family_agrees(name: &str, rows: u64) {
     assert!(checked > 5000, "{name}: only {checked} rows");
 }
 
+/// A model with something changed.
+type Twin<'a> = &'a dyn Fn(Unit) -> Unit;
+
 /// The rows tell a model from its neighbours: one bit more or less, half a step, another exponent of zeros.
 fn rows_discriminate() {
     let truncating = |by: (i64, i64)| {
@@ -114,7 +117,7 @@ fn rows_discriminate() {
     let groups = |unit: Unit| Unit { model: Model::Groups(8), ..unit };
     let whole = |unit: Unit| Unit { model: Model::Truncating(25, -133, reference::truncated()), step: 32, ..unit };
     let wraps = |unit: Unit| Unit { model: Model::Integer(false), ..unit };
-    let twins: [(&str, &str, &dyn Fn(Unit) -> Unit); 15] = [
+    let twins: [(&str, &str, Twin<'_>); 15] = [
         ("hopper.mma.f16.f32", "a bit more", &truncating((1, 0))),
         ("hopper.mma.f16.f32", "a bit less", &truncating((-1, 0))),
         ("ampere.mma.bf16.f32", "zeros one higher", &truncating((0, 1))),

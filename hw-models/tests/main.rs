@@ -15,6 +15,7 @@ mod identify;
 mod laws;
 mod machines;
 mod mmasim;
+mod packs;
 mod reference;
 mod rows;
 mod silicon;
@@ -22,6 +23,7 @@ mod silicon;
 mod softfloat;
 mod sparse;
 mod support;
+mod unit_laws;
 mod verify;
 
 fn main() {
@@ -41,10 +43,12 @@ fn main() {
         laws::trials(),
         machines::trials(),
         mmasim::trials(),
+        packs::trials(),
         silicon::trials(),
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         softfloat::trials(),
         sparse::trials(),
+        unit_laws::trials(),
         verify::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();

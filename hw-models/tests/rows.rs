@@ -1,6 +1,6 @@
 //! Rows of codes for any unit that takes codes, each class meant to break something.
 
-use crate::reference::number::{Format, Mode, Number, Rho, Specials};
+use crate::reference::number::{Format, Mode, Number, Rho, Specials, Term};
 use crate::reference::unit::{Operand, Scale, Unit};
 use crate::support::Random;
 use interplay_hw::Row;
@@ -109,6 +109,7 @@ fn legal(m: usize, random: &mut Random) -> u64 {
     }
 }
 
+/// A code of a block's scale.
 fn scale_code(scale: Scale, class: Class, random: &mut Random) -> u64 {
     let any = random.bits() & 0xFF;
     match (scale, class) {
@@ -130,6 +131,7 @@ fn scale_code(scale: Scale, class: Class, random: &mut Random) -> u64 {
     }
 }
 
+/// Operands and an accumulator of integers.
 fn integers(unit: &Unit, class: Class, (stored, k): (usize, usize), random: &mut Random) -> (Vec<u64>, Vec<u64>, u64) {
     let ends = matches!(class, Class::Huge | Class::Specials | Class::Edge);
     let negative = random.below(2);
@@ -173,6 +175,14 @@ fn power(format: Format, exponent: i64) -> Option<u64> {
     }
 }
 
+/// Factors of two products: half of the result's smallest number, and a little of it that alignment may cut off.
+fn edge_parts((a, b, d): (Format, Format, Format), random: &mut Random) -> Option<[(u64, u64); 2]> {
+    let half = d.emin() - i64::from(d.mantissa) - 1;
+    let little = half - 14 - random.below(8) as i64;
+    let split = |exponent: i64| Some((power(a, exponent / 2)?, power(b, exponent - exponent / 2)?));
+    Some([split(half)?, split(little)?])
+}
+
 /// An element whose exponent is about `target` (of its value).
 fn element(format: Format, class: Class, target: i64, random: &mut Random) -> u64 {
     let negative = random.below(2) == 1;
@@ -189,12 +199,13 @@ fn element(format: Format, class: Class, target: i64, random: &mut Random) -> u6
         Class::Tiny => code(format, negative, random.below(3) as i64, fraction),
         Class::Huge => code(format, negative, format.last_field() as i64 - random.below(2) as i64, fraction),
         Class::Edge => code(format, negative, near, fraction),
-        Class::Ties => code(format, negative, near, random.below(8) / 7 & 1),
+        Class::Ties => code(format, negative, near, u64::from(random.below(8) == 0)),
         Class::Zeros if random.below(6) == 0 => code(format, negative, near, fraction),
         Class::Zeros => code(format, negative && format.specials != Specials::MinusZeroNan, 0, 0),
     }
 }
 
+/// Sometimes an infinity, a NaN, a zero or the largest number.
 fn special(format: Format, negative: bool, near: i64, fraction: u64, random: &mut Random) -> u64 {
     let sign = u64::from(negative) << (format.bits() - 1);
     let infinity = (1u64 << (format.bits() - 1)) - (1 << format.mantissa);
@@ -209,6 +220,7 @@ fn special(format: Format, negative: bool, near: i64, fraction: u64, random: &mu
     }
 }
 
+/// Operands and an accumulator of floats.
 fn floats(
     unit: &Unit,
     (fa, fb, fc): (Format, Format, Format),
@@ -220,8 +232,7 @@ fn floats(
     let d = unit.d.unwrap_or(fc);
     // The exponent of products: about one, or about the result's smallest numbers.
     let target = if class == Class::Edge { d.emin() - 8 - random.below(14) as i64 } else { 0 };
-    let share = target / 2;
-    let share = share.clamp(fa.emin() - i64::from(fa.mantissa), fa.bias);
+    let share = (target / 2).clamp(fa.emin() - i64::from(fa.mantissa), fa.bias);
     let mut a: Vec<u64> = (0..stored).map(|_| element(fa, class, share, random)).collect();
     let mut b: Vec<u64> = (0..k).map(|_| element(fb, class, target - share, random)).collect();
     let positions = crate::reference::stored_positions(unit.sparse, metadata, k);
@@ -232,22 +243,22 @@ fn floats(
             b[positions[i]] = b[positions[i - 1]] ^ 1 << (fb.bits() - 1);
         }
     }
-    let mut edge = class == Class::Edge && stored > 1 && random.below(2) == 0;
-    if edge {
-        // Half of the result's smallest number, and a little more or less of it that alignment may cut off.
-        let half = d.emin() - i64::from(d.mantissa) - 1;
-        let little = half - 14 - random.below(8) as i64;
-        let parts =
-            [half, little].map(|exponent| Some((power(fa, exponent / 2)?, power(fb, exponent - exponent / 2)?)));
-        edge = parts.iter().all(Option::is_some);
+    let edge = class == Class::Edge && stored > 1 && random.below(2) == 0;
+    let parts = edge.then(|| edge_parts((fa, fb, d), random)).flatten();
+    if let Some(parts) = parts {
         a.fill(0);
-        for (i, (x, y)) in parts.into_iter().flatten().enumerate() {
+        for (i, (x, y)) in parts.into_iter().enumerate() {
             (a[i], b[positions[i]]) = (x, y);
         }
     }
     let first = fa.decode(a[0]).times(&fb.decode(b[positions[0]]));
-    let c = match (class, &first.number) {
-        (Class::Edge, _) if edge => 0,
+    let c = if parts.is_some() { 0 } else { accumulator((fc, d), class, &first, target, random) };
+    (a, b, c)
+}
+
+/// An accumulator that goes with the first product.
+fn accumulator((fc, d): (Format, Format), class: Class, first: &Term, target: i64, random: &mut Random) -> u64 {
+    match (class, &first.number) {
         (Class::Cancelling, Number::Finite(x, negative)) if random.below(2) == 0 => {
             let rounded = Rho::to(fc, Mode::Zero).round(&-x, !negative);
             fc.encode(&rounded)
@@ -264,6 +275,5 @@ fn floats(
             random,
         ),
         _ => element(fc, class, first.exponent.max(-200) + random.below(8) as i64, random),
-    };
-    (a, b, c)
+    }
 }

@@ -5,7 +5,7 @@ use crate::mmasim::same;
 use crate::reference::{stored_positions, unit::Unit};
 use crate::rows::{self, Class};
 use crate::support::{Random, case};
-use interplay_hw::datapath::{Group, Inputs, Order};
+use interplay_hw::datapath::{BlockScale, Codes, Group, Inputs, Node, Order};
 use interplay_hw::{Datapath, Error, Row};
 use libtest_mimic::Trial;
 
@@ -38,20 +38,12 @@ fn dense_twin(sparse: &Datapath, hypothesis: &str, dense: &Datapath) -> Datapath
     };
     let step = if hypothesis == "h1" { step } else { step / 2 };
     let Inputs::Codes(codes) = dense.inputs else { panic!("{}: no codes", dense.name) };
-    let sum = if codes.scale.is_some_and(|scale| scale.format.name == "e8m0" && codes.a.format.bits() == 4) {
-        // The exact groups of 16 positions hold 8 stored products under `h2`.
-        sparse.sum
-    } else {
-        dense.sum
-    };
+    // Gathered elements bring their scales along.
+    let scale = codes.scale.map(|scale| BlockScale { block: 1, ..scale });
+    let halved = hypothesis == "h2" && matches!(dense.sum.arms[0].node, Node::Runs { .. });
+    let sum = if halved { sparse.sum } else { dense.sum };
     let order = Order { group: Group::Of(step), ..dense.order };
-    Datapath {
-        depths: &[],
-        inputs: Inputs::Codes(interplay_hw::datapath::Codes { scale: None, ..codes }),
-        order,
-        sum,
-        ..*dense
-    }
+    Datapath { depths: &[], inputs: Inputs::Codes(Codes { scale, ..codes }), order, sum, ..*dense }
 }
 
 /// For every sparse record: its dot is that of the dense twin on what the metadata gathers.
@@ -59,10 +51,6 @@ fn gathered() {
     let mut records = 0;
     for (record, hypothesis, dense) in sparse() {
         let Inputs::Codes(codes) = record.inputs else { panic!("{}: no codes", record.name) };
-        // Scales of gathered elements have no dense form; the independent models cover them.
-        if codes.scale.is_some() {
-            continue;
-        }
         let unit = Unit::of(record.name).expect("a sparse unit takes codes");
         let twin = dense_twin(record, hypothesis, dense);
         let mut random = Random(0x5BA5 + records);
@@ -72,7 +60,11 @@ fn gathered() {
                 let own = rows::row(&unit, class, 2 * depth, &mut random);
                 let positions = stored_positions(unit.sparse, &own.metadata, 2 * depth);
                 let met: Vec<u64> = positions.iter().map(|&p| own.b[p]).collect();
-                let row = Row { a: &own.a, b: &met, c: own.c, ..Row::default() };
+                let each = |scales: &[u64]| -> Vec<u64> {
+                    codes.scale.map_or(Vec::new(), |scale| positions.iter().map(|&p| scales[p / scale.block]).collect())
+                };
+                let (scale_a, scale_b) = (each(&own.scale_a), each(&own.scale_b));
+                let row = Row { a: &own.a, b: &met, c: own.c, scale_a: &scale_a, scale_b: &scale_b, metadata: &[] };
                 let stored = depth * sparsity.n / sparsity.m;
                 let (got, want) = (record.dot(own.row(), Some(*depth)), twin.dot(row, Some(stored)));
                 assert_eq!(got.unwrap(), want.unwrap(), "{}, depth {depth}, {class:?}", record.name);
@@ -80,7 +72,7 @@ fn gathered() {
         }
         records += 1;
     }
-    assert!(records > 100, "only {records}");
+    assert!(records > 400, "only {records}");
 }
 
 /// 64 rows of spread exponents tell the hypotheses apart wherever the dense unit truncates; where integers wrap, they

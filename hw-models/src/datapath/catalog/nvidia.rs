@@ -346,9 +346,12 @@ fn groups(length: usize) -> &'static Sum {
     sum(arms, Some(-139), vec![TRUNCATED_FP32])
 }
 
+/// A unit's architecture and name, its operands, and the depths of its instructions, dense and sparse.
+type Integers = (&'static str, &'static str, &'static [&'static str], &'static [usize], &'static [usize]);
+
 /// Integer instructions: the exact sum with the accumulator, modulo 2^32 or held to the ends of the range.
 fn integers() -> Vec<Datapath> {
-    let machines: [(&str, &str, &[&str], &[usize], &[usize]); 12] = [
+    let machines: [Integers; 12] = [
         ("turing", "mma", &["s8", "u8"], &[16], &[]),
         ("turing", "mma", &["s4", "u4"], &[32], &[]),
         ("turing", "mma", &["u1"], &[128], &[]),
