@@ -11,6 +11,7 @@ use interplay_hw::identify::{
     Finding, Found, Interleave, Joining, Options, Parameters, Recorded, Report, Search, Terms, Widths, identify,
 };
 use libtest_mimic::Trial;
+use std::num::NonZeroUsize;
 
 const FP16: Scalar = interplay_formats::catalog::FP16;
 
@@ -319,7 +320,8 @@ fn parameters_of_a_known_unit() {
     assert!(text.contains("not observable in these rows"), "{text}");
 }
 
-/// What recorded rows of a sparse instruction would settle.
+/// What recorded rows of a sparse instruction would settle, its length given: a step of `h1`'s short instruction is one of
+/// `h2`'s long one.
 fn sparse_hypotheses() {
     for (settled, other) in [("h1", "h2"), ("h2", "h1")] {
         let unit = Datapath::by_name(&format!("hopper.mma-sp-{settled}.f16.f32")).unwrap();
@@ -330,8 +332,9 @@ fn sparse_hypotheses() {
         let metadata: Vec<u64> = (0..200 * 16).map(|_| codes[random.below(6) as usize]).collect();
         let with = |rows: &Rows, row| unit.dot(Recorded { metadata: &metadata, ..rows.view() }.row(row), None).unwrap();
         rows.d = (0..200).map(|row| with(&rows, row)).collect();
+        let options = Options { depth: NonZeroUsize::new(32), ..Options::default() };
         let recorded = Recorded { metadata: &metadata, ..rows.view() };
-        let report = identify(&recorded, &Options::default()).unwrap();
+        let report = identify(&recorded, &options).unwrap();
         let perfect: Vec<_> = report.records.iter().filter(|record| record.explained == 200).collect();
         let names: Vec<&str> = perfect.iter().flat_map(|record| &record.names).copied().collect();
         assert!(names.contains(&unit.name), "{report}");
