@@ -10,6 +10,8 @@ use rayon::prelude::*;
 
 /// Codes that one parallel task packs: a multiple of 8, so that a task fills whole bytes at any width.
 const CHUNK: usize = 1 << 16;
+/// Codes that lie in 32-bit lanes on their way to bytes; a first-level cache holds them beside what they come from.
+pub(crate) const BUFFER: usize = 2048;
 
 /// The low `width` bits of each code, 1 to 64 bits.
 pub(crate) fn bits(codes: impl Iterator<Item = u64>, width: u32) -> Vec<u8> {
@@ -85,41 +87,51 @@ pub(crate) fn scales(format: &Format, k: usize, scales: &Scales, tensor: Option<
 pub(crate) fn narrow<C: Code>(codes: &[C], width: u32) -> Vec<u8> {
     let mut bytes = vec![0; length(codes.len(), width)];
     let pieces = bytes.par_chunks_mut(CHUNK / 8 * width as usize).zip(codes.par_chunks(CHUNK));
-    pieces.for_each(|(out, codes)| simd::run(Level::detect(), Piece { codes, width, out }));
+    let level = Level::detect();
+    pieces.for_each(|(out, codes)| simd::run(level, Narrow { level, codes, width, out }));
     bytes
 }
 
 /// Packs some codes.
-struct Piece<'a, C> {
+struct Narrow<'a, C> {
+    level: Level,
     codes: &'a [C],
     width: u32,
     out: &'a mut [u8],
 }
 
-impl<C: Code> Task for Piece<'_, C> {
+impl<C: Code> Task for Narrow<'_, C> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
-        piece(self.codes, self.width, self.out);
+        let mut buffer = [0; BUFFER];
+        for (codes, out) in self.codes.chunks(BUFFER).zip(self.out.chunks_mut(length(BUFFER, self.width))) {
+            let lanes = &mut buffer[..codes.len()];
+            for (lane, code) in lanes.iter_mut().zip(codes) {
+                *lane = code.bits();
+            }
+            piece(self.level, lanes, self.width, out);
+        }
     }
 }
 
-/// Packs codes of at most 16 bits into [`length`] bytes.
+/// Packs the low `width` bits (at most 16) of codes into [`length`] bytes.
 #[inline(always)]
-pub(crate) fn piece<C: Code>(codes: &[C], width: u32, out: &mut [u8]) {
+pub(crate) fn piece(level: Level, codes: &[u32], width: u32, out: &mut [u8]) {
+    let done = simd::pack(level, codes, width, out);
+    let (codes, out) = (&codes[done..], &mut out[length(done, width)..]);
     match width {
         4 => nibbles(codes, out),
-        6 => sextets(codes, out),
         8 => {
             for (out, code) in out.iter_mut().zip(codes) {
-                *out = code.bits() as u8;
+                *out = *code as u8;
             }
         }
         16 => {
             let pairs = out.as_chunks_mut::<2>().0;
             for (out, code) in pairs.iter_mut().zip(codes) {
-                *out = (code.bits() as u16).to_le_bytes();
+                *out = (*code as u16).to_le_bytes();
             }
         }
         _ => groups(codes, width, out),
@@ -128,39 +140,46 @@ pub(crate) fn piece<C: Code>(codes: &[C], width: u32, out: &mut [u8]) {
 
 /// Two codes a byte.
 #[inline(always)]
-fn nibbles<C: Code>(codes: &[C], out: &mut [u8]) {
+fn nibbles(codes: &[u32], out: &mut [u8]) {
     let (pairs, rest) = codes.as_chunks::<2>();
     for (out, [low, high]) in out.iter_mut().zip(pairs) {
-        *out = (low.bits() & 0xF | high.bits() << 4) as u8;
+        *out = (low & 0xF | high << 4) as u8;
     }
     if let (Some(out), [last]) = (out.last_mut(), rest) {
-        *out = last.bits() as u8 & 0xF;
+        *out = *last as u8 & 0xF;
     }
-}
-
-/// Eight codes in six bytes: pairs, then fours, then all eight move together inside one word.
-#[inline(always)]
-fn sextets<C: Code>(codes: &[C], out: &mut [u8]) {
-    let (eights, rest) = codes.as_chunks::<8>();
-    let (whole, tail) = out.split_at_mut(eights.len() * 6);
-    for (out, codes) in whole.as_chunks_mut::<6>().0.iter_mut().zip(eights) {
-        let word = u64::from_le_bytes(codes.map(|code| code.bits() as u8 & 0x3F));
-        let pairs = word & 0x003F_003F_003F_003F | (word & 0x3F00_3F00_3F00_3F00) >> 2;
-        let fours = pairs & 0x0000_0FFF_0000_0FFF | (pairs & 0x0FFF_0000_0FFF_0000) >> 4;
-        let all = fours & 0x00FF_FFFF | (fours & 0x00FF_FFFF_0000_0000) >> 8;
-        let [a, b, c, d, e, f, ..] = all.to_le_bytes();
-        *out = [a, b, c, d, e, f];
-    }
-    groups(rest, 6, tail);
 }
 
 /// Eight codes in `width` bytes, and what is left over in as many as it needs.
 #[inline(always)]
-fn groups<C: Code>(codes: &[C], width: u32, out: &mut [u8]) {
+fn groups(codes: &[u32], width: u32, out: &mut [u8]) {
     let mask = u32::MAX >> (32 - width);
     for (codes, out) in codes.chunks(8).zip(out.chunks_mut(width as usize)) {
-        let place = |word, (i, code): (u32, &C)| word | u128::from(code.bits() & mask) << (i * width);
+        let place = |word, (i, code): (u32, &u32)| word | u128::from(code & mask) << (i * width);
         let word = (0u32..).zip(codes).fold(0u128, place);
         out.copy_from_slice(&word.to_le_bytes()[..out.len()]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every width, every length around the groups of each level, and bits above a code that are no part of it.
+    #[test]
+    fn levels_agree_with_bit_strings() {
+        let lanes: Vec<u32> = (0..BUFFER as u32 + 3).map(|i| i.wrapping_mul(0x9E37_79B9).rotate_left(7)).collect();
+        for width in 1..=16 {
+            for len in (0..=3 * simd::GROUP).chain([BUFFER - 1, BUFFER, BUFFER + 3]) {
+                let want = bits(lanes[..len].iter().map(|&lane| u64::from(lane)), width);
+                for level in Level::all() {
+                    let mut out = vec![0xA5; length(len, width)];
+                    piece(level, &lanes[..len], width, &mut out);
+                    assert!(out == want, "{len} codes of {width} bits, {level:?}");
+                }
+                let short: Vec<u16> = lanes[..len].iter().map(|&lane| lane as u16).collect();
+                assert!(narrow(&short, width) == want, "{len} codes of {width} bits, stored in 16");
+            }
+        }
     }
 }

@@ -195,6 +195,7 @@ impl<'a> Visit for Fake<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Packed;
 
     /// Every level of this CPU gives the bits of the baseline; the reference path judges that in `tests/fast.rs`.
     #[test]
@@ -204,13 +205,7 @@ mod tests {
             bits = bits.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             f32::from_bits(if bits & 0x7F80_0000 == 0x7F80_0000 { bits ^ 0x4000_0000 } else { bits })
         };
-        let levels: &[Level] = &[
-            Level::Baseline,
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2,
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512,
-        ];
+        let levels = Level::all();
         for k in [1, 33, 64, 200, 4096] {
             let x: Vec<f32> = (0..k * 24).map(|_| next()).collect();
             let call = |format, level, k| Call::new(format, level, x.len(), k, 7);
@@ -222,10 +217,15 @@ mod tests {
                 let bits = |values: Result<Vec<f32>, Error>| -> Result<Vec<u32>, Error> {
                     values.map(|v| v.iter().map(|v| v.to_bits()).collect())
                 };
-                for &level in levels {
-                    assert_eq!(bits(fake(level)), bits(fake(Level::Baseline)), "{} {level:?} {k}", format.name);
+                for &level in &levels {
+                    assert_eq!(bits(fake(level)), bits(fake(levels[0])), "{} {level:?} {k}", format.name);
                     let quantized = |level| call(format, level, k).and_then(|c| c.quantize(&x));
-                    assert!(quantized(level) == quantized(Level::Baseline), "{} {level:?} {k}", format.name);
+                    assert!(quantized(level) == quantized(levels[0]), "{} {level:?} {k}", format.name);
+                    let packed = |level| {
+                        let mut packed = Packed { values: Vec::new(), scales: Vec::new(), metadata: Vec::new() };
+                        call(format, level, k).and_then(|c| c.pack(&x, &mut packed)).map(|()| packed)
+                    };
+                    assert!(packed(level) == packed(levels[0]), "{} {level:?} {k}, packed", format.name);
                 }
             }
         }

@@ -28,24 +28,29 @@ impl Format {
     /// # Errors
     /// As [`Format::quantize`]; the contents of `packed` are then unspecified.
     pub fn pack_into(&'static self, x: &[f32], k: usize, packed: &mut Packed) -> Result<(), Error> {
-        let call = Call::new(self, Level::detect(), x.len(), k, 0)?;
+        Call::new(self, Level::detect(), x.len(), k, 0)?.pack(x, packed)
+    }
+}
+
+impl Call {
+    pub(super) fn pack(&self, x: &[f32], packed: &mut Packed) -> Result<(), Error> {
+        let Sweep { format, k, rows, .. } = self.sweep;
         packed.metadata.clear();
-        if self.input.is_none() && call.sweep.packs() {
-            let amax = call.amax(x)?;
-            let width = self.element.bits();
-            packed.values.resize(pack::length(call.sweep.rows * self.padded(k), width), 0);
-            match visit(self, amax, Pack { sweep: call.sweep, x, out: &mut packed.values }) {
+        if format.input.is_none() && self.sweep.packs() {
+            let amax = self.amax(x)?;
+            packed.values.resize(pack::length(rows * format.padded(k), format.element.bits()), 0);
+            match visit(format, amax, Pack { sweep: self.sweep, x, out: &mut packed.values }) {
                 Ok(Some(Ok(scales))) => {
-                    let two_level = self.scaling.is_some_and(|s| s.two_level);
-                    let tensor = call.tensor_scale(amax).filter(|_| two_level);
-                    packed.scales = pack::scales(self, k, &scales, tensor);
+                    let two_level = format.scaling.is_some_and(|s| s.two_level);
+                    let tensor = self.tensor_scale(amax).filter(|_| two_level);
+                    packed.scales = pack::scales(format, k, &scales, tensor);
                     return Ok(());
                 }
                 Ok(Some(Err(at))) => return Err(non_finite(x, k, at)),
                 Ok(None) | Err(_) => {}
             }
         }
-        *packed = call.quantize(x)?.packed(None)?;
+        *packed = self.quantize(x)?.packed(None)?;
         Ok(())
     }
 }

@@ -100,10 +100,14 @@ impl Plan<'_> {
         if element.encoding == scalar::FP32.encoding {
             return Ok(visitor.visit(Wide, Wrap { codes: |_, c| Codes::U32(c), scales: none }));
         }
-        if let Some(kernel) = Short::<u16>::new(format).filter(|_| element.bits() == 16) {
+        if let Some(kernel) =
+            Short::<u16>::of(element, format.rounding, format.overflow).filter(|_| element.bits() == 16)
+        {
             return Ok(visitor.visit(kernel, Wrap { codes: |_, c| Codes::U16(c), scales: none }));
         }
-        if let Some(kernel) = Short::<u32>::new(format).filter(|_| element.bits() > 16) {
+        if let Some(kernel) =
+            Short::<u32>::of(element, format.rounding, format.overflow).filter(|_| element.bits() > 16)
+        {
             return Ok(visitor.visit(kernel, Wrap { codes: |_, c| Codes::U32(c), scales: none }));
         }
         if let Some(float) = self.float() {
@@ -184,6 +188,7 @@ impl Plan<'_> {
         let recipe = Recipe::new(self.format, self.amax).filter(|_| numbers);
         let Some(recipe) = recipe else { return Err(visitor) };
         let scales = Scales::Code;
+        let max = Value::Finite(self.element.max()).to_f32();
         let squared = rule == ScaleRule::FourOverSixMse;
         let compares = squared || rule == ScaleRule::FourOverSixMae;
         match (self.float(), self.cast()) {
@@ -193,10 +198,10 @@ impl Plan<'_> {
             }
             (Some(rounded), _) => Ok(visitor.visit(Coded { recipe, rounded }, Wrap { codes: U8, scales })),
             (None, Some((cast, element))) if !compares => Ok(if self.format.rounding.is_deterministic() {
-                let kernel = Coded { recipe, rounded: AnyRounding::<false>(cast, element) };
+                let kernel = Coded { recipe, rounded: AnyRounding::<false> { cast, element, max } };
                 visitor.visit(kernel, Wrap { codes: U8, scales })
             } else {
-                let kernel = Coded { recipe, rounded: AnyRounding::<true>(cast, element) };
+                let kernel = Coded { recipe, rounded: AnyRounding::<true> { cast, element, max } };
                 visitor.visit(kernel, Wrap { codes: U8, scales })
             }),
             _ => Err(visitor),

@@ -10,9 +10,9 @@
 //! The code of a float is `kept` with its hidden bit plus (lsb - lsb_min) exponent steps: a carry out of the fraction
 //! is the next exponent, a subnormal has no hidden bit, and no case needs a branch.
 
-use super::{DRAWN, Draws, FRACTION, Float, INFINITY, MAGNITUDE};
+use super::{DRAWN, Draws, FRACTION, Float, INFINITY, MAGNITUDE, Powers, Short};
 use crate::simd::{self, Level, Task};
-use crate::{Draw, Encoding, Exact, Overflow, Rounding, Scalar, Value, random::Stream};
+use crate::{Draw, Encoding, Exact, Overflow, Rounding, Scalar, Specials, Value, random::Stream};
 
 /// The constants of a format, a rounding and an overflow.
 #[derive(Clone, Copy, Debug)]
@@ -175,18 +175,69 @@ impl Scalar {
     pub fn encode_slice(self, x: &[f32], rounding: Rounding, overflow: Overflow, seed: u64, out: &mut [u16]) {
         assert_eq!(x.len(), out.len(), "one code a number");
         let Some(cast) = Cast::new(self, rounding, overflow) else { panic!("{} has more than 16 bits", self.name) };
-        let float = Float::coder(self, rounding, overflow);
-        simd::run(Level::detect(), Slice { cast, float, x, out, stream: Stream::new(seed) });
+        let coder = Coder::new(self, rounding, overflow, cast);
+        simd::run(Level::detect(), Slice { cast, coder, x, out, stream: Stream::new(seed) });
+    }
+}
+
+/// How a slice is encoded.
+#[derive(Clone, Copy)]
+enum Coder {
+    /// A narrow float, with and without -0.
+    Float(Float),
+    Fnuz(Float),
+    /// The upper part of FP32.
+    Short(Short<u16>),
+    /// A power of two.
+    Power(Powers),
+    /// Any float, any integer, by any rounding that draws no random words; and by one that does.
+    AnyFloat,
+    AnyInteger,
+    Drawing,
+}
+
+impl Coder {
+    fn new(scalar: Scalar, rounding: Rounding, overflow: Overflow, cast: Cast) -> Self {
+        let fnuz = matches!(scalar.encoding, Encoding::Float { specials: Specials::Fnuz, .. });
+        let float = Float::coder(scalar, rounding, overflow).filter(|_| scalar.is_signed());
+        match (float, Short::of(scalar, rounding, overflow), Powers::new(scalar, rounding, overflow)) {
+            (Some(float), ..) => {
+                if fnuz {
+                    Self::Fnuz(float)
+                } else {
+                    Self::Float(float)
+                }
+            }
+            (_, Some(short), _) => Self::Short(short),
+            (.., Some(powers)) => Self::Power(powers),
+            _ if cast.random != 0 => Self::Drawing,
+            _ => {
+                if cast.integer {
+                    Self::AnyInteger
+                } else {
+                    Self::AnyFloat
+                }
+            }
+        }
     }
 }
 
 /// Encodes a slice.
 struct Slice<'a> {
     cast: Cast,
-    float: Option<Float>,
+    coder: Coder,
     x: &'a [f32],
     out: &'a mut [u16],
     stream: Stream,
+}
+
+/// One loop a coder, its own code inlined.
+macro_rules! each {
+    ($x:ident, $out:ident, $v:ident => $code:expr) => {
+        for (out, &$v) in $out.iter_mut().zip($x) {
+            *out = $code as u16;
+        }
+    };
 }
 
 impl Task for Slice<'_> {
@@ -194,27 +245,23 @@ impl Task for Slice<'_> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { cast, float, x, out, stream } = self;
-        if let Some(float) = float {
-            for (out, &v) in out.iter_mut().zip(x) {
-                // An infinity overflows as any number beyond the largest.
-                let code = float.coded(v);
-                *out = (if v.to_bits() & MAGNITUDE > INFINITY { cast.nan } else { code }) as u16;
-            }
-        } else if cast.random != 0 {
-            for (i, (x, out)) in x.chunks(DRAWN).zip(out.chunks_mut(DRAWN)).enumerate() {
-                let words = Draws { stream, first: (i * DRAWN) as u64 }.words();
-                for ((&v, out), random) in x.iter().zip(out).zip(words) {
-                    *out = cast.code(v, cast.lsb_min, random) as u16;
+        let Self { cast, coder, x, out, stream } = self;
+        // An infinity overflows as any number beyond the largest.
+        let nan = |v: f32, code| if v.to_bits() & MAGNITUDE > INFINITY { cast.nan } else { code };
+        match coder {
+            Coder::Float(float) => each!(x, out, v => nan(v, float.coded(v))),
+            Coder::Fnuz(float) => each!(x, out, v => nan(v, float.coded_without_minus_zero(v))),
+            Coder::Short(short) => each!(x, out, v => nan(v, short.coded(v))),
+            Coder::Power(powers) => each!(x, out, v => nan(v, powers.coded(v))),
+            Coder::AnyFloat => each!(x, out, v => cast.code_as::<false>(v, cast.lsb_min, 0)),
+            Coder::AnyInteger => each!(x, out, v => cast.code_as::<true>(v, cast.lsb_min, 0)),
+            Coder::Drawing => {
+                for (i, (x, out)) in x.chunks(DRAWN).zip(out.chunks_mut(DRAWN)).enumerate() {
+                    let words = Draws { stream, first: (i * DRAWN) as u64 }.words();
+                    for ((&v, out), random) in x.iter().zip(out).zip(words) {
+                        *out = cast.code(v, cast.lsb_min, random) as u16;
+                    }
                 }
-            }
-        } else if cast.integer {
-            for (out, &v) in out.iter_mut().zip(x) {
-                *out = cast.code_as::<true>(v, cast.lsb_min, 0) as u16;
-            }
-        } else {
-            for (out, &v) in out.iter_mut().zip(x) {
-                *out = cast.code_as::<false>(v, cast.lsb_min, 0) as u16;
             }
         }
     }

@@ -1,10 +1,11 @@
 //! NVFP4 and its variants: elements under a factor in a narrow float and a factor of the whole tensor. `nvfp4` is the
 //! judge; the FP32 operations and their order are the same here.
 
-use super::{Amax, Cast, Float, GROUP, INFINITY, Kernel, Summary, least, within};
+use super::{Amax, Cast, Float, GROUP, Kernel, Scales, Summary, least, maxima, within};
 use crate::decode::{Element, Floats};
 use crate::nvfp4::TensorScale;
-use crate::{Format, Overflow, Rounding, Scale, ScaleRule, Value};
+use crate::simd::Level;
+use crate::{Exact, Format, Overflow, Rounding, Scalar, Scale, ScaleRule, Value};
 
 /// How a block's factor follows from its amax, for one tensor.
 #[derive(Clone, Copy, Debug)]
@@ -12,13 +13,42 @@ pub(crate) struct Recipe {
     rule: ScaleRule,
     two_level: bool,
     tensor: TensorScale,
-    /// The scale's format: to it, back from it, its smallest normal and its largest number.
-    cast: Cast,
-    scale: Floats,
+    /// The scale's format: to it and back, its smallest normal and its largest number.
+    narrowing: Narrowing,
     scale_least: f32,
     scale_max: f32,
     /// The largest element.
     max: f32,
+}
+
+/// FP32 numbers that are not negative to the scale's format and back.
+#[derive(Clone, Copy, Debug)]
+enum Narrowing {
+    /// To nearest even.
+    Nearest(Float),
+    /// By any rounding.
+    Any(Cast, Floats),
+}
+
+impl Narrowing {
+    fn new(scale: Scalar, rounding: Rounding) -> Option<Self> {
+        match Float::coder(scale, rounding, Overflow::Saturate) {
+            Some(float) => Some(Self::Nearest(float)),
+            None => Some(Self::Any(Cast::new(scale, rounding, Overflow::Saturate)?, Floats::new(scale)?)),
+        }
+    }
+
+    /// The code and what it stands for.
+    #[inline(always)]
+    fn of(self, value: f32) -> (u8, f32) {
+        match self {
+            Self::Nearest(float) => (float.coded(value) as u8, float.rounded(value)),
+            Self::Any(cast, floats) => {
+                let code = cast.code_as::<false>(value, cast.lsb_min, 0);
+                (code as u8, floats.value(code))
+            }
+        }
+    }
 }
 
 /// What elements need of a block's scale.
@@ -39,30 +69,22 @@ impl Recipe {
             ScaleRule::Nvfp4CuDnn => Rounding::Up,
             _ => Rounding::NearestEven,
         };
-        let largest = |scalar: crate::Scalar| Value::Finite(scalar.max()).to_f32();
+        let largest = |scalar: Scalar| Value::Finite(scalar.max()).to_f32();
         Some(Self {
             rule: scaling.rule,
             two_level: scaling.two_level,
             tensor: TensorScale::new(format, scale, amax),
-            cast: Cast::new(scale, rounding, Overflow::Saturate)?,
-            scale: Floats::new(scale)?,
-            scale_least: Value::Finite(crate::Exact::integer(1).scaled(scale.emin())).to_f32(),
+            narrowing: Narrowing::new(scale, rounding)?,
+            scale_least: Value::Finite(Exact::integer(1).scaled(scale.emin())).to_f32(),
             scale_max: largest(scale),
             max: largest(format.element),
         })
     }
 
-    /// FP32 to the scale's format and back.
-    #[inline(always)]
-    fn narrowed(self, value: f32) -> (u8, f32) {
-        let code = self.cast.code_as::<false>(value, self.cast.lsb_min, 0);
-        (code as u8, self.scale.value(code))
-    }
-
     /// TransformerEngine's factors for a wanted scale.
     #[inline(always)]
     fn te(self, target: f32) -> (Factors, u8) {
-        let (stored, value) = self.narrowed(target);
+        let (stored, value) = self.narrowing.of(target);
         let by = least(1.0 / (value * self.tensor.decode), f32::MAX);
         (Factors { by, value }, stored)
     }
@@ -79,14 +101,14 @@ impl Recipe {
         let own = amax / self.max;
         let target = if self.two_level { own / self.tensor.decode } else { own };
         let target = if target > self.scale_least { target } else { self.scale_least };
-        let (stored, value) = self.narrowed(least(target, self.scale_max));
+        let (stored, value) = self.narrowing.of(least(target, self.scale_max));
         (Factors { by: self.tensor.decode * value, value }, stored)
     }
 
     /// cuDNN's factors.
     #[inline(always)]
     fn cudnn(self, amax: f32) -> (Factors, u8) {
-        let (stored, value) = self.narrowed(amax / self.max);
+        let (stored, value) = self.narrowing.of(amax / self.max);
         let by = if value == 0.0 { 0.0 } else { 1.0 / value };
         (Factors { by, value }, stored)
     }
@@ -101,7 +123,8 @@ impl Recipe {
         }
     }
 
-    /// The product that is rounded to an element. Zero loses its sign in the recipes of TransformerEngine.
+    /// The product that is rounded to an element and held to the largest. Zero loses its sign in the recipes of
+    /// TransformerEngine.
     #[inline(always)]
     fn product(self, v: f32, factors: Factors) -> f32 {
         let product = if self.rule == ScaleRule::Nvfp4TorchAo { v / factors.by } else { v * factors.by };
@@ -109,14 +132,33 @@ impl Recipe {
         // Only torchao's factor may be infinite: zero times it is NaN, for which E2M1 has no code but 0. Adding +0 turns
         // -0 into +0 and changes nothing else.
         let number = if signed && product.is_nan() { 0.0 } else { product };
-        let held = within(number, self.max);
-        if signed { held } else { held + 0.0 }
+        if signed { number } else { number + 0.0 }
+    }
+
+    /// The same with a rule that a loop takes for a constant.
+    #[inline(always)]
+    const fn by(self, rule: ScaleRule) -> Self {
+        Self { rule, ..self }
     }
 
     /// The value of an element.
     #[inline(always)]
     fn value(self, element: f32, factors: Factors) -> f32 {
         within(element * factors.value * self.tensor.decode, f32::MAX)
+    }
+}
+
+impl Recipe {
+    /// The factors of neighbouring blocks, which the compiler vectorises.
+    #[inline(always)]
+    fn each(self, amax: [u32; GROUP]) -> ([Factors; GROUP], [u8; GROUP]) {
+        let (mut by, mut value, mut stored) = ([0.0; GROUP], [0.0; GROUP], [0; GROUP]);
+        let factors = by.iter_mut().zip(&mut value).zip(&mut stored);
+        for (((by, value), stored), amax) in factors.zip(amax) {
+            let (block, code) = self.factors(f32::from_bits(amax));
+            (*by, *value, *stored) = (block.by, block.value, code);
+        }
+        (std::array::from_fn(|g| Factors { by: by[g], value: value[g] }), stored)
     }
 }
 
@@ -147,9 +189,13 @@ impl Rounded for Float {
     }
 }
 
-/// Any rounding and overflow.
+/// Any rounding and overflow of numbers held to the largest.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct AnyRounding<const DRAWS: bool>(pub(crate) Cast, pub(crate) Element);
+pub(crate) struct AnyRounding<const DRAWS: bool> {
+    pub(crate) cast: Cast,
+    pub(crate) element: Element,
+    pub(crate) max: f32,
+}
 
 impl<const DRAWS: bool> Rounded for AnyRounding<DRAWS> {
     const DRAWS: bool = DRAWS;
@@ -157,12 +203,12 @@ impl<const DRAWS: bool> Rounded for AnyRounding<DRAWS> {
 
     #[inline(always)]
     fn code(self, v: f32, random: u32) -> u32 {
-        self.0.code(v, self.0.lsb_min, random)
+        self.cast.code(within(v, self.max), self.cast.lsb_min, random)
     }
 
     #[inline(always)]
     fn value(self, v: f32, random: u32) -> f32 {
-        self.1.value(self.code(v, random))
+        self.element.value(self.code(v, random))
     }
 }
 
@@ -189,21 +235,15 @@ impl<R: Rounded> Kernel for Coded<R> {
         self.recipe.factors(f32::from_bits(amax.0))
     }
 
-    /// Side by side in arrays, so that the compiler vectorises over blocks.
     #[inline(always)]
-    fn scales<const B: usize>(self, x: &[[f32; B]; GROUP]) -> Option<[(Factors, u8); GROUP]> {
-        let mut amax = [0; GROUP];
-        amax.iter_mut().zip(x).for_each(|(amax, x)| *amax = Amax::all(x).0);
-        if amax.iter().fold(0, |all, &amax| amax.max(all)) >= INFINITY {
-            return None;
-        }
-        let (mut by, mut value, mut stored) = ([0.0; GROUP], [0.0; GROUP], [0; GROUP]);
-        let factors = by.iter_mut().zip(&mut value).zip(&mut stored);
-        for (((by, value), stored), amax) in factors.zip(amax) {
-            let (block, code) = self.recipe.factors(f32::from_bits(amax));
-            (*by, *value, *stored) = (block.by, block.value, code);
-        }
-        Some(std::array::from_fn(|g| (Factors { by: by[g], value: value[g] }, stored[g])))
+    fn scales<const B: usize>(self, level: Level, x: &[[f32; B]; GROUP]) -> Option<Scales<Self>> {
+        let amax = maxima(level, x)?;
+        Some(match (self.recipe.rule, self.recipe.narrowing) {
+            (ScaleRule::Nvfp4Te, Narrowing::Nearest(float)) => {
+                Recipe { narrowing: Narrowing::Nearest(float), ..self.recipe.by(ScaleRule::Nvfp4Te) }.each(amax)
+            }
+            _ => self.recipe.each(amax),
+        })
     }
 
     #[inline(always)]
@@ -212,8 +252,8 @@ impl<R: Rounded> Kernel for Coded<R> {
     }
 
     #[inline(always)]
-    fn code(self, v: f32, factors: Factors, random: u32) -> u8 {
-        self.rounded.code(self.recipe.product(v, factors), random) as u8
+    fn bits(self, v: f32, factors: Factors, random: u32) -> u32 {
+        self.rounded.code(self.recipe.product(v, factors), random)
     }
 }
 
@@ -275,7 +315,7 @@ impl<R: Rounded> Kernel for FourOverSix<R> {
     }
 
     #[inline(always)]
-    fn code(self, v: f32, factors: Factors, random: u32) -> u8 {
-        self.coded.code(v, factors, random)
+    fn bits(self, v: f32, factors: Factors, random: u32) -> u32 {
+        self.coded.bits(v, factors, random)
     }
 }

@@ -1,6 +1,6 @@
 //! Exponents of power-of-two scales from the bits of amax; `power` is the judge.
 
-use super::FRACTION;
+use super::{FRACTION, GROUP};
 use crate::power::{self, Shared};
 use crate::{Encoding, Format, Scalar, Scale, ScaleRule, Value};
 
@@ -19,7 +19,7 @@ pub(crate) struct Exponents {
     least: i32,
     most: i32,
     /// What a stored exponent exceeds the exponent of an element of value 1 by.
-    offset: i32,
+    pub(super) offset: i32,
 }
 
 impl Exponents {
@@ -68,8 +68,10 @@ impl Exponents {
     /// The exponent that is stored, without bias, for a block whose largest magnitude has these (finite) bits.
     #[inline(always)]
     pub(crate) fn exponent(self, amax: u32) -> i32 {
-        let exponent = if amax == 0 && self.zero_is_least() { self.least } else { self.unheld(amax) };
-        exponent.clamp(self.least, self.most)
+        // No branch, so that a loop over blocks has none.
+        let zero = (amax == 0) & self.zero_is_least();
+        let exponent = if zero { self.least } else { self.unheld(amax) };
+        exponent.max(self.least).min(self.most)
     }
 
     /// The same before it is held to its ends.
@@ -87,11 +89,30 @@ impl Exponents {
                 field - 127 + i32::from(up)
             }
             // The exponent of a block of zeros means nothing.
-            ScaleRule::Enclosing | ScaleRule::Above if amax == 0 => 0,
-            ScaleRule::Enclosing => leading(amax) + above_power(amax),
-            ScaleRule::Above => leading(amax) + 1,
+            ScaleRule::Enclosing => if_not_zero(amax, leading(amax) + above_power(amax)),
+            ScaleRule::Above => if_not_zero(amax, leading(amax) + 1),
             rule => by_logarithm(rule, amax, self.element),
         }
+    }
+
+    /// The exponents that are stored of neighbouring blocks. The rules of the common records are constants in their loops, so that
+    /// the compiler vectorises over blocks.
+    #[inline(always)]
+    pub(crate) fn all(self, amax: [u32; GROUP]) -> [i32; GROUP] {
+        match self.rule {
+            ScaleRule::Floor => Self { rule: ScaleRule::Floor, ..self }.each(amax),
+            ScaleRule::Enclosing => Self { rule: ScaleRule::Enclosing, ..self }.each(amax),
+            _ => self.each(amax),
+        }
+    }
+
+    #[inline(always)]
+    fn each(self, amax: [u32; GROUP]) -> [i32; GROUP] {
+        let mut all = [0; GROUP];
+        for (exponent, amax) in all.iter_mut().zip(amax) {
+            *exponent = self.exponent(amax);
+        }
+        all
     }
 
     /// Whether the smallest exponent belongs to a block of zeros.
@@ -100,10 +121,19 @@ impl Exponents {
     }
 }
 
-/// floor(log2 x) of the bits of a positive number.
+/// An exponent, or 0 for zero.
+#[inline(always)]
+const fn if_not_zero(amax: u32, exponent: i32) -> i32 {
+    if amax == 0 { 0 } else { exponent }
+}
+
+/// floor(log2 x) of the bits of a positive number. Subnormal ones are normalised by converting their fraction to FP32,
+/// which is exact and which vectors can do, unlike counting zeros.
 #[inline(always)]
 const fn leading(bits: u32) -> i32 {
-    if bits > FRACTION { (bits >> 23) as i32 - 127 } else { 31 - 149 - bits.leading_zeros() as i32 }
+    let subnormal = bits <= FRACTION;
+    let normal = if subnormal { (bits as i32 as f32).to_bits() } else { bits };
+    (normal >> 23) as i32 - if subnormal { 127 + 149 } else { 127 }
 }
 
 /// 1 for a positive number that is no power of two.

@@ -10,13 +10,14 @@ pub(crate) struct Float {
     drop: u32,
     /// Exponent field, in place, of the smallest normal number.
     floor: u32,
-    /// The largest number; what greater ones become; and the code of that.
+    /// The largest number, and what greater ones become.
     max: f32,
     beyond: f32,
-    max_code: u32,
-    beyond_code: u32,
-    /// A bound on inputs that keeps the sum in `round` finite and still overflows.
+    /// What magnitudes are held to: the largest number; or, where an overflow has a code of its own, which is the next
+    /// one, the number that it would be.
     limit: f32,
+    /// The bits of a code but the sign, and where FP32's sign goes.
+    magnitude: u32,
     sign_shift: u32,
 }
 
@@ -26,32 +27,42 @@ impl Float {
     pub(crate) fn new(element: Scalar, rounding: Rounding, overflow: Overflow) -> Option<Self> {
         let known =
             overflow == Overflow::Saturate || (overflow == Overflow::Infinity && element.infinity_code().is_some());
-        Self::coder(element, rounding, overflow).filter(|_| known)
+        let signed = matches!(element.encoding, Encoding::Float { sign: Sign::Signed, specials, .. }
+            if specials != Specials::Fnuz);
+        Self::coder(element, rounding, overflow).filter(|_| known && signed)
     }
 
-    /// The same for codes only: any overflow.
+    /// The same for codes only, which FNUZ formats and any overflow to the next code suit too; and for formats without
+    /// sign if no number is negative.
     pub(crate) fn coder(element: Scalar, rounding: Rounding, overflow: Overflow) -> Option<Self> {
-        let Encoding::Float { mantissa_bits, bias, sign, specials, subnormals, .. } = element.encoding else {
+        let Encoding::Float { mantissa_bits, bias, subnormals: true, .. } = element.encoding else {
             return None;
         };
-        let plain = sign == Sign::Signed && specials != Specials::Fnuz && subnormals && mantissa_bits > 0;
         let narrow = element.emax() <= 64 && element.emin() >= -64 && element.bits() <= 16;
-        if !plain || !narrow || rounding != Rounding::NearestEven || bias > 127 {
+        if mantissa_bits == 0 || !narrow || rounding != Rounding::NearestEven || bias > 127 {
             return None;
         }
         let max = Value::Finite(element.max()).to_f32();
-        // What overflows is so large that no rounding brings it back.
-        let huge = Value::Finite(Exact::integer(1).scaled(4096));
-        let beyond_code = element.encode(huge, rounding, overflow)? as u32;
+        // What overflows is so large that no rounding brings it back; an infinity is no other case.
+        let code = |value| element.encode(value, rounding, overflow).map(|code| code as u32);
+        let beyond = code(Value::Finite(Exact::integer(1).scaled(4096)))?;
+        if code(Value::Infinite { negative: false })? != beyond {
+            return None;
+        }
+        let limit = match beyond.checked_sub(element.max_code() as u32)? {
+            0 => max,
+            1 => max + power(element.emax() - mantissa_bits as i32),
+            _ => return None,
+        };
+        let magnitude = u32::MAX >> (32 - element.magnitude_bits());
         Some(Self {
             drop: 23 - mantissa_bits,
             floor: ((element.emin() + 127) as u32) << 23,
             max,
             beyond: if overflow == Overflow::Infinity { f32::INFINITY } else { max },
-            max_code: element.max_code() as u32,
-            beyond_code,
-            limit: power(element.emax() + 1),
-            sign_shift: 32 - element.bits(),
+            limit,
+            magnitude,
+            sign_shift: 31 - element.magnitude_bits(),
         })
     }
 
@@ -78,15 +89,29 @@ impl Float {
         f32::from_bits(self.round(v).to_bits() | (v.to_bits() & !MAGNITUDE))
     }
 
-    /// The code of the rounded value. The sum lies in the addend's binade, so that the difference of their bits counts
-    /// the units that were kept; the exponent's steps above the smallest normal number join as in `cast`.
+    /// The code of the rounded value. The sum lies in the addend's binade, so that its fraction counts the units that
+    /// were kept; the exponent's steps above the smallest normal number join as in `cast`. Higher bits are not removed
+    /// before the last step, which puts the sign there.
     #[inline(always)]
     pub(crate) fn coded(self, v: f32) -> u32 {
+        let code = self.unsigned(v);
+        (code & self.magnitude) | ((v.to_bits() >> self.sign_shift) & !self.magnitude)
+    }
+
+    /// The same for FNUZ formats, where the code of -0 is NaN, and so is what overflows to it.
+    #[inline(always)]
+    pub(crate) fn coded_without_minus_zero(self, v: f32) -> u32 {
+        let code = self.unsigned(v) & (2 * self.magnitude + 1);
+        let sign = (v.to_bits() >> self.sign_shift) & !self.magnitude;
+        if code == 0 { 0 } else { code | sign }
+    }
+
+    /// The code of the magnitude, and higher bits that mean nothing but for the next one.
+    #[inline(always)]
+    fn unsigned(self, v: f32) -> u32 {
         let magnitude = least(v.abs(), self.limit);
         let (field, addend) = self.addend(magnitude);
-        let kept = (magnitude + addend).to_bits() - addend.to_bits();
-        let code = kept + ((field - self.floor) >> self.drop);
-        let code = if code > self.max_code { self.beyond_code } else { code };
-        code | ((v.to_bits() & !MAGNITUDE) >> self.sign_shift)
+        let kept = (magnitude + addend).to_bits();
+        kept.wrapping_add(field >> self.drop).wrapping_sub(self.floor >> self.drop)
     }
 }

@@ -1,6 +1,6 @@
 //! Shared microexponents: one exponent a block, and one bit a part that halves its unit.
 
-use super::{Amax, Draws, Exponents, INTEGER, Kernel, Summary, halves, within};
+use super::{Amax, Code, Draws, Exponents, INTEGER, Kernel, Summary, halves, within};
 
 /// Symmetric integers of at most 8 bits, nearest even, saturating.
 #[derive(Clone, Copy, Debug)]
@@ -68,8 +68,8 @@ impl Kernel for Micro {
     }
 
     #[inline(always)]
-    fn code(self, v: f32, (units, bits): Self::Factor, _: u32) -> i8 {
-        self.integer(v, units[(bits & 1) as usize]).to_bits() as i8
+    fn bits(self, v: f32, (units, bits): Self::Factor, _: u32) -> u32 {
+        self.integer(v, units[(bits & 1) as usize]).to_bits()
     }
 
     #[inline(always)]
@@ -82,10 +82,10 @@ impl Kernel for Micro {
     }
 
     #[inline(always)]
-    fn code_all(self, x: &[f32], codes: &mut [i8], (units, bits): Self::Factor, _: Draws) {
+    fn code_all<C: Code>(self, x: &[f32], codes: &mut [C], (units, bits): Self::Factor, _: Draws) {
         for (i, (part, codes)) in x.chunks(self.part).zip(codes.chunks_mut(self.part)).enumerate() {
             for (code, &v) in codes.iter_mut().zip(part) {
-                *code = self.code(v, (units, bits >> i), 0);
+                *code = C::of(self.bits(v, (units, bits >> i), 0));
             }
         }
     }

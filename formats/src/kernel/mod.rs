@@ -23,9 +23,10 @@ pub(crate) use float::Float;
 pub(crate) use micro::Micro;
 pub(crate) use power::{Mx, PowerCast, PowerInteger, Stored};
 pub(crate) use real::{Affine, RealCast, RealInteger};
-pub(crate) use scalar::{Narrow, Plain, Short, Wide};
+pub(crate) use scalar::{Narrow, Plain, Powers, Short, Wide};
 
 use crate::random::Stream;
+use crate::simd::{self, Level};
 
 /// All bits but the sign.
 pub(crate) const MAGNITUDE: u32 = 0x7FFF_FFFF;
@@ -41,10 +42,12 @@ pub(crate) const GROUP: usize = 32;
 /// Elements whose random words are made together.
 pub(crate) const DRAWN: usize = 64;
 
-/// 2^`exponent` for -149 <= exponent <= 127, by bits.
+/// 2^`exponent` for -149 <= exponent <= 127: the exact product of two normal numbers, without a branch.
+#[inline(always)]
 pub(crate) const fn power(exponent: i32) -> f32 {
-    let bits = if exponent >= -126 { ((exponent + 127) as u32) << 23 } else { 1 << (exponent + 149) };
-    f32::from_bits(bits)
+    let high = if exponent > -100 { exponent } else { -100 };
+    let (high, low) = (((high + 127) as u32) << 23, ((exponent - high + 127) as u32) << 23);
+    f32::from_bits(high) * f32::from_bits(low)
 }
 
 /// The smaller one, without the care for NaN that `f32::min` takes.
@@ -148,6 +151,17 @@ impl Summary for () {
     }
 }
 
+/// The bits of the largest magnitudes of neighbouring blocks; `None` where a value is not finite.
+#[inline(always)]
+fn maxima<const B: usize>(level: Level, x: &[[f32; B]; GROUP]) -> Option<[u32; GROUP]> {
+    let amax = simd::maxima(level, x);
+    let mut most = 0;
+    for amax in amax {
+        most = amax.max(most);
+    }
+    (most < INFINITY).then_some(amax)
+}
+
 /// Where an element's random word comes from: its flat index in the matrix.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Draws {
@@ -176,6 +190,9 @@ impl Draws {
     }
 }
 
+/// What the elements of [`GROUP`] neighbouring blocks need to know of their scales, and the scales.
+pub(crate) type Scales<K> = ([<K as Kernel>::Factor; GROUP], [<K as Kernel>::Scale; GROUP]);
+
 /// How one record is computed fast: a scale from a summary of its block, then the elements.
 pub(crate) trait Kernel: Copy + Sync {
     /// A stored code.
@@ -202,8 +219,8 @@ pub(crate) trait Kernel: Copy + Sync {
     fn factor(self, summary: Self::Summary) -> (Self::Factor, Self::Scale);
     /// The rounded value of one element.
     fn fake(self, v: f32, factor: Self::Factor, random: u32) -> f32;
-    /// The code of one element.
-    fn code(self, v: f32, factor: Self::Factor, random: u32) -> Self::Code;
+    /// The code of one element in the low bits; what lies above them means nothing.
+    fn bits(self, v: f32, factor: Self::Factor, random: u32) -> u32;
 
     /// The scale of a run; `None` where a value is not finite.
     #[inline(always)]
@@ -214,10 +231,12 @@ pub(crate) trait Kernel: Copy + Sync {
 
     /// The scales of neighbouring blocks; `None` where a value is not finite.
     #[inline(always)]
-    fn scales<const B: usize>(self, x: &[[f32; B]; GROUP]) -> Option<[(Self::Factor, Self::Scale); GROUP]> {
+    fn scales<const B: usize>(self, level: Level, x: &[[f32; B]; GROUP]) -> Option<Scales<Self>> {
+        let _ = level;
         let summaries: [Self::Summary; GROUP] = std::array::from_fn(|g| Self::Summary::all(&x[g]));
         let finite = summaries.iter().all(|s| s.is_finite());
-        finite.then(|| summaries.map(|summary| self.factor(summary)))
+        let scales = summaries.map(|summary| self.factor(summary));
+        finite.then(|| (scales.map(|(factor, _)| factor), scales.map(|(_, scale)| scale)))
     }
 
     /// The rounded values of elements in place.
@@ -239,17 +258,17 @@ pub(crate) trait Kernel: Copy + Sync {
 
     /// The codes of elements.
     #[inline(always)]
-    fn code_all(self, x: &[f32], codes: &mut [Self::Code], factor: Self::Factor, draws: Draws) {
+    fn code_all<C: Code>(self, x: &[f32], codes: &mut [C], factor: Self::Factor, draws: Draws) {
         if !Self::DRAWS {
             for (code, &v) in codes.iter_mut().zip(x) {
-                *code = self.code(v, factor, 0);
+                *code = C::of(self.bits(v, factor, 0));
             }
             return;
         }
         for (i, (codes, x)) in codes.chunks_mut(DRAWN).zip(x.chunks(DRAWN)).enumerate() {
             let words = draws.after(i * DRAWN).words();
             for ((code, &v), random) in codes.iter_mut().zip(x).zip(words) {
-                *code = self.code(v, factor, random);
+                *code = C::of(self.bits(v, factor, random));
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Elements under one power of two.
 
-use super::{Amax, Cast, Exponents, Float, INTEGER, Kernel, halves, power, within};
+use super::{Amax, Cast, Exponents, Float, GROUP, INTEGER, Kernel, Scales, halves, maxima, power, within};
 use crate::decode::Element;
+use crate::simd::Level;
 use std::marker::PhantomData;
 
 /// How the exponent of a scale is stored.
@@ -47,11 +48,23 @@ impl<S: Stored> Kernel for Mx<S> {
     type Factor = (f32, f32);
     type Summary = Amax;
     const LENGTH: usize = 32;
+    const GROUPED: bool = true;
 
     #[inline(always)]
     fn factor(self, amax: Amax) -> ((f32, f32), S) {
         let exponent = self.exponents.exponent(amax.0);
         ((power(-exponent), power(exponent)), S::of(exponent))
+    }
+
+    #[inline(always)]
+    fn scales<const B: usize>(self, level: Level, x: &[[f32; B]; GROUP]) -> Option<Scales<Self>> {
+        let exponents = self.exponents.all(maxima(level, x)?);
+        let (mut reciprocals, mut scales, mut stored) = ([0.0; GROUP], [0.0; GROUP], [S::default(); GROUP]);
+        let all = reciprocals.iter_mut().zip(&mut scales).zip(&mut stored);
+        for (((reciprocal, scale), stored), exponent) in all.zip(exponents) {
+            (*reciprocal, *scale, *stored) = (power(-exponent), power(exponent), S::of(exponent));
+        }
+        Some((std::array::from_fn(|g| (reciprocals[g], scales[g])), stored))
     }
 
     /// The product with the reciprocal is exact or far below half the smallest subnormal; that with the scale is exact
@@ -62,8 +75,8 @@ impl<S: Stored> Kernel for Mx<S> {
     }
 
     #[inline(always)]
-    fn code(self, v: f32, (reciprocal, _): (f32, f32), _: u32) -> u8 {
-        self.float.coded(v * reciprocal) as u8
+    fn bits(self, v: f32, (reciprocal, _): (f32, f32), _: u32) -> u32 {
+        self.float.coded(v * reciprocal)
     }
 }
 
@@ -84,6 +97,7 @@ impl<S: Stored> Kernel for PowerInteger<S> {
     type Factor = ([f32; 2], [f32; 2]);
     type Summary = Amax;
     const LENGTH: usize = S::LENGTH;
+    const GROUPED: bool = true;
 
     #[inline(always)]
     fn factor(self, amax: Amax) -> (Self::Factor, S) {
@@ -93,14 +107,29 @@ impl<S: Stored> Kernel for PowerInteger<S> {
     }
 
     #[inline(always)]
+    fn scales<const B: usize>(self, level: Level, x: &[[f32; B]; GROUP]) -> Option<Scales<Self>> {
+        let exponents = self.exponents.all(maxima(level, x)?);
+        let (mut reciprocals, mut units, mut stored) = ([[0.0; GROUP]; 2], [[0.0; GROUP]; 2], [S::default(); GROUP]);
+        let ([r0, r1], [u0, u1]) = (&mut reciprocals, &mut units);
+        let all = r0.iter_mut().zip(r1).zip(u0.iter_mut().zip(u1)).zip(&mut stored);
+        for ((((r0, r1), (u0, u1)), stored), exponent) in all.zip(exponents) {
+            let unit = exponent - self.exponents.offset - self.fraction_bits;
+            ([*r0, *r1], [*u0, *u1]) = (halves(-unit), halves(unit));
+            *stored = S::of(exponent);
+        }
+        let of = |all: &[[f32; GROUP]; 2], g: usize| [all[0][g], all[1][g]];
+        Some((std::array::from_fn(|g| (of(&reciprocals, g), of(&units, g))), stored))
+    }
+
+    #[inline(always)]
     fn fake(self, v: f32, (reciprocal, unit): Self::Factor, _: u32) -> f32 {
         let integer = (within(v * reciprocal[0] * reciprocal[1], self.max) + INTEGER) - INTEGER;
         integer * unit[0] * unit[1]
     }
 
     #[inline(always)]
-    fn code(self, v: f32, (reciprocal, _): Self::Factor, _: u32) -> i8 {
-        (within(v * reciprocal[0] * reciprocal[1], self.max) + INTEGER).to_bits() as i8
+    fn bits(self, v: f32, (reciprocal, _): Self::Factor, _: u32) -> u32 {
+        (within(v * reciprocal[0] * reciprocal[1], self.max) + INTEGER).to_bits()
     }
 }
 
@@ -136,7 +165,7 @@ impl<S: Stored, const DRAWS: bool> Kernel for PowerCast<S, DRAWS> {
     }
 
     #[inline(always)]
-    fn code(self, v: f32, (lsb_min, _): Self::Factor, random: u32) -> u16 {
-        self.cast.code(v, lsb_min, random) as u16
+    fn bits(self, v: f32, (lsb_min, _): Self::Factor, random: u32) -> u32 {
+        self.cast.code(v, lsb_min, random)
     }
 }

@@ -37,8 +37,8 @@ impl Kernel for RealInteger {
     }
 
     #[inline(always)]
-    fn code(self, v: f32, scale: f32, _: u32) -> i8 {
-        (within(v / scale, self.max) + INTEGER).to_bits() as i8
+    fn bits(self, v: f32, scale: f32, _: u32) -> u32 {
+        (within(v / scale, self.max) + INTEGER).to_bits()
     }
 }
 
@@ -72,8 +72,8 @@ impl<const DRAWS: bool> Kernel for RealCast<DRAWS> {
     }
 
     #[inline(always)]
-    fn code(self, v: f32, scale: f32, random: u32) -> u16 {
-        self.cast.code(v / scale, self.cast.lsb_min, random) as u16
+    fn bits(self, v: f32, scale: f32, random: u32) -> u32 {
+        self.cast.code(v / scale, self.cast.lsb_min, random)
     }
 }
 
@@ -167,7 +167,7 @@ impl Kernel for Affine {
     }
 
     #[inline(always)]
-    fn code(self, v: f32, factor: (f32, f32), _: u32) -> u8 {
-        (self.held(v, factor) + INTEGER).to_bits() as u8
+    fn bits(self, v: f32, factor: (f32, f32), _: u32) -> u32 {
+        (self.held(v, factor) + INTEGER).to_bits()
     }
 }

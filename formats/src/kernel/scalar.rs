@@ -1,8 +1,8 @@
 //! Formats without scale.
 
-use super::{Amax, Cast, Code, Float, Kernel, Summary};
+use super::{Amax, Cast, Code, FRACTION, Float, Kernel, MAGNITUDE, Summary};
 use crate::decode::Element;
-use crate::{Encoding, Format, Overflow, Rounding, Sign, Specials};
+use crate::{Encoding, Overflow, Rounding, Scalar, Sign, Specials, Value};
 use std::marker::PhantomData;
 
 /// A float with a shorter exponent range than FP32's, nearest even.
@@ -32,8 +32,8 @@ impl<C: Code> Kernel for Narrow<C> {
     }
 
     #[inline(always)]
-    fn code(self, v: f32, (): (), _: u32) -> C {
-        C::of(self.0.coded(v))
+    fn bits(self, v: f32, (): (), _: u32) -> u32 {
+        self.0.coded(v)
     }
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Short<C> {
 
 impl<C: Code> Short<C> {
     /// `None` where the format is not of this kind, does not overflow to infinity or does not round to nearest even.
-    pub(crate) fn new(format: &Format) -> Option<Self> {
+    pub(crate) fn of(element: Scalar, rounding: Rounding, overflow: Overflow) -> Option<Self> {
         let Encoding::Float {
             sign: Sign::Signed,
             exponent_bits: 8,
@@ -54,11 +54,11 @@ impl<C: Code> Short<C> {
             bias: 127,
             specials: Specials::Ieee,
             subnormals: true,
-        } = format.element.encoding
+        } = element.encoding
         else {
             return None;
         };
-        let fits = format.rounding == Rounding::NearestEven && format.overflow == Overflow::Infinity;
+        let fits = rounding == Rounding::NearestEven && overflow == Overflow::Infinity;
         fits.then_some(Self { drop: 23 - mantissa_bits, code: PhantomData })
     }
 
@@ -67,7 +67,13 @@ impl<C: Code> Short<C> {
     #[inline(always)]
     const fn carried(self, v: f32) -> u32 {
         let bits = v.to_bits();
-        bits + (1 << (self.drop - 1)) - 1 + ((bits >> self.drop) & 1)
+        bits.wrapping_add((1 << (self.drop - 1)) - 1 + ((bits >> self.drop) & 1))
+    }
+
+    /// The code of a number or an infinity.
+    #[inline(always)]
+    pub(crate) const fn coded(self, v: f32) -> u32 {
+        self.carried(v) >> self.drop
     }
 }
 
@@ -88,8 +94,56 @@ impl<C: Code> Kernel for Short<C> {
     }
 
     #[inline(always)]
-    fn code(self, v: f32, (): (), _: u32) -> C {
-        C::of(self.carried(v) >> self.drop)
+    fn bits(self, v: f32, (): (), _: u32) -> u32 {
+        self.coded(v)
+    }
+}
+
+/// Powers of two by FP32's exponents, no sign, no zero (E8M0), nearest even: the middle belongs to the upper one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Powers {
+    max_code: u32,
+    /// The codes of what is beyond the largest number, and of negative numbers.
+    beyond: u32,
+    negative: u32,
+}
+
+impl Powers {
+    /// The magnitudes up to which a number is zero before it becomes the lowest code, a quarter of the smallest normal
+    /// number; and that from which a subnormal number belongs to code 1.
+    const ZERO: u32 = 1 << 21;
+    const HALF: u32 = 1 << 22;
+
+    /// `None` where the format is not of this kind or does not round to nearest even.
+    pub(crate) fn new(element: Scalar, rounding: Rounding, overflow: Overflow) -> Option<Self> {
+        let Encoding::Float {
+            sign: Sign::Unsigned,
+            exponent_bits: 8,
+            mantissa_bits: 0,
+            bias: 127,
+            subnormals: false,
+            ..
+        } = element.encoding
+        else {
+            return None;
+        };
+        let code = |v| element.encode(Value::from_f32(v), rounding, overflow).map(|code| code as u32);
+        let (beyond, negative) = (code(f32::INFINITY)?, code(f32::NEG_INFINITY)?);
+        let alike = beyond == code(f32::MAX)? && negative == code(-f32::MAX)? && negative == code(-1.0)?;
+        let max_code = element.max_code() as u32;
+        (alike && rounding == Rounding::NearestEven).then_some(Self { max_code, beyond, negative })
+    }
+
+    /// The code of a number or an infinity. Half a power more carries into the exponent field from the middle on; among
+    /// subnormal numbers, where the middle is three quarters of the smallest normal one, a quarter of that does.
+    #[inline(always)]
+    pub(crate) const fn coded(self, v: f32) -> u32 {
+        let magnitude = v.to_bits() & MAGNITUDE;
+        let half = if magnitude > FRACTION { Self::HALF } else { Self::ZERO };
+        let code = (magnitude + half) >> 23;
+        let held = if code > self.max_code { self.beyond } else { code };
+        let barred = v.is_sign_negative() && magnitude > Self::ZERO;
+        if barred { self.negative } else { held }
     }
 }
 
@@ -114,7 +168,7 @@ impl Kernel for Wide {
     }
 
     #[inline(always)]
-    fn code(self, v: f32, (): (), _: u32) -> u32 {
+    fn bits(self, v: f32, (): (), _: u32) -> u32 {
         v.to_bits()
     }
 }
@@ -152,7 +206,7 @@ impl<S: Summary, const DRAWS: bool> Kernel for Plain<S, DRAWS> {
     }
 
     #[inline(always)]
-    fn code(self, v: f32, (): (), random: u32) -> u16 {
-        self.cast.code(v, self.cast.lsb_min, random) as u16
+    fn bits(self, v: f32, (): (), random: u32) -> u32 {
+        self.cast.code(v, self.cast.lsb_min, random)
     }
 }

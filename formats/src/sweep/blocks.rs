@@ -2,7 +2,7 @@
 
 use super::encode::Encoded;
 use super::{Sweep, first_bad, rows_per_task};
-use crate::kernel::{DRAWN, Kernel, Summary};
+use crate::kernel::{Code, DRAWN, Kernel, Summary};
 use crate::reference::Geometry;
 use crate::simd::Task;
 use rayon::prelude::*;
@@ -147,7 +147,7 @@ impl<K: Kernel> Task for Encode<'_, K> {
                 for (i, ((codes, row), factors)) in pieces.enumerate() {
                     let words = draws.after(i * DRAWN).words_for::<K>();
                     for ((code, &v), (&factor, random)) in codes.iter_mut().zip(row).zip(factors.iter().zip(words)) {
-                        *code = kernel.code(v, factor, random);
+                        *code = K::Code::of(kernel.bits(v, factor, random));
                     }
                 }
             } else {

@@ -1,8 +1,8 @@
 //! Codes and scales, blocks that lie in rows.
 
 use super::{Sweep, by_length, first_bad, rows_per_task};
-use crate::kernel::{Draws, GROUP, Kernel};
-use crate::simd::Task;
+use crate::kernel::{Code, Draws, GROUP, Kernel};
+use crate::simd::{Level, Task};
 use rayon::prelude::*;
 
 /// Codes [rows, k_padded] and scales, one a block; or the flat index of the first non-finite value.
@@ -23,7 +23,8 @@ impl Sweep {
         let outputs = codes.par_chunks_mut((rows * padded).max(1)).zip(scales.par_chunks_mut((rows * pieces).max(1)));
         let bad = tasks.zip(outputs).filter_map(|((i, x), (codes, scales))| {
             let first = i * rows * k;
-            let task = Encode { kernel, x, codes, scales, k, padded, pieces, run, draws: self.draws(first) };
+            let (level, draws) = (self.level, self.draws(first));
+            let task = Encode { kernel, level, x, codes, scales, k, padded, pieces, run, draws };
             Some(first + self.task::<K, _>(task)?)
         });
         bad.min().map_or(Ok((codes, scales)), Err)
@@ -33,6 +34,7 @@ impl Sweep {
 /// Encodes some rows.
 struct Encode<'a, K: Kernel> {
     kernel: K,
+    level: Level,
     x: &'a [f32],
     codes: &'a mut [K::Code],
     scales: &'a mut [K::Scale],
@@ -51,7 +53,7 @@ impl<K: Kernel> Task for Encode<'_, K> {
         let rows = self.codes.chunks_mut(self.padded).zip(self.scales.chunks_mut(self.pieces));
         for (r, (row, (codes, scales))) in self.x.chunks(self.k).zip(rows).enumerate() {
             let draws = self.draws.after(r * self.k);
-            if let Some(at) = encode_any(self.kernel, row, codes, scales, draws, self.run) {
+            if let Some(at) = encode_any(self.level, self.kernel, row, codes, scales, draws, self.run) {
                 return Some(r * self.k + at);
             }
         }
@@ -61,23 +63,25 @@ impl<K: Kernel> Task for Encode<'_, K> {
 
 /// The blocks of a row, or of a part of one: the position of the first value that is not finite, if any.
 #[inline(always)]
-pub(super) fn encode_any<K: Kernel>(
+pub(super) fn encode_any<K: Kernel, C: Code>(
+    level: Level,
     kernel: K,
     row: &[f32],
-    codes: &mut [K::Code],
+    codes: &mut [C],
     scales: &mut [K::Scale],
     draws: Draws,
     run: usize,
 ) -> Option<usize> {
-    by_length!(run, encode_row::<K>(kernel, row, codes, scales, draws), encode_runs)
+    by_length!(run, encode_row::<K, C>(level; kernel, row, codes, scales, draws), encode_runs)
 }
 
 /// Blocks of a length known to the compiler, and a short last one.
 #[inline(always)]
-fn encode_row<K: Kernel, const B: usize>(
+fn encode_row<K: Kernel, C: Code, const B: usize>(
+    level: Level,
     kernel: K,
     row: &[f32],
-    codes: &mut [K::Code],
+    codes: &mut [C],
     scales: &mut [K::Scale],
     draws: Draws,
 ) -> Option<usize> {
@@ -90,9 +94,11 @@ fn encode_row<K: Kernel, const B: usize>(
     if K::GROUPED {
         let outputs = codes.as_chunks_mut::<GROUP>().0.iter_mut().zip(scales.as_chunks_mut::<GROUP>().0);
         for (group, (codes, stored)) in blocks.as_chunks::<GROUP>().0.iter().zip(outputs) {
-            let Some(scales) = kernel.scales(group) else { return Some(done + first_bad(group.as_flattened())) };
-            *stored = scales.map(|(_, stored)| stored);
-            for ((block, codes), (factor, _)) in group.iter().zip(codes).zip(scales) {
+            let Some((factors, scales)) = kernel.scales(level, group) else {
+                return Some(done + first_bad(group.as_flattened()));
+            };
+            *stored = scales;
+            for ((block, codes), factor) in group.iter().zip(codes).zip(factors) {
                 kernel.code_all(block, codes, factor, draws.after(done));
                 done += B;
             }
@@ -110,10 +116,10 @@ fn encode_row<K: Kernel, const B: usize>(
 
 /// Blocks of any length.
 #[inline(always)]
-fn encode_runs<K: Kernel>(
+fn encode_runs<K: Kernel, C: Code>(
     kernel: K,
     row: &[f32],
-    codes: &mut [K::Code],
+    codes: &mut [C],
     scales: &mut [K::Scale],
     draws: Draws,
     run: usize,
@@ -128,10 +134,10 @@ fn encode_runs<K: Kernel>(
 
 /// One block; false where a value is not finite. Codes beyond a short block stay zero.
 #[inline(always)]
-fn encode_block<K: Kernel>(
+fn encode_block<K: Kernel, C: Code>(
     kernel: K,
     block: &[f32],
-    codes: &mut [K::Code],
+    codes: &mut [C],
     scale: &mut K::Scale,
     draws: Draws,
 ) -> bool {

@@ -2,7 +2,7 @@
 
 use super::{Sweep, by_length, first_bad, rows_per_task};
 use crate::kernel::{Draws, GROUP, Kernel};
-use crate::simd::Task;
+use crate::simd::{Level, Task};
 use rayon::prelude::*;
 
 impl Sweep {
@@ -15,7 +15,8 @@ impl Sweep {
         let tasks = x.par_chunks_mut((rows * self.k).max(1)).enumerate();
         let bad = tasks.filter_map(|(i, x)| {
             let first = i * rows * self.k;
-            let task = Fake { kernel, x, k: self.k, run: self.run(), draws: self.draws(first) };
+            let (level, draws) = (self.level, self.draws(first));
+            let task = Fake { kernel, level, x, k: self.k, run: self.run(), draws };
             Some(first + self.task::<K, _>(task)?)
         });
         bad.min()
@@ -25,6 +26,7 @@ impl Sweep {
 /// Fake-quantises some rows.
 struct Fake<'a, K> {
     kernel: K,
+    level: Level,
     x: &'a mut [f32],
     k: usize,
     run: usize,
@@ -38,7 +40,7 @@ impl<K: Kernel> Task for Fake<'_, K> {
     fn run(self) -> Option<usize> {
         for (r, row) in self.x.chunks_mut(self.k).enumerate() {
             let draws = self.draws.after(r * self.k);
-            if let Some(at) = by_length!(self.run, fake_row::<K>(self.kernel, row, draws), fake_runs) {
+            if let Some(at) = by_length!(self.run, fake_row::<K>(self.level; self.kernel, row, draws), fake_runs) {
                 return Some(r * self.k + at);
             }
         }
@@ -48,14 +50,16 @@ impl<K: Kernel> Task for Fake<'_, K> {
 
 /// Blocks of a length known to the compiler, and a short last one.
 #[inline(always)]
-fn fake_row<K: Kernel, const B: usize>(kernel: K, row: &mut [f32], draws: Draws) -> Option<usize> {
+fn fake_row<K: Kernel, const B: usize>(level: Level, kernel: K, row: &mut [f32], draws: Draws) -> Option<usize> {
     let mut done = 0;
     let (mut blocks, tail) = row.as_chunks_mut::<B>();
     if K::GROUPED {
         let (groups, rest) = blocks.as_chunks_mut::<GROUP>();
         for group in groups {
-            let Some(scales) = kernel.scales(group) else { return Some(done + first_bad(group.as_flattened())) };
-            for (block, (factor, _)) in group.iter_mut().zip(scales) {
+            let Some((factors, _)) = kernel.scales(level, group) else {
+                return Some(done + first_bad(group.as_flattened()));
+            };
+            for (block, factor) in group.iter_mut().zip(factors) {
                 kernel.fake_all(block, factor, draws.after(done));
                 done += B;
             }

@@ -90,18 +90,18 @@ impl Sweep {
     }
 }
 
-/// Calls `$row` with the block length as a constant where that is the kernel's usual one, else `$blocks`. The first
-/// comparison of each arm is one of constants, so that only one is compiled.
+/// Calls `$row` with the block length as a constant where that is the kernel's usual one, else `$blocks`, which does not
+/// care for the level. The first comparison of each arm is one of constants, so that only one is compiled.
 macro_rules! by_length {
-    ($run:expr, $row:ident::<$K:ty>($($argument:expr),*), $blocks:ident) => {
+    ($run:expr, $row:ident::<$K:ty $(, $C:ty)?>($level:expr; $($argument:expr),*), $blocks:ident) => {
         if !<$K>::COMMON || $run != <$K>::LENGTH {
-            $blocks::<$K>($($argument),*, $run)
+            $blocks::<$K $(, $C)?>($($argument),*, $run)
         } else if <$K>::LENGTH == 16 {
-            $row::<$K, 16>($($argument),*)
+            $row::<$K $(, $C)?, 16>($level, $($argument),*)
         } else if <$K>::LENGTH == 32 {
-            $row::<$K, 32>($($argument),*)
+            $row::<$K $(, $C)?, 32>($level, $($argument),*)
         } else {
-            $row::<$K, 64>($($argument),*)
+            $row::<$K $(, $C)?, 64>($level, $($argument),*)
         }
     };
 }

@@ -1,14 +1,13 @@
-//! FP32 to packed codes in one sweep: codes live in a small buffer between the kernel and the bit string.
+//! FP32 to packed codes in one sweep: codes lie in a small buffer of 32-bit lanes between the kernel
+//! and the bit string, so that kernels narrow nothing.
 
 use super::encode::encode_any;
 use super::{Sweep, first_bad, rows_per_task};
 use crate::kernel::{Draws, Kernel};
-use crate::pack;
-use crate::simd::Task;
+use crate::pack::{self, BUFFER};
+use crate::simd::{Level, Task};
 use rayon::prelude::*;
 
-/// Codes of the buffer, which a first-level cache holds beside the values that they come from.
-const BUFFER: usize = 1024;
 /// Blocks up to this length lie whole in the buffer, so many that they fill whole bytes at any width.
 pub(crate) const SHORT: usize = BUFFER / 8;
 
@@ -33,7 +32,8 @@ impl Sweep {
         let tasks = x.par_chunks((rows * k).max(1)).enumerate().zip(outputs);
         let bad = tasks.filter_map(|((i, x), (out, scales))| {
             let first = i * rows * k;
-            let task = Packing { kernel, x, out, scales, k, run, width, bytes, pieces, draws: self.draws(first) };
+            let (level, draws) = (self.level, self.draws(first));
+            let task = Packing { kernel, level, x, out, scales, k, run, width, bytes, pieces, draws };
             Some(first + self.task::<K, _>(task)?)
         });
         bad.min().map_or(Ok(scales), Err)
@@ -43,6 +43,7 @@ impl Sweep {
 /// Packs some rows.
 pub(crate) struct Packing<'a, K: Kernel> {
     kernel: K,
+    level: Level,
     x: &'a [f32],
     out: &'a mut [u8],
     scales: &'a mut [K::Scale],
@@ -60,14 +61,14 @@ impl<K: Kernel> Task for Packing<'_, K> {
 
     #[inline(always)]
     fn run(self) -> Option<usize> {
-        let Self { kernel, run, width, .. } = self;
+        let Self { kernel, level, run, width, .. } = self;
         let rows = self.out.chunks_mut(self.bytes).zip(self.scales.chunks_mut(self.pieces));
         for (r, (row, (out, scales))) in self.x.chunks(self.k).zip(rows).enumerate() {
             let draws = self.draws.after(r * self.k);
             let bad = if run <= SHORT {
-                short_blocks(kernel, row, out, scales, draws, (run, width))
+                short_blocks(level, kernel, row, out, scales, draws, (run, width))
             } else {
-                long_blocks(kernel, row, out, scales, draws, (run, width))
+                long_blocks(level, kernel, row, out, scales, draws, (run, width))
             };
             if let Some(at) = bad {
                 return Some(r * self.k + at);
@@ -80,6 +81,7 @@ impl<K: Kernel> Task for Packing<'_, K> {
 /// Several blocks at a time; a short last one is padded with zeros.
 #[inline(always)]
 fn short_blocks<K: Kernel>(
+    level: Level,
     kernel: K,
     row: &[f32],
     out: &mut [u8],
@@ -87,17 +89,17 @@ fn short_blocks<K: Kernel>(
     draws: Draws,
     (run, width): (usize, u32),
 ) -> Option<usize> {
-    let mut buffer = [K::Code::default(); BUFFER];
+    let mut buffer = [0; BUFFER];
     let blocks = SHORT / run * 8;
     let pieces = out.chunks_mut(pack::length(blocks * run, width)).zip(scales.chunks_mut(blocks));
     for (i, (row, (out, scales))) in row.chunks(blocks * run).zip(pieces).enumerate() {
         // A scalar format has no padding: its last run may be short.
         let codes = &mut buffer[..out.len() * 8 / width as usize];
-        codes[row.len()..].fill(K::Code::default());
-        if let Some(at) = encode_any(kernel, row, codes, scales, draws.after(i * blocks * run), run) {
+        codes[row.len()..].fill(0);
+        if let Some(at) = encode_any(level, kernel, row, codes, scales, draws.after(i * blocks * run), run) {
             return Some(i * blocks * run + at);
         }
-        pack::piece(codes, width, out);
+        pack::piece(level, codes, width, out);
     }
     None
 }
@@ -105,6 +107,7 @@ fn short_blocks<K: Kernel>(
 /// Blocks of which the buffer holds only a part: the scale first, from the whole block.
 #[inline(always)]
 fn long_blocks<K: Kernel>(
+    level: Level,
     kernel: K,
     row: &[f32],
     out: &mut [u8],
@@ -112,7 +115,7 @@ fn long_blocks<K: Kernel>(
     draws: Draws,
     (run, width): (usize, u32),
 ) -> Option<usize> {
-    let mut buffer = [K::Code::default(); BUFFER];
+    let mut buffer = [0; BUFFER];
     let blocks = row.chunks(run).zip(out.chunks_mut(pack::length(run, width))).zip(scales);
     for (b, ((block, out), scale)) in blocks.enumerate() {
         let Some((factor, stored)) = kernel.scale(block) else { return Some(b * run + first_bad(block)) };
@@ -123,7 +126,7 @@ fn long_blocks<K: Kernel>(
         for (i, (x, out)) in block.chunks(BUFFER).zip(own.chunks_mut(pack::length(BUFFER, width))).enumerate() {
             let codes = &mut buffer[..x.len()];
             kernel.code_all(x, codes, factor, draws.after(b * run + i * BUFFER));
-            pack::piece(codes, width, out);
+            pack::piece(level, codes, width, out);
         }
     }
     None

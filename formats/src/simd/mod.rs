@@ -1,0 +1,107 @@
+//! The only module with `unsafe`: code compiled for the widest vectors the CPU has, chosen at run time.
+//!
+//! Almost everything is ordinary Rust: the same source is compiled three times, and IEEE operations give the same bits
+//! at any width (the compiler never contracts a product and a sum). Two jobs that the compiler does badly are written
+//! with intrinsics, on integers only: [`pack`] narrows codes to bit strings, [`maxima`] finds the largest magnitudes of
+//! neighbouring blocks; both have a plain loop that judges them. Other architectures use their baseline.
+#![allow(unsafe_code)]
+
+mod maxima;
+mod pack;
+
+pub(crate) use maxima::maxima;
+#[cfg(test)]
+pub(crate) use pack::GROUP;
+pub(crate) use pack::pack;
+
+/// Work that is compiled for each level; `run` must be `#[inline(always)]` to take the caller's target features.
+pub(crate) trait Task {
+    /// What it returns.
+    type Output;
+    /// Does the work.
+    fn run(self) -> Self::Output;
+}
+
+/// What the code may assume of the CPU. Only [`Level::detect`] and what is below it can be had, so that a level is the
+/// proof that the CPU has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Level(Vectors);
+
+/// How wide vectors are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Vectors {
+    /// What every CPU of the target has.
+    Baseline,
+    /// 256 bits.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// 512 bits.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Level {
+    /// The highest level of this CPU; detection is cached by the standard library.
+    pub(crate) fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx512 = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
+            let avx512 = avx512 && is_x86_feature_detected!("avx2");
+            if avx512 && is_x86_feature_detected!("avx512vl") && is_x86_feature_detected!("avx512dq") {
+                return Self(Vectors::Avx512);
+            }
+            if is_x86_feature_detected!("avx2") {
+                return Self(Vectors::Avx2);
+            }
+        }
+        Self(Vectors::Baseline)
+    }
+
+    /// Every level of this CPU, the lowest first.
+    #[cfg(test)]
+    pub(crate) fn all() -> Vec<Self> {
+        let all = [
+            Vectors::Baseline,
+            #[cfg(target_arch = "x86_64")]
+            Vectors::Avx2,
+            #[cfg(target_arch = "x86_64")]
+            Vectors::Avx512,
+        ];
+        all.into_iter().map(Self).filter(|level| *level <= Self::detect()).collect()
+    }
+}
+
+/// Runs `task` at `level`.
+pub(crate) fn run<T: Task>(level: Level, task: T) -> T::Output {
+    match level.0 {
+        Vectors::Baseline => task.run(),
+        // SAFETY: the level is proof of AVX2.
+        #[cfg(target_arch = "x86_64")]
+        Vectors::Avx2 => unsafe { avx2(task) },
+        // SAFETY: the level is proof of the four AVX-512 parts that `avx512` enables.
+        #[cfg(target_arch = "x86_64")]
+        Vectors::Avx512 => unsafe { avx512(task) },
+    }
+}
+
+/// The same, compiled for 256-bit vectors at most.
+pub(crate) fn run_narrow<T: Task>(level: Level, task: T) -> T::Output {
+    match level.0 {
+        Vectors::Baseline => task.run(),
+        // SAFETY: both levels are proof of AVX2.
+        #[cfg(target_arch = "x86_64")]
+        Vectors::Avx2 | Vectors::Avx512 => unsafe { avx2(task) },
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn avx2<T: Task>(task: T) -> T::Output {
+    task.run()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+fn avx512<T: Task>(task: T) -> T::Output {
+    task.run()
+}
