@@ -95,17 +95,19 @@ fn checks(format: &'static Format, every: bool) -> Option<Vec<Check>> {
 
 /// The scale rule of a format, where its scales are powers of two.
 fn exponents(format: &'static Format, scaling: Scaling, every: bool) -> Option<Check> {
-    let (fast, slow): (fn(_, _, &[u32]) -> _, fn(_, _, u32) -> _) = match scaling.scale {
-        Scale::E8M0 => (judge::fast_exponents, judge::slow_exponent),
-        Scale::Exponent(_) | Scale::Micro { .. } => {
-            (judge::fast_block_exponents, |rule, _, amax| judge::slow_block_exponent(rule, amax))
-        }
+    let e8m0 = match scaling.scale {
+        Scale::E8M0 => true,
+        Scale::Exponent(_) | Scale::Micro { .. } => false,
         _ => return None,
     };
+    let (rule, element) = (scaling.rule, format.element);
     let compare = move |amax: std::ops::Range<u64>| {
         let amax: Vec<u32> = amax.map(|bits| bits as u32).collect();
-        let fast: Vec<i32> = fast(scaling.rule, format.element, &amax);
-        let exact = |i: usize| slow(scaling.rule, format.element, amax[i]);
+        let fast = if e8m0 { judge::fast_exponents } else { judge::fast_block_exponents }(rule, element, &amax);
+        let exact = |i: usize| match e8m0 {
+            true => judge::slow_exponent(rule, element, amax[i]),
+            false => judge::slow_block_exponent(rule, amax[i]),
+        };
         first_difference(&fast, exact, every).map(|i| {
             let (v, got, want) = (f32::from_bits(amax[i]), fast[i], exact(i));
             format!("amax {v:e} ({:08x}): exponent {got}, not {want}", amax[i])
