@@ -69,6 +69,9 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Format(args) => commands::format::run(args)?,
         Command::Quantize(args) => commands::quantize::run(args)?,
         Command::Dequantize(args) => return commands::dequantize::run(args),
+        Command::Dot(args) => commands::dot::run(args)?,
+        Command::Verify(args) => return commands::verify::run(args),
+        Command::Explain(args) => commands::explain::run(args)?,
         Command::Bench(bench) => commands::bench::run(bench, cli.threads)?,
         Command::Sparsify(args) => commands::sparsify::run(args)?,
         Command::Completions { shell } => {
