@@ -6,7 +6,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::commands::train::Train;
-use crate::commands::{bench, dequantize, eval, fetch, format, identify, logits, quantize, sparsify};
+use crate::commands::{
+    bench, dequantize, dot, eval, explain, fetch, format, identify, logits, quantize, sparsify, verify,
+};
 use crate::studies::orders;
 
 const EXAMPLES: &str = "\
@@ -19,6 +21,7 @@ Examples:
   interplay format mxfp8 1.0 0.7 -0.3 0.004     codes, scale and values of one block
   interplay format mxfp8 0.7                    one value, step by step, under each rounding
   interplay quantize --format mxfp4 --input model.safetensors --output model-mxfp4.safetensors
+  interplay verify --datapath hopper.wgmma.e4m3.f32 --vectors kernel.safetensors
   interplay identify --vectors recorded.safetensors
   interplay list formats";
 
@@ -72,6 +75,12 @@ pub enum Command {
     Dequantize(dequantize::Args),
     /// Prune the tensors of a safetensors file.
     Sparsify(sparsify::Args),
+    /// Compute dot products or whole products as a datapath does, in raw bits.
+    Dot(dot::Args),
+    /// Check results, of a kernel or a machine, against a datapath, bit for bit.
+    Verify(verify::Args),
+    /// Show how a datapath computes one result, and why another one gets something else.
+    Explain(explain::Args),
     /// Name the arithmetic that explains recorded results of an unknown matrix unit.
     Identify(identify::Args),
     /// Measure how fast the emulation is on this machine.

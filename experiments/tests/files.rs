@@ -23,11 +23,11 @@ pub fn cases() -> Vec<Trial> {
 }
 
 /// A tensor of a test file.
-struct Tensor {
-    name: &'static str,
-    dtype: Dtype,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
+pub struct Tensor {
+    pub name: &'static str,
+    pub dtype: Dtype,
+    pub shape: Vec<usize>,
+    pub bytes: Vec<u8>,
 }
 
 impl Tensor {
@@ -37,7 +37,7 @@ impl Tensor {
     }
 }
 
-fn write(path: &Path, tensors: &[Tensor]) -> Result<(), Failed> {
+pub fn write(path: &Path, tensors: &[Tensor]) -> Result<(), Failed> {
     let mut outline = Outline::default();
     for t in tensors {
         outline.tensor(t.name, t.dtype, &t.shape)?;

@@ -5,6 +5,7 @@ mod files;
 mod results;
 mod run;
 mod text;
+mod verify;
 
 use libtest_mimic::Arguments;
 
@@ -13,5 +14,6 @@ fn main() -> std::process::ExitCode {
     cases.extend(bad_use::cases());
     cases.extend(files::cases());
     cases.extend(results::cases());
+    cases.extend(verify::cases());
     libtest_mimic::run(&Arguments::from_args(), cases).exit_code()
 }

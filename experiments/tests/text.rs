@@ -127,6 +127,9 @@ fn help_has_examples() -> Result<(), Failed> {
         &["quantize", "--help"],
         &["dequantize", "--help"],
         &["sparsify", "--help"],
+        &["dot", "--help"],
+        &["verify", "--help"],
+        &["explain", "--help"],
     ] {
         let (code, out, _) = interplay(command);
         assert!(code == 0 && out.contains("Examples:"), "{command:?} has no examples");

@@ -313,7 +313,7 @@ fn refused<T: std::fmt::Debug>(result: Result<T, Error>, words: &[&str]) {
 fn refusals() {
     let datapath = unit("hopper.wgmma.e4m3.f32");
     let (good, bad) = ([1.0f32; 4], [1.0f32, 1.0, 1.0, 1.03]);
-    let zeros = vec![0u32; 2];
+    let zeros = [0u32; 2];
     let check = |operands: &Operands<'_>| verify(datapath, operands, &zeros[..].into());
     let rows = |a: &[f32], b: &[f32]| Operands::rows(2, 2, Words::from(a), Words::from(b));
     refused(check(&rows(&bad, &good)), &["`a`, row 1, column 1", "1.03", "e4m3", "quantise"]);

@@ -1,0 +1,68 @@
+//! `interplay dot`: what a datapath makes of operands.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use interplay::load::Bytes;
+use interplay_formats::file::{Dtype, Outline, Writer};
+
+use super::tensors::open;
+use super::vectors::Vectors;
+use crate::output::{sayln, write_whole};
+
+/// Arguments of `dot`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Reads the tensors that `interplay verify` reads, but for the results; writes d [rows] or D [M, N] as codes of the
+accumulator: U16 for FP16, U32 for FP32 and 32-bit integers, U64 for FP64.
+
+Examples:
+  interplay dot --datapath ampere.mma.f16.f32 --vectors operands.safetensors --output d.safetensors
+  interplay dot --datapath b200.tcgen05.nvf4.f32 --vectors v.safetensors --prefix tile --c zero --output d.safetensors")]
+pub struct Args {
+    /// The datapath; `interplay list datapaths` shows all.
+    #[arg(long, value_name = "NAME")]
+    datapath: String,
+
+    #[command(flatten)]
+    vectors: Vectors,
+
+    /// The safetensors file to write; it appears whole or not at all.
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+/// Computes and writes.
+///
+/// # Errors
+/// As `verify`; an output that cannot be written.
+pub fn run(args: &Args) -> Result<()> {
+    let datapath = super::datapath(&args.datapath)?;
+    let path = &args.vectors.vectors;
+    let say = || path.display().to_string();
+    let bytes = Bytes::map(path)?;
+    let container = open(path, &bytes)?;
+    let options = args.vectors.options()?;
+    let tensors = args.vectors.tensors(&container).with_context(say)?;
+    let operands = args.vectors.operands(&tensors).with_context(say)?;
+    let codes = datapath.outputs(&operands, &options).with_context(say)?;
+    let (dtype, width) = match datapath.accumulator.d.bits() {
+        0..=8 => (Dtype::U8, 1),
+        9..=16 => (Dtype::U16, 2),
+        17..=32 => (Dtype::U32, 4),
+        _ => (Dtype::U64, 8),
+    };
+    let words: Vec<u8> = codes.iter().flat_map(|code| code.to_le_bytes().into_iter().take(width)).collect();
+    let name = tensors.name("d");
+    let mut outline = Outline::default();
+    outline.note("datapath", datapath.name.to_owned());
+    outline.tensor(&name, dtype, &tensors.output_shape())?;
+    write_whole(&args.output, |file| {
+        let mut writer = Writer::new(file, &outline)?;
+        writer.raw(&name, &words)?;
+        writer.finish()?;
+        Ok(())
+    })?;
+    sayln!("{}: `{name}`, {} results of {}", args.output.display(), codes.len(), datapath.name);
+    Ok(())
+}

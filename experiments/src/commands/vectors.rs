@@ -1,0 +1,211 @@
+//! What the commands on recorded or computed results have in common: operands and results in a file, as tensors of raw
+//! bits.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail, ensure};
+use interplay_formats::catalog::FP16;
+use interplay_formats::file::{Container, Dtype, View};
+use interplay_hw::verify::{Layout, Options};
+use interplay_hw::{Datapath, Operands, Words};
+
+/// Which operands are meant, and how they are multiplied.
+#[derive(Debug, clap::Args)]
+pub struct Vectors {
+    /// The safetensors file of the operands.
+    #[arg(long, value_name = "FILE")]
+    pub vectors: PathBuf,
+
+    /// Only the tensors whose names begin with `P/`.
+    #[arg(long, value_name = "P")]
+    prefix: Option<String>,
+
+    /// The reduction length of one instruction [default: the unit's longest].
+    #[arg(long, value_name = "I")]
+    k: Option<usize>,
+
+    /// `zero`: accumulate from +0, whatever the file says.
+    #[arg(long, value_name = "zero", value_parser = ["zero"])]
+    c: Option<String>,
+
+    /// The kernel's order of K: position i of its reduction is position ORDER[i] of the operands. Numbers with commas
+    /// between them, or a file of numbers; a pattern shorter than K is repeated.
+    #[arg(long, value_name = "ORDER")]
+    k_order: Option<String>,
+}
+
+/// The tensors of one set of operands, by their names without the prefix.
+pub struct Tensors<'c, 'a> {
+    container: &'c Container<'a>,
+    prefix: String,
+    /// Rows and K, or whole matrices.
+    pub layout: Layout,
+}
+
+impl Vectors {
+    /// How the operands are multiplied.
+    ///
+    /// # Errors
+    /// An order of K that is no list of numbers.
+    pub fn options(&self) -> Result<Options> {
+        let k_order = self.k_order.as_deref().map_or(Ok(Vec::new()), order)?;
+        Ok(Options { depth: self.k, k_order, ..Options::default() })
+    }
+
+    /// Finds the operands and their shape.
+    ///
+    /// # Errors
+    /// `a` and `b` (or `A` and `B`) are missing, or are no two matrices that go together.
+    pub fn tensors<'c, 'a>(&self, container: &'c Container<'a>) -> Result<Tensors<'c, 'a>> {
+        let prefix = self.prefix.as_ref().map_or(String::new(), |p| format!("{}/", p.trim_end_matches('/')));
+        let has = |name: &str| container.tensor(&format!("{prefix}{name}"));
+        let layout = match (has("a"), has("b"), has("A"), has("B")) {
+            (Some(a), Some(b), _, _) => match (&a.shape[..], &b.shape[..]) {
+                (&[rows, _], &[others, k]) if rows == others => Layout::Rows { rows, k },
+                (a, b) => bail!("`{prefix}a` {a:?} and `{prefix}b` {b:?} must be [rows, K] with as many rows"),
+            },
+            (_, _, Some(a), Some(b)) => match (&a.shape[..], &b.shape[..]) {
+                (&[m, _], &[k, n]) => Layout::Matrices { m, n, k },
+                (a, b) => bail!("`{prefix}A` {a:?} and `{prefix}B` {b:?} must be matrices, [M, K] and [K, N]"),
+            },
+            _ => bail!("no tensors `{prefix}a` and `{prefix}b`, or `{prefix}A` and `{prefix}B`{}", sets(container)),
+        };
+        let empty = matches!(
+            layout,
+            Layout::Rows { rows: 0, .. } | Layout::Matrices { m: 0, .. } | Layout::Matrices { n: 0, .. }
+        );
+        ensure!(!empty, "`{prefix}a` and `{prefix}b` have no rows; there is nothing to compute");
+        Ok(Tensors { container, prefix, layout })
+    }
+
+    /// The operands.
+    ///
+    /// # Errors
+    /// A tensor is missing, or has another type or shape than its name asks for.
+    pub fn operands<'c>(&self, tensors: &'c Tensors<'_, '_>) -> Result<Operands<'c>> {
+        let c =
+            match &self.c {
+                Some(_) => None,
+                None => Some(tensors.by_output(&["c"])?.with_context(|| {
+                    format!("no tensor `{}`; add `--c zero` to accumulate from +0", tensors.name("c"))
+                })?),
+            };
+        let scale_a = tensors.along_a(&["sa", "scale_a"])?;
+        let scale_b = tensors.along_b(&["sb", "scale_b"])?;
+        let missing = || format!("no tensor `{}`", tensors.name("a"));
+        Ok(Operands {
+            layout: tensors.layout,
+            a: tensors.along_a(&["a"])?.with_context(missing)?,
+            b: tensors.along_b(&["b"])?.with_context(missing)?,
+            c,
+            scale_a,
+            scale_b,
+            metadata: tensors.along_a(&["e"])?,
+            agree: tensors.by_output(&["agree"])?,
+        })
+    }
+}
+
+impl<'a> Tensors<'_, 'a> {
+    /// The results that the file holds for a unit.
+    ///
+    /// # Errors
+    /// There are none, or they have another type or shape.
+    pub fn results(&self, datapath: &Datapath) -> Result<Words<'_>> {
+        let by_width = if datapath.accumulator.d == FP16 { "d_fp16" } else { "d_fp32" };
+        let found = self.by_output(&["d", by_width])?;
+        found.with_context(|| format!("no tensor `{}` or `{}` to compare with", self.name("d"), self.name(by_width)))
+    }
+
+    /// The shape of the results.
+    pub fn output_shape(&self) -> Vec<usize> {
+        match self.layout {
+            Layout::Rows { rows, .. } => vec![rows],
+            Layout::Matrices { m, n, .. } => vec![m, n],
+        }
+    }
+
+    /// A tensor's name in this file: matrices have capital letters.
+    pub fn name(&self, name: &str) -> String {
+        let name = match (self.layout, name.split_at(1)) {
+            (Layout::Matrices { .. }, (first, rest)) => format!("{}{rest}", first.to_uppercase()),
+            _ => name.to_owned(),
+        };
+        format!("{}{name}", self.prefix)
+    }
+
+    /// A tensor by the first of its names that the file has. Beside matrices, other names may have any case.
+    fn find(&self, names: &[&str]) -> Option<(String, &View<'a>)> {
+        let spellings = |name: &&str| match self.layout {
+            Layout::Rows { .. } => vec![self.name(name)],
+            Layout::Matrices { .. } => {
+                let spelled = |name: &str| format!("{}{name}", self.prefix);
+                vec![self.name(name), spelled(&name.to_uppercase()), spelled(name)]
+            }
+        };
+        let mut names = names.iter().flat_map(spellings);
+        names.find_map(|name| self.container.tensor(&name).map(|view| (name, view)))
+    }
+
+    /// A tensor with one element an output.
+    fn by_output(&self, names: &[&str]) -> Result<Option<Words<'_>>> {
+        let wanted = self.output_shape();
+        let Some((name, view)) = self.find(names) else { return Ok(None) };
+        ensure!(view.shape == wanted, "tensor `{name}` has shape {:?}, not {wanted:?}", view.shape);
+        words(&name, view).map(Some)
+    }
+
+    /// A tensor with one row a row of A.
+    fn along_a(&self, names: &[&str]) -> Result<Option<Words<'_>>> {
+        let (Layout::Rows { rows, .. } | Layout::Matrices { m: rows, .. }) = self.layout;
+        let Some((name, view)) = self.find(names) else { return Ok(None) };
+        let fits = matches!(view.shape[..], [given, _] if given == rows);
+        ensure!(fits, "tensor `{name}` has shape {:?}, not one row for each of the {rows} rows", view.shape);
+        words(&name, view).map(Some)
+    }
+
+    /// A tensor along B: one row an output, or one column a column of a matrix.
+    fn along_b(&self, names: &[&str]) -> Result<Option<Words<'_>>> {
+        let Layout::Matrices { n, .. } = self.layout else { return self.along_a(names) };
+        let Some((name, view)) = self.find(names) else { return Ok(None) };
+        let fits = matches!(view.shape[..], [_, given] if given == n);
+        ensure!(fits, "tensor `{name}` has shape {:?}, not one column for each of the {n} columns", view.shape);
+        words(&name, view).map(Some)
+    }
+}
+
+/// A tensor's raw words.
+fn words<'a>(name: &str, view: &View<'a>) -> Result<Words<'a>> {
+    let width = match view.dtype {
+        Dtype::U8 => 1,
+        Dtype::U16 => 2,
+        Dtype::U32 => 4,
+        Dtype::U64 => 8,
+        other => bail!("tensor `{name}` is {other:?}; give raw bits as U8, U16, U32 or U64"),
+    };
+    Words::little_endian(width, view.bytes).with_context(|| format!("tensor `{name}` has no width"))
+}
+
+/// Which prefixes a file without operands at its root has.
+fn sets(container: &Container<'_>) -> String {
+    let names = container.tensors().filter_map(|(name, _)| name.strip_suffix("/a").or(name.strip_suffix("/A")));
+    let sets: Vec<&str> = names.collect();
+    match sets.len() {
+        0 => String::new(),
+        count => format!("; the file has {count} sets, pick one by `--prefix`: {}", sets[..count.min(6)].join(", ")),
+    }
+}
+
+/// An order of K: numbers with commas between them, or a file of numbers.
+fn order(text: &str) -> Result<Vec<usize>> {
+    let numbers = |text: &str| -> Option<Vec<usize>> {
+        let words = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty());
+        words.map(|word| word.parse().ok()).collect()
+    };
+    if let Some(order) = numbers(text) {
+        return Ok(order);
+    }
+    let content = std::fs::read_to_string(text)
+        .with_context(|| format!("`--k-order {text}` is neither a list such as 0,2,1,3 nor a file that can be read"))?;
+    numbers(&content).with_context(|| format!("{text} holds something else than numbers with commas or blanks between"))
+}

@@ -1,0 +1,76 @@
+//! `interplay verify`: results that something computed, against a datapath.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use interplay::load::Bytes;
+use interplay_hw::verify::Options;
+use interplay_hw::verify_with;
+
+use super::tensors::open;
+use super::vectors::Vectors;
+use crate::output::sayln;
+
+/// Some results are not the datapath's.
+const MISMATCHES: u8 = 1;
+
+/// Arguments of `verify`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Tensors: a, b [rows, K], c [rows], sa or scale_a, sb or scale_b [rows, K/block], e [rows, K/4] for metadata of 2:4,
+d (or d_fp32, d_fp16) [rows]; or matrices A [M, K], B [K, N], C, D. U8 and U16 are codes, U32 FP32 bits, U64 FP64 bits.
+Rows whose `agree` is 0 are left out. Exit code 0: all the same; 1: mismatches; 2: bad use. docs/datapaths.md has more.
+
+Examples:
+  interplay verify --datapath ada.mma.e4m3.f32 --vectors kernel.safetensors
+  interplay verify --datapath hopper.wgmma.f16.f32 --vectors v.safetensors --prefix f16_df32/k64i16 --k 16 --json
+  interplay verify --datapath hopper.wgmma.e4m3.f32 --vectors h100.safetensors --c zero
+  interplay verify --datapath ieee.fma.f32.f32 --vectors gemm.safetensors --k-order 0,2,1,3 --tolerance ulp=1")]
+pub struct Args {
+    /// The datapath; `interplay list datapaths` shows all.
+    #[arg(long, value_name = "NAME")]
+    datapath: String,
+
+    #[command(flatten)]
+    vectors: Vectors,
+
+    /// Accept results that are at most N units in the last place away.
+    #[arg(long, value_name = "ulp=N", value_parser = ulp)]
+    tolerance: Option<u64>,
+
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Compares and prints what was found.
+///
+/// # Errors
+/// An unknown datapath, a file that cannot be read, tensors that are missing or do not fit, operands that the datapath
+/// does not have.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let datapath = super::datapath(&args.datapath)?;
+    let path = &args.vectors.vectors;
+    let say = || path.display().to_string();
+    let bytes = Bytes::map(path)?;
+    let container = open(path, &bytes)?;
+    let options = Options { tolerance_ulp: args.tolerance.unwrap_or(0), ..args.vectors.options()? };
+    let tensors = args.vectors.tensors(&container).with_context(say)?;
+    let operands = args.vectors.operands(&tensors).with_context(say)?;
+    let results = tensors.results(datapath).with_context(say)?;
+    let report = verify_with(datapath, &operands, &results, &options).with_context(say)?;
+    if args.json {
+        sayln!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        sayln!("{report}");
+    }
+    Ok(if report.is_match() { ExitCode::SUCCESS } else { ExitCode::from(MISMATCHES) })
+}
+
+/// `ulp=N`.
+fn ulp(text: &str) -> Result<u64> {
+    match text.strip_prefix("ulp=").map(str::parse) {
+        Some(Ok(n)) => Ok(n),
+        _ => bail!("give it as ulp=N, N a whole number"),
+    }
+}
