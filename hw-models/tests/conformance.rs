@@ -97,16 +97,8 @@ impl Family {
             [one] => one.clone(),
             few if few.len() <= 6 => format!("{{{}}}", few.join(",")),
             many => {
-                // Pairs by their first formats.
-                let mut formats: Vec<&str> = Vec::new();
-                for input in many {
-                    let (prefix, pair) = input.split_at(input.find("f4-").map_or(0, |at| at + 3));
-                    let end = pair.char_indices().skip(1).find(|(_, c)| *c == 'x').map_or(pair.len(), |(at, _)| at);
-                    let first = &input[..prefix.len() + end];
-                    if !formats.contains(&first) {
-                        formats.push(first);
-                    }
-                }
+                let mut formats: Vec<&str> = many.iter().map(|input| first_format(input)).collect();
+                formats.dedup();
                 format!("{{{}}}", formats.join(","))
             }
         };
@@ -122,6 +114,17 @@ impl Family {
             _ => "",
         }
     }
+}
+
+/// `A` of `AxB`, with the kind before it; the whole of a name without a pair.
+fn first_format(input: &str) -> &str {
+    let from = match input.split_once("f4-") {
+        Some((kind, _)) => kind.len() + 3,
+        None if input.starts_with("mx") => input.len(),
+        None => 0,
+    };
+    let joined = input[from..].char_indices().skip(1).find(|(_, c)| *c == 'x').map(|(at, _)| from + at);
+    &input[..joined.unwrap_or(input.len())]
 }
 
 fn families(counts: &BTreeMap<&str, Counts>) -> Vec<Family> {

@@ -13,6 +13,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         case("sparse::gathered", gathered),
         case("sparse::hypotheses_differ", hypotheses_differ),
+        case("sparse::saturation_differs", saturation_differs),
         case("sparse::every_pattern", every_pattern),
         case("sparse::metadata", metadata),
     ]
@@ -75,8 +76,8 @@ fn gathered() {
     assert!(records > 400, "only {records}");
 }
 
-/// 64 rows of spread exponents tell the hypotheses apart wherever the dense unit truncates; where integers wrap, they
-/// cannot differ.
+/// 64 rows of spread exponents tell the hypotheses apart wherever the dense unit truncates; integers far from the ends of
+/// their range do not.
 fn hypotheses_differ() {
     let mut pairs = 0;
     for (h1, hypothesis, _) in sparse() {
@@ -98,6 +99,17 @@ fn hypotheses_differ() {
         pairs += 1;
     }
     assert!(pairs > 50, "only {pairs}");
+}
+
+/// Integers held to 32 bits: from the largest one, sixteen products up and sixteen down. One step adds nothing; of two,
+/// the first is lost. Modulo 2^32 there is no difference.
+fn saturation_differs() {
+    let a = [[127u64; 16], [129; 16]].concat(); // 127 and -127
+    let row = Row { a: &a, b: &[1; 64], c: i32::MAX as u64, metadata: &[0b0100; 16], ..Row::default() };
+    let dot = |unit: &str| Datapath::by_name(unit).unwrap().dot(row, Some(64)).unwrap();
+    assert_eq!(dot("hopper.mma-sp-h1.s8.s32sat"), 0x7FFF_FFFF);
+    assert_eq!(dot("hopper.mma-sp-h2.s8.s32sat"), 0x7FFF_FFFF - 16 * 127);
+    assert_eq!(dot("hopper.mma-sp-h1.s8.s32"), dot("hopper.mma-sp-h2.s8.s32"));
 }
 
 /// All six codes of two of four, and both of one of two, name the positions that PTX says.

@@ -37,7 +37,7 @@ pub struct Args {
 /// # Errors
 /// As `verify`; an output that cannot be written.
 pub fn run(args: &Args) -> Result<()> {
-    let datapath = super::datapath(&args.datapath)?;
+    let datapath = super::define::datapath(&args.datapath)?;
     let path = &args.vectors.vectors;
     let say = || path.display().to_string();
     let bytes = Bytes::map(path)?;

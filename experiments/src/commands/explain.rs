@@ -44,8 +44,8 @@ pub struct Args {
 /// # Errors
 /// As `verify`; a row that the operands do not have.
 pub fn run(args: &Args) -> Result<()> {
-    let datapath = super::datapath(&args.datapath)?;
-    let against = args.against.as_deref().map(super::datapath).transpose()?;
+    let datapath = super::define::datapath(&args.datapath)?;
+    let against = args.against.as_deref().map(super::define::datapath).transpose()?;
     let path = &args.vectors.vectors;
     let say = || path.display().to_string();
     let bytes = Bytes::map(path)?;

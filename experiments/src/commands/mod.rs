@@ -17,14 +17,3 @@ pub mod tensors;
 pub mod train;
 pub mod vectors;
 pub mod verify;
-
-use anyhow::Result;
-use interplay_hw::Datapath;
-
-/// The datapath that a command was asked for.
-///
-/// # Errors
-/// There is none of this name.
-pub fn datapath(name: &str) -> Result<&'static Datapath> {
-    Ok(Datapath::by_name(name)?)
-}

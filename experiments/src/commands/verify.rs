@@ -49,7 +49,7 @@ pub struct Args {
 /// An unknown datapath, a file that cannot be read, tensors that are missing or do not fit, operands that the datapath
 /// does not have.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let datapath = super::datapath(&args.datapath)?;
+    let datapath = super::define::datapath(&args.datapath)?;
     let path = &args.vectors.vectors;
     let say = || path.display().to_string();
     let bytes = Bytes::map(path)?;
