@@ -231,8 +231,11 @@ fn names(bytes: &[u8], results: &str, input: &str, expected: &str) {
     assert_eq!(report.records[0].explained, rows.d.len(), "{report}");
 }
 
+/// Names of parameters and their values.
+type Expected = &'static [(&'static str, &'static str)];
+
 /// A recorded file, its results, a record of their widths, and parameters that these rows decide.
-const SEARCHED: [(&str, &str, &str, &[(&str, &str)]); 4] = [
+const SEARCHED: [(&str, &str, &str, Expected); 4] = [
     (
         "V100_fp16",
         "d_fp32",
@@ -259,7 +262,7 @@ const SEARCHED: [(&str, &str, &str, &[(&str, &str)]); 4] = [
 ];
 
 /// A search alone finds what was published of the machine.
-fn measured(bytes: &[u8], results: &str, record: &str, expected: &[(&str, &str)]) {
+fn measured(bytes: &[u8], results: &str, record: &str, expected: Expected) {
     let rows = recorded(bytes, results, Datapath::by_name(record).unwrap());
     let input = record.split('.').nth(2).map(str::to_owned);
     let report = identify(&rows.view(), &Options { input, search: Search::Always, ..Options::default() }).unwrap();
