@@ -12,6 +12,7 @@
 //! files.
 #![deny(unsafe_code)]
 
+pub mod bench;
 pub mod cost;
 pub mod datapath;
 pub mod exact;

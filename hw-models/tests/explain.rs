@@ -121,7 +121,8 @@ fn scales_and_sparsity() {
 /// Pairs of units, operands on which they differ, and the rule that does it.
 fn rules_decide() {
     let tiny = f32::from_bits(0x3380_0000); // 2^-24
-    let cases: [(&str, &str, Vec<f32>, Vec<f32>, f32, &str); 6] = [
+    type Case = (&'static str, &'static str, Vec<f32>, Vec<f32>, f32, &'static str);
+    let cases: [Case; 6] = [
         (
             "ampere.mma.f16.f32",
             "hopper.mma.f16.f32",

@@ -11,6 +11,42 @@ use crate::report::table::Table;
 pub enum Bench {
     /// Number formats: values quantised a second, beside a memcpy of the bytes that must move.
     Formats(Args),
+    /// Datapaths: multiply-accumulates a second, beside a plain FP32 GEMM of the same shape.
+    Datapaths(Datapaths),
+}
+
+/// Arguments of `bench datapaths`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A name after a colon is the format of the operands, where the unit takes several. 1 MAC = 2 operations.
+
+Examples:
+  interplay bench datapaths
+  interplay bench datapaths hopper.wgmma.e4m3.f32 block:mxint8 --shape 512x2048x2048 --json")]
+pub struct Datapaths {
+    /// The datapaths [default: one of each kernel].
+    #[arg(value_name = "NAME[:FORMAT]")]
+    names: Vec<String>,
+
+    /// M, K and N of the product.
+    #[arg(long, value_name = "MxKxN", default_value = "512x768x3072", value_parser = shape)]
+    shape: (usize, usize, usize),
+
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Largest M, K or N, so that a product's size is countable.
+const LONGEST: usize = 1 << 16;
+
+/// `512x768x3072`.
+fn shape(text: &str) -> Result<(usize, usize, usize), String> {
+    let sizes: Option<Vec<usize>> = text.split('x').map(|size| size.parse().ok()).collect();
+    match sizes.as_deref() {
+        Some(&[m, k, n]) if [m, k, n].iter().all(|size| (1..=LONGEST).contains(size)) => Ok((m, k, n)),
+        _ => Err(format!("three sizes of 1 to {LONGEST}, as 512x768x3072")),
+    }
 }
 
 /// Arguments of `bench formats`.
@@ -40,7 +76,38 @@ pub struct Args {
 /// # Errors
 /// An unknown format.
 pub fn run(bench: &Bench, threads: Option<usize>) -> Result<()> {
-    let Bench::Formats(args) = bench;
+    match bench {
+        Bench::Formats(args) => formats(args, threads),
+        Bench::Datapaths(args) => datapaths(args, threads),
+    }
+}
+
+fn datapaths(args: &Datapaths, threads: Option<usize>) -> Result<()> {
+    use interplay_hw::bench::{DATAPATHS, Subject, measure};
+    let named = args.names.iter().map(String::as_str);
+    let names: Vec<&str> = if args.names.is_empty() { DATAPATHS.to_vec() } else { named.collect() };
+    let subjects = names.into_iter().map(Subject::by_name).collect::<Result<Vec<_>, _>>()?;
+    let rows = measure(&subjects, args.shape, threads.unwrap_or(0))?;
+    if args.json {
+        sayln!("{}", serde_json::to_string_pretty(&rows)?);
+        return Ok(());
+    }
+    let mut table = Table::new("", ["datapath", "format", "GMAC/s a core", "of f32 gemm", "GMAC/s", "of f32 gemm"]);
+    for row in &rows {
+        table.row([
+            row.datapath.to_owned(),
+            row.format.to_owned(),
+            format!("{:.2}", row.gmacs_per_core),
+            format!("{:.2}", row.gmacs_per_core / row.f32_gemm_gmacs_per_core),
+            format!("{:.2}", row.gmacs),
+            format!("{:.2}", row.gmacs / row.f32_gemm_gmacs),
+        ]);
+    }
+    say(format_args!("{table}"));
+    Ok(())
+}
+
+fn formats(args: &Args, threads: Option<usize>) -> Result<()> {
     let named = args.formats.iter().map(String::as_str);
     let names: Vec<&str> = if args.formats.is_empty() { bench::FORMATS.to_vec() } else { named.collect() };
     let formats = names.into_iter().map(Format::by_name).collect::<Result<Vec<_>, _>>()?;
