@@ -239,7 +239,9 @@ impl<'a> Operand<'a> {
                 (Rows { unit, ..rows }, Prepared { element: port.format, units, last_place, bytes, ..prepared })
             }
         };
-        let mut rows = Rows { elements: readable(port, rows.elements, rows.k, datapath)?, ..rows };
+        let known = matches!(self, Self::Quantized(q) if within(q.format().element, port.format));
+        let elements = if known { rows.elements } else { readable(port, rows.elements, rows.k, datapath)? };
+        let mut rows = Rows { elements: as_read(port, elements), ..rows };
         if codes.scale.is_none() && matches!(port.format.encoding, Encoding::Integer { .. }) {
             // The integer kernels scale rows; here the results are scaled, where there is a scale.
             rows.notes = vec![1.0; rows.rows];
@@ -353,7 +355,18 @@ fn value(note: f64) -> Value {
     interplay_formats::scalar::FP64.decode(note.to_bits())
 }
 
-/// The elements as the port reads them, every one a number that its format has.
+/// Whether every number of one format is one of another.
+fn within(element: Scalar, format: Scalar) -> bool {
+    match (element.encoding, format.encoding) {
+        (
+            Encoding::Integer { range: Range::Symmetric, bits, fraction_bits },
+            Encoding::Integer { range, bits: most, fraction_bits: own },
+        ) => range != Range::Unsigned && bits <= most && fraction_bits == own,
+        (own, wanted) => own == wanted,
+    }
+}
+
+/// The elements, every one a number that the port's format has.
 fn readable<'a>(port: Port, elements: Cow<'a, [f32]>, k: usize, datapath: &Datapath) -> Result<Cow<'a, [f32]>, Error> {
     let wrong = elements.par_iter().position_first(|&x| !port.has(x));
     if let Some(at) = wrong {
@@ -365,11 +378,16 @@ fn readable<'a>(port: Port, elements: Cow<'a, [f32]>, k: usize, datapath: &Datap
             column: at % k.max(1),
         });
     }
+    Ok(elements)
+}
+
+/// The elements without the bits that the port ignores.
+fn as_read(port: Port, elements: Cow<'_, [f32]>) -> Cow<'_, [f32]> {
     if port.ignored_bits == 0 {
-        return Ok(elements);
+        return elements;
     }
     let mask = u32::MAX << port.ignored_bits;
-    Ok(Cow::Owned(elements.iter().map(|&x| f32::from_bits(x.to_bits() & mask)).collect()))
+    Cow::Owned(elements.iter().map(|&x| f32::from_bits(x.to_bits() & mask)).collect())
 }
 
 impl Port {

@@ -157,7 +157,7 @@ impl SplitBlocks {
 
 /// `a + b` rounded to odd: of the two FP64 numbers around an inexact sum the one whose last bit is 1.
 ///
-/// Where there is no exact sum to lose bits of, because a number is not finite, it is IEEE 754's. Rounding to FP32 equals rounding the sum itself (Boldo and Melquiond 2008), as 53 >= 24 + 2.
+/// Rounding that to FP32 equals rounding the sum itself (Boldo and Melquiond 2008), as 53 >= 24 + 2.
 #[inline(always)]
 pub(super) fn to_odd(a: f64, b: f64) -> f64 {
     let sum = a + b;
@@ -168,5 +168,5 @@ pub(super) fn to_odd(a: f64, b: f64) -> f64 {
     // Away from zero when the error has the sign of the sum, else towards it.
     let away = (error > 0.0) == (sum > 0.0);
     let odd = if away { bits.wrapping_add(1) } else { bits.wrapping_sub(1) };
-    if error != 0.0 && error.is_finite() && bits & 1 == 0 { f64::from_bits(odd) } else { sum }
+    if error != 0.0 && bits & 1 == 0 { f64::from_bits(odd) } else { sum }
 }

@@ -169,10 +169,12 @@ mod x86 {
 pub(super) fn run<T: Tiles>(path: Path, tiles: &T, place: (usize, usize), rows: &mut [&mut [f32]]) {
     #[cfg(target_arch = "x86_64")]
     match path {
-        // SAFETY: AVX-512BW, DQ and VL have just been found, and `Path::Avx512` implies AVX-512F, AVX2 and FMA.
-        Path::Avx512 if path.runs_here() && full_avx512() => return unsafe { avx512(tiles, place, rows) },
+        // SAFETY: AVX-512BW, DQ and VL have just been found, and both paths imply AVX-512F, AVX2 and FMA.
+        Path::Avx512 | Path::Avx512Vnni if path.runs_here() && full_avx512() => {
+            return unsafe { avx512(tiles, place, rows) };
+        }
         // SAFETY: both paths imply AVX2 and FMA.
-        Path::Avx512 | Path::Avx2 if path.runs_here() => return unsafe { avx2(tiles, place, rows) },
+        Path::Avx512Vnni | Path::Avx512 | Path::Avx2 if path.runs_here() => return unsafe { avx2(tiles, place, rows) },
         _ => {}
     }
     tiles.rectangle::<Portable>(place, rows);

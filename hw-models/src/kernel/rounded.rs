@@ -127,7 +127,9 @@ impl<const MODE: u8> Unit for RoundedBlocks<MODE> {
                 for c in 0..NR {
                     let dot = self.dot.map_or(sums[r][c], |dot| dot.hold(sums[r][c]));
                     let term = self.sum.round::<MODE>(dot * (scale_a[r] * scale_b[c]));
-                    let sum = to_odd(accumulators[r][c], term);
+                    let sum = accumulators[r][c] + term;
+                    // Without a finite sum there is nothing to round.
+                    let sum = if sum.is_finite() { to_odd(accumulators[r][c], term) } else { sum };
                     accumulators[r][c] = self.accumulator.round::<MODE>(sum);
                 }
             }
