@@ -135,7 +135,7 @@ fn rules_decide() {
         ("hopper.wgmma.e4m3.f32", "ada.mma.e4m3.f32", e4m3_steps().0, e4m3_steps().1, 0.0, "products a step"),
         ("cdna1.mfma.f16.f32", "cdna2.mfma.f16.f32", vec![2.0 * tiny; 4], vec![0.0; 4], 1e-40, "accumulator"),
         ("ieee.fma.f32.f32", "ideal", vec![1.0, tiny, tiny], vec![1.0; 3], 0.0, "products a step"),
-        ("cdna3.mfma.f16.f32", "cdna1.mfma.f16.f32", vec![1.0, tiny], vec![1.0, 0.25], -1.0, "adder tree"),
+        ("cdna3.mfma.f16.f32", "cdna1.mfma.f16.f32", vec![1.0], vec![1.0], -tiny / 64.0, "adder tree"),
     ];
     for (a, b, x, y, c, rule) in cases {
         let options = Options::default();
