@@ -19,6 +19,7 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("files::pruned_by_magnitude", pruned_by_magnitude),
         Trial::test("files::bad_use_writes_nothing", bad_use_writes_nothing),
         Trial::test("files::formats_of_ones_own", formats_of_ones_own),
+        Trial::test("files::datapaths_of_ones_own", datapaths_of_ones_own),
     ]
 }
 
@@ -276,6 +277,31 @@ fn formats_of_ones_own() -> Result<(), Failed> {
         let err = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{err}");
         assert!(parts.iter().all(|p| err.contains(p)) && err.lines().count() == 1, "{err}");
+    }
+    Ok(())
+}
+
+/// HBFP with an accumulator of 20 bits.
+const UNIT: &str =
+    "[datapath]\nname = \"acc20\"\ninputs = \"blocks\"\naccumulator = \"e8m11\"\nrounding = \"toward-zero\"\n";
+
+/// A declared datapath is listed and used by its name or its file; a wrong one names its field in one line.
+fn datapaths_of_ones_own() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let here = folder.path();
+    std::fs::write(here.join("acc20.toml"), UNIT)?;
+    let list = fine(&interplay_in(here, &["list", "datapaths", "acc", "--define", "acc20.toml"]))?;
+    assert!(list.contains("acc20") && list.contains("e8m11"), "{list}");
+    let units = fine(&interplay_in(here, &["list", "datapaths"]))?;
+    assert!(units.contains("hopper.wgmma") && units.contains("hypothesis"), "{units}");
+    std::fs::write(here.join("wide.toml"), UNIT.replace("e8m11", "e8m99"))?;
+    std::fs::write(here.join("odd.toml"), UNIT.replace("rounding", "rouding"))?;
+    let cases = [("wide.toml", "mantissa_bits"), ("odd.toml", "rouding"), ("none.toml", "cannot read none.toml")];
+    for (file, word) in cases {
+        let output = interplay_in(here, &["eval", "--model", "lm", "--format", "hbfp6", "--datapath", file]);
+        let err = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{err}");
+        assert!(err.contains(word) && err.lines().count() == 1, "{err}");
     }
     Ok(())
 }

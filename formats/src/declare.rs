@@ -101,8 +101,8 @@ impl Format {
     }
 }
 
-/// The message behind line and column, counted from 1.
-fn placed(text: &str, error: &toml::de::Error) -> String {
+/// What is wrong with a TOML text, in one line: the message behind line and column, counted from 1.
+pub fn placed(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;

@@ -38,6 +38,7 @@ mod sweep;
 mod tensor;
 
 pub use card::{BitsPerElement, Card, ExactBits};
+pub use declare::placed;
 pub use error::Error;
 pub use exact::{Exact, Value};
 pub use explain::{Explanation, Neighbour, Outcome};

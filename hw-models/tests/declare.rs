@@ -151,6 +151,10 @@ fn refused() {
         let error = Datapath::from_toml(&format!("[datapath]\nname = \"wrong\"\n{text}")).expect_err(text);
         assert!(error.to_string().contains(word), "`{text}`: `{error}` does not say `{word}`");
     }
+    for name in ["", "auto", "a name", "ä"] {
+        let text = format!("[datapath]\nname = \"{name}\"\ninputs = \"values\"");
+        assert!(Datapath::from_toml(&text).unwrap_err().to_string().contains("1 to 64 letters"), "{name}");
+    }
     assert!(Datapath::from_toml("[datapath]\nname = \"block\"\ninputs = \"values\"").is_err());
     assert!(Datapath::by_name("wrong").is_err(), "nothing that was refused is kept");
     let fp32 = Datapath::by_name("fp32").unwrap();

@@ -16,6 +16,7 @@ pub fn cases() -> Vec<Trial> {
     vec![
         Trial::test("exec::fake_fp32_equals_eager", fake_fp32),
         Trial::test("exec::int8_and_hbfp8_equal_the_crates_by_hand", by_hand),
+        Trial::test("exec::tensor_cores_equal_the_crates_by_hand", tensor_cores),
         Trial::test("exec::fake_rounds_weights_and_activations", fake_by_hand),
         Trial::test("exec::a_scale_across_rows_covers_one_sequence", one_sequence),
         Trial::test("exec::outputs_and_biases_in_bf16", sandwich),
@@ -75,12 +76,17 @@ fn fake_fp32() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A linear layer alone, so that the expected bits are a handful of calls.
+/// A linear layer alone on `auto`, so that the expected bits are a handful of calls.
 fn linear(format: &str, datapath: &str) -> Result<[Vec<u32>; 2], Failed> {
+    linear_on(format, "auto", datapath)
+}
+
+/// A linear layer on `asked`, and what `datapath` makes of it.
+fn linear_on(format: &str, asked: &str, datapath: &str) -> Result<[Vec<u32>; 2], Failed> {
     let (m, k, n) = (5, 96, 7);
     let layer = burn::nn::LinearConfig::new(k, n).init(&burn::tensor::Device::flex());
     let x = tensor([1, m, k], 3);
-    let plan = plan(Preset::Paper, [format, "auto"])?;
+    let plan = plan(Preset::Paper, [format, asked])?;
     let got = run(&layer, |l: &burn::nn::Linear, x: Tensor<3>| l.forward(x), &x, &plan)?;
     let format = Format::by_name(format)?;
     let unit = Datapath::by_name(datapath)?;
@@ -94,11 +100,30 @@ fn linear(format: &str, datapath: &str) -> Result<[Vec<u32>; 2], Failed> {
 
 fn by_hand() -> Result<(), Failed> {
     for (format, datapath) in
-        [("int8", "int8"), ("hbfp8", "block"), ("mxfp8", "block"), ("mxfp4", "block"), ("bf16", "fp32")]
+        [("int8", "int8"), ("hbfp8", "block"), ("mxfp8", "block"), ("nvfp4", "block"), ("bf16", "fp32")]
     {
         let [got, want] = linear(format, datapath)?;
         assert_eq!(got, want, "{format}");
     }
+    Ok(())
+}
+
+/// A machine's unit, or one of the user's, is chosen by name as any other.
+fn tensor_cores() -> Result<(), Failed> {
+    Datapath::from_toml("[datapath]\nname = \"exec-20\"\ninputs = \"blocks\"\naccumulator = \"e8m11\"")?;
+    for (format, unit) in [
+        ("fp16", "hopper.mma.f16.f32"),
+        ("e4m3", "hopper.wgmma.e4m3.f32"),
+        ("int8", "ampere.mma.s8.s32"),
+        ("mxfp8", "b200.tcgen05.mxf8f6f4-e4m3.f32"),
+        ("nvfp4", "b200.tcgen05.nvf4.f32"),
+        ("bf16", "cdna3.mfma.bf16.f32"),
+        ("hbfp6", "exec-20"),
+    ] {
+        let [got, want] = linear_on(format, unit, unit)?;
+        assert_eq!(got, want, "{format} on {unit}");
+    }
+    assert!(linear_on("mxfp8", "hopper.wgmma.e4m3.f32", "block").is_err(), "a unit without scales");
     Ok(())
 }
 

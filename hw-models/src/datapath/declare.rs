@@ -21,7 +21,7 @@ use super::record::{
 };
 use super::register_format::{interned, register};
 use crate::Error;
-use interplay_formats::{Encoding, Rounding, Scalar};
+use interplay_formats::{Encoding, Rounding, Scalar, placed};
 use serde::Deserialize;
 
 /// A file.
@@ -140,7 +140,7 @@ impl Datapath {
     /// # Errors
     /// [`Error::Toml`] for a text that is no such table; [`Error::Record`] naming the field that makes no sense.
     pub fn from_toml(text: &str) -> Result<&'static Self, Error> {
-        let file: File = toml::from_str(text).map_err(|error| Error::Toml(error.to_string()))?;
+        let file: File = toml::from_str(text).map_err(|error| Error::Toml(placed(text, &error)))?;
         file.datapath.build()?.declare()
     }
 }
@@ -148,6 +148,11 @@ impl Datapath {
 impl Declaration {
     /// The record.
     fn build(self) -> Result<Datapath, Error> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let name = self.name.trim();
+        if name.is_empty() || name.len() > 64 || !name.chars().all(fits) || name.eq_ignore_ascii_case("auto") {
+            return Err(self.problem("name", "1 to 64 letters, digits, `-`, `_` and `.`, and not `auto`"));
+        }
         let base = self.base()?;
         let inputs = self.inputs(base)?;
         let format = match &self.accumulator {
