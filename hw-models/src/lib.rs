@@ -33,6 +33,6 @@ pub use cost::{
 pub use datapath::{Datapath, Operand, Row, Weights};
 pub use error::Error;
 pub use explain::{explain, explain_against};
-pub use identify::identify;
+pub use identify::{identify, identify_words};
 pub use kernel::simd::Path;
 pub use verify::{Operands, Words, verify, verify_with};

@@ -26,11 +26,11 @@ pub use report::{Histogram, Mismatch, Report};
 pub use words::Words;
 
 pub(crate) use operands::Prepared;
-pub(crate) use read::distance;
+pub(crate) use operands::Source;
+pub(crate) use read::{distance, own_width, same};
 pub(crate) use report::hexadecimal;
 
 use crate::{Datapath, Error};
-use operands::Source;
 use rayon::prelude::*;
 
 /// How operands are multiplied and results compared.

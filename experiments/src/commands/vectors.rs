@@ -9,6 +9,10 @@ use interplay_formats::file::{Container, Dtype, View};
 use interplay_hw::verify::{Layout, Options};
 use interplay_hw::{Datapath, Operands, Words};
 
+/// Names of results of an FP16 accumulator, and of others, in files that have both.
+pub const HALF: &str = "d_fp16";
+pub const SINGLE: &str = "d_fp32";
+
 /// Which operands are meant, and how they are multiplied.
 #[derive(Debug, clap::Args)]
 pub struct Vectors {
@@ -20,7 +24,7 @@ pub struct Vectors {
     #[arg(long, value_name = "P")]
     prefix: Option<String>,
 
-    /// The reduction length of one instruction [default: the unit's longest].
+    /// The reduction length of one instruction [default: the unit's longest; `identify` tries all that the unit has].
     #[arg(long, value_name = "I")]
     k: Option<usize>,
 
@@ -112,9 +116,21 @@ impl<'a> Tensors<'_, 'a> {
     /// # Errors
     /// There are none, or they have another type or shape.
     pub fn results(&self, datapath: &Datapath) -> Result<Words<'_>> {
-        let by_width = if datapath.accumulator.d == FP16 { "d_fp16" } else { "d_fp32" };
+        self.results_named(if datapath.accumulator.d == FP16 { HALF } else { SINGLE })
+    }
+
+    /// The results under the plain name or that of their width.
+    ///
+    /// # Errors
+    /// There are none, or they have another type or shape.
+    pub fn results_named(&self, by_width: &str) -> Result<Words<'_>> {
         let found = self.by_output(&["d", by_width])?;
         found.with_context(|| format!("no tensor `{}` or `{}` to compare with", self.name("d"), self.name(by_width)))
+    }
+
+    /// Whether the file's only results are those of an FP16 accumulator, by their name.
+    pub fn only_half_results(&self) -> bool {
+        self.find(&["d", SINGLE]).is_none() && self.find(&[HALF]).is_some()
     }
 
     /// The shape of the results.

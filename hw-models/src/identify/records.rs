@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::num::NonZeroUsize;
 
-/// Records that are counted on every row where none explains all.
+/// Records that are counted on every row, and reported, where none explains all.
 const COUNTED: usize = 8;
 
 /// Records of the same numerics, and how many rows they explain.
@@ -35,10 +35,10 @@ pub(super) struct Candidate {
     pub numerics: Datapath,
 }
 
-/// Every record whose operands and accumulators can be those of the rows.
-pub(super) fn candidates(rows: &Recorded<'_>, options: &Options) -> Result<Vec<Candidate>, Error> {
+/// Those of some records whose operands and accumulators can be those of the rows.
+pub(super) fn candidates(rows: &Recorded<'_>, options: &Options, records: &[&'static Datapath]) -> Vec<Candidate> {
     let mut all: Vec<Candidate> = Vec::new();
-    for record in named(options.input.as_deref())? {
+    for record in records {
         let Ok(codes) = record.codes() else { continue };
         if !rows.fit(&codes, record.accumulator.c.bits(), record.accumulator.d.bits()) {
             continue;
@@ -55,17 +55,43 @@ pub(super) fn candidates(rows: &Recorded<'_>, options: &Options) -> Result<Vec<C
             }
         }
     }
-    Ok(all)
+    all
 }
 
-/// The records of one input, or all.
-fn named(input: Option<&str>) -> Result<Vec<&'static Datapath>, Error> {
-    let part = |record: &'static Datapath| record.name.split('.').nth(2).unwrap_or(record.name);
-    let all = || Datapath::all().iter().copied();
-    let Some(input) = input else { return Ok(all().collect()) };
-    let known: Vec<(&str, &str)> = all().map(|record| (part(record), part(record))).collect();
-    let wanted = names::find("input", input, &known)?;
-    Ok(all().filter(|record| part(record) == wanted).collect())
+/// The records of the input and the accumulator that were asked for.
+pub(super) fn named(options: &Options) -> Result<Vec<&'static Datapath>, Error> {
+    let mut records = Datapath::all().to_vec();
+    for (kind, asked, at) in [("input", &options.input, INPUT), ("accumulator", &options.accumulator, INPUT + 1)] {
+        let Some(asked) = asked else { continue };
+        let known: Vec<(&str, &str)> = records.iter().map(|record| part(record.name, at)).map(|p| (p, p)).collect();
+        let mut distinct = known.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let wanted = names::find(kind, asked, &distinct)?;
+        records = records.into_iter().zip(known).filter(|(_, known)| known.0 == wanted).map(|(r, _)| r).collect();
+    }
+    Ok(records)
+}
+
+/// Where the names of datapaths have the operands; the accumulator comes next.
+const INPUT: usize = 2;
+
+/// A part of a datapath's name; all of it where it has no parts.
+fn part(name: &'static str, at: usize) -> &'static str {
+    name.split('.').nth(at).unwrap_or(name)
+}
+
+/// The operands of some candidates, as in their names.
+pub(super) fn inputs(candidates: &[Candidate]) -> impl Iterator<Item = &'static str> {
+    candidates.iter().flat_map(|candidate| &candidate.names).map(|name| part(name, INPUT))
+}
+
+/// The best few of the records of all readings, and all that explain every row.
+pub(super) fn best(mut matches: Vec<Match>, rows: usize) -> Vec<Match> {
+    matches.sort_by_key(|found| (std::cmp::Reverse(found.explained), found.proof));
+    let perfect = matches.iter().filter(|found| found.explained == rows).count();
+    matches.truncate(perfect.max(COUNTED));
+    matches
 }
 
 /// The instruction lengths to try.
@@ -117,7 +143,7 @@ impl Datapath {
     }
 }
 
-/// How many rows each candidate explains, best first: all that explain every row, else the best few.
+/// How many rows candidates explain: those that may explain every row, at least the likeliest few.
 pub(super) fn explain(rows: &Recorded<'_>, screen: &[usize], candidates: &[Candidate]) -> Vec<Match> {
     let units: Vec<(Datapath, Option<usize>)> = candidates.iter().map(|candidate| (candidate.numerics, None)).collect();
     let first = screen::counts(rows, screen, &units);
@@ -125,7 +151,7 @@ pub(super) fn explain(rows: &Recorded<'_>, screen: &[usize], candidates: &[Candi
     order.sort_by_key(|&at| std::cmp::Reverse(first[at]));
     let perfect = |&at: &usize| first[at] == screen.len();
     let likely = order.iter().copied().filter(perfect).count().max(COUNTED).min(order.len());
-    let mut matches: Vec<Match> = order[..likely]
+    order[..likely]
         .iter()
         .map(|&at| {
             let candidate = &candidates[at];
@@ -140,7 +166,5 @@ pub(super) fn explain(rows: &Recorded<'_>, screen: &[usize], candidates: &[Candi
             }
         })
         .filter(|found| found.explained > 0)
-        .collect();
-    matches.sort_by_key(|found| (std::cmp::Reverse(found.explained), found.proof));
-    matches
+        .collect()
 }

@@ -1,8 +1,8 @@
 //! Recorded rows, and how often a record gives their results.
 
-use crate::datapath::{Datapath, Nan, Row, Zero};
-use crate::{Error, datapath::Codes};
-use interplay_formats::{Exact, Value};
+use crate::Error;
+use crate::datapath::{Codes, Datapath, Row};
+use crate::verify::same;
 
 /// Rows `d = c + a . b` of an unknown unit, as codes in the low bits.
 #[derive(Clone, Copy, Debug, Default)]
@@ -136,14 +136,4 @@ impl<'a> Recorded<'a> {
         }
         Some(rows.len() - (wrong - left))
     }
-}
-
-/// Whether two results are the same where the record leaves NaN codes or the signs of zeros open.
-fn same(datapath: &Datapath, got: u64, want: u64) -> bool {
-    let d = datapath.accumulator.d;
-    let nan = |code| d.decode(code) == Value::Nan;
-    let zero = |code| d.decode(code).finite().is_some_and(Exact::is_zero);
-    got == want
-        || datapath.accumulator.nan == Nan::Any && nan(got) && nan(want)
-        || datapath.accumulator.zero != Zero::Positive && zero(got) && zero(want)
 }

@@ -5,9 +5,18 @@ use super::found::{Finding, Found};
 use super::records::Match;
 use std::fmt;
 
+/// Operands that are listed.
+const LISTED: usize = 12;
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} rows of K = {}", self.rows, self.k)?;
+        let (listed, more) = self.inputs.split_at(self.inputs.len().min(LISTED));
+        write!(f, "{} rows of K = {}", self.rows, self.k)?;
+        match (listed, more.len()) {
+            ([], _) => writeln!(f)?,
+            (listed, 0) => writeln!(f, "; operands tried: {}", listed.join(", "))?,
+            (listed, more) => writeln!(f, "; operands tried: {} and {more} more", listed.join(", "))?,
+        }
         match self.records.as_slice() {
             [] => writeln!(f, "catalogue: no record of these widths explains a row")?,
             records => {

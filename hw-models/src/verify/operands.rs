@@ -6,7 +6,7 @@ use super::{Options, Words};
 use crate::datapath::{Codes, Row};
 use crate::{Datapath, Error};
 
-pub(super) use super::read::Source;
+pub(crate) use super::read::Source;
 
 /// The operands of many outputs, as files and kernels hold them.
 ///
@@ -54,7 +54,7 @@ pub enum Layout {
 
 impl Layout {
     /// Rows and columns of the results.
-    pub(super) fn outputs(self) -> Result<(usize, usize), Error> {
+    pub(crate) fn outputs(self) -> Result<(usize, usize), Error> {
         let (rows, columns) = match self {
             Self::Rows { rows, .. } => (rows, 1),
             Self::Matrices { m, n, .. } => (m, n),
@@ -203,7 +203,7 @@ impl<'a> Operands<'a> {
     }
 
     /// Whether an output is to be compared, by its index.
-    pub(super) fn agrees(&self, index: usize) -> bool {
+    pub(crate) fn agrees(&self, index: usize) -> bool {
         self.agree.as_ref().is_none_or(|words| words.at(index) != 0)
     }
 

@@ -8,7 +8,7 @@ use interplay_formats::{Encoding, Exact, Overflow, Rounding, Scalar, Value, scal
 
 /// An array that was given: its name, its words, and their shape.
 #[derive(Clone, Copy)]
-pub(super) struct Source<'a> {
+pub(crate) struct Source<'a> {
     pub name: &'static str,
     pub words: &'a Words<'a>,
     pub shape: (usize, usize),
@@ -76,7 +76,7 @@ impl Source<'_> {
 
     /// What the words are, by their width.
     fn kind(&self, datapath: &Datapath, format: Scalar) -> Result<Kind, Error> {
-        let own = format.bits().next_power_of_two().max(8);
+        let own = own_width(format);
         match self.words.width() {
             width if width == own => Ok(Kind::Codes),
             32 => Ok(Kind::Floats(scalar::FP32)),
@@ -90,6 +90,11 @@ impl Source<'_> {
             }),
         }
     }
+}
+
+/// Width of the words that hold a format's codes.
+pub(crate) fn own_width(format: Scalar) -> u32 {
+    format.bits().next_power_of_two().max(8)
 }
 
 /// The code of a word that stands for a number of the format.
@@ -126,14 +131,21 @@ pub(crate) struct Distance {
     pub ulp: Option<u64>,
 }
 
+/// Whether two codes of a unit's results are the same by the record's rule for NaN and zeros.
+pub(crate) fn same(datapath: &Datapath, given: u64, own: u64) -> bool {
+    let format = datapath.accumulator.d;
+    let nan = |code| format.decode(code) == Value::Nan;
+    let zero = |code| format.decode(code).finite().is_some_and(Exact::is_zero);
+    given == own
+        || datapath.accumulator.zero == Zero::Either && zero(given) && zero(own)
+        || datapath.accumulator.nan == Nan::Any && nan(given) && nan(own)
+}
+
 /// Compares two codes of a unit's results.
 pub(crate) fn distance(datapath: &Datapath, given: u64, own: u64) -> Distance {
     let format = datapath.accumulator.d;
     let nan = |code| format.decode(code) == Value::Nan;
-    let zero = |code| format.decode(code).finite().is_some_and(Exact::is_zero);
-    let either_zero = datapath.accumulator.zero == Zero::Either && zero(given) && zero(own);
-    let any_nan = datapath.accumulator.nan == Nan::Any && nan(given) && nan(own);
-    let same = given == own || either_zero || any_nan;
+    let same = same(datapath, given, own);
     let number = !nan(given) && !nan(own);
     let ulp = match same {
         true => Some(0),
