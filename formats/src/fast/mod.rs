@@ -230,4 +230,16 @@ mod tests {
             }
         }
     }
+
+    /// Packing tells of the first value that is not finite as encoding does, in whichever part of a row it lies.
+    #[test]
+    fn packing_finds_the_first_bad_value() {
+        let format = Format::by_name("mxfp4").expect("a format of the catalogue");
+        let k = 3 * 1024 + 200;
+        for at in [0, 1023, 1024, 2500, 3 * 1024, k - 1, k, 2 * k - 1] {
+            let mut x = vec![1.0; 2 * k];
+            x[at..].fill(f32::INFINITY);
+            assert_eq!(format.pack(&x, k).err(), format.quantize(&x, k).err(), "{at}");
+        }
+    }
 }

@@ -115,6 +115,12 @@ impl Exponents {
         all
     }
 
+    /// Whether the exponent is that of OCP MX, so that no element times the reciprocal reaches 2^(emax + 1).
+    #[inline(always)]
+    pub(crate) fn is_floor(self) -> bool {
+        self.rule == ScaleRule::Floor && (self.least, self.most, self.offset) == (-127, 127, 0)
+    }
+
     /// Whether the smallest exponent belongs to a block of zeros.
     const fn zero_is_least(self) -> bool {
         matches!(self.rule, ScaleRule::Floor | ScaleRule::Ceil)

@@ -66,6 +66,13 @@ impl Float {
         })
     }
 
+    /// Whether the codes are those of E2M1, saturating.
+    #[inline(always)]
+    pub(crate) fn is_e2m1(self) -> bool {
+        let Self { drop, floor, limit, magnitude, .. } = self;
+        (drop, floor, magnitude) == (22, 127 << 23, 7) && limit == 6.0
+    }
+
     /// The exponent field that counts, in place, and the addend of `round`.
     #[inline(always)]
     fn addend(self, magnitude: f32) -> (u32, f32) {

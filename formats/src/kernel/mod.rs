@@ -239,6 +239,14 @@ pub(crate) trait Kernel: Copy + Sync {
         finite.then(|| (scales.map(|(factor, _)| factor), scales.map(|(_, scale)| scale)))
     }
 
+    /// Packs neighbouring blocks of [`Kernel::LENGTH`] from the first on where there is a way without codes between;
+    /// gives how many blocks were packed. The others, of which one may have a value that is not finite, are left.
+    #[inline(always)]
+    fn packed(self, level: Level, x: &[f32], out: &mut [u8], scales: &mut [Self::Scale]) -> usize {
+        let _ = (level, x, out, scales);
+        0
+    }
+
     /// The rounded values of elements in place.
     #[inline(always)]
     fn fake_all(self, x: &mut [f32], factor: Self::Factor, draws: Draws) {

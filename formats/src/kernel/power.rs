@@ -2,7 +2,7 @@
 
 use super::{Amax, Cast, Exponents, Float, GROUP, INTEGER, Kernel, Scales, halves, maxima, power, within};
 use crate::decode::Element;
-use crate::simd::Level;
+use crate::simd::{self, Level};
 use std::marker::PhantomData;
 
 /// How the exponent of a scale is stored.
@@ -65,6 +65,25 @@ impl<S: Stored> Kernel for Mx<S> {
             (*reciprocal, *scale, *stored) = (power(-exponent), power(exponent), S::of(exponent));
         }
         Some((std::array::from_fn(|g| (reciprocals[g], scales[g])), stored))
+    }
+
+    /// The rule keeps products below 8.
+    #[inline(always)]
+    fn packed(self, level: Level, x: &[f32], out: &mut [u8], scales: &mut [S]) -> usize {
+        if !(self.float.is_e2m1() && self.exponents.is_floor()) {
+            return 0;
+        }
+        let groups = x.as_chunks::<32>().0.as_chunks::<GROUP>().0;
+        let outputs = out.as_chunks_mut::<16>().0.as_chunks_mut::<GROUP>().0;
+        let all = groups.iter().zip(outputs).zip(scales.as_chunks_mut::<GROUP>().0);
+        for (g, ((x, out), stored)) in all.enumerate() {
+            let Some((factors, scales)) = self.scales(level, x) else { return g * GROUP };
+            if !simd::e2m1(level, x, &factors.map(|(reciprocal, _)| reciprocal / 8.0), out) {
+                return g * GROUP;
+            }
+            *stored = scales;
+        }
+        groups.len() * GROUP
     }
 
     /// The product with the reciprocal is exact or far below half the smallest subnormal; that with the scale is exact

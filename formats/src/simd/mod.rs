@@ -1,14 +1,17 @@
 //! The only module with `unsafe`: code compiled for the widest vectors the CPU has, chosen at run time.
 //!
 //! Almost everything is ordinary Rust: the same source is compiled three times, and IEEE operations give the same bits
-//! at any width (the compiler never contracts a product and a sum). Two jobs that the compiler does badly are written
-//! with intrinsics, on integers only: [`pack`] narrows codes to bit strings, [`maxima`] finds the largest magnitudes of
-//! neighbouring blocks; both have a plain loop that judges them. Other architectures use their baseline.
+//! at any width (the compiler never contracts a product and a sum). Three jobs that the compiler does badly are written
+//! with intrinsics: [`pack`] narrows codes to bit strings and [`maxima`] finds the largest magnitudes of neighbouring
+//! blocks, both on integers only; [`e2m1`] takes blocks to nibbles. Plain code judges each. Other architectures use their
+//! baseline.
 #![allow(unsafe_code)]
 
+mod e2m1;
 mod maxima;
 mod pack;
 
+pub(crate) use e2m1::e2m1;
 pub(crate) use maxima::maxima;
 #[cfg(test)]
 pub(crate) use pack::GROUP;

@@ -90,6 +90,9 @@ fn short_blocks<K: Kernel>(
     (run, width): (usize, u32),
 ) -> Option<usize> {
     let mut buffer = [0; BUFFER];
+    let done = if run == K::LENGTH { kernel.packed(level, row, out, scales) } else { 0 };
+    let (row, out, scales) = (&row[done * run..], &mut out[pack::length(done * run, width)..], &mut scales[done..]);
+    let draws = draws.after(done * run);
     let blocks = SHORT / run * 8;
     let pieces = out.chunks_mut(pack::length(blocks * run, width)).zip(scales.chunks_mut(blocks));
     for (i, (row, (out, scales))) in row.chunks(blocks * run).zip(pieces).enumerate() {
@@ -97,7 +100,7 @@ fn short_blocks<K: Kernel>(
         let codes = &mut buffer[..out.len() * 8 / width as usize];
         codes[row.len()..].fill(0);
         if let Some(at) = encode_any(level, kernel, row, codes, scales, draws.after(i * blocks * run), run) {
-            return Some(i * blocks * run + at);
+            return Some((done + i * blocks) * run + at);
         }
         pack::piece(level, codes, width, out);
     }
