@@ -1,4 +1,4 @@
-//! Commands on operands and results in raw bits: dot, verify, explain.
+//! Commands on operands and results in raw bits: dot, verify, explain, identify.
 
 use std::path::Path;
 use std::process::Output;
@@ -19,6 +19,8 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("verify::sets_depths_and_orders", sets_depths_and_orders),
         Trial::test("verify::one_row_explained", one_row_explained),
         Trial::test("verify::bad_use", bad_use),
+        Trial::test("verify::units_identified", units_identified),
+        Trial::test("verify::identify_refuses", identify_refuses),
     ]
 }
 
@@ -257,4 +259,65 @@ fn refused(output: &Output, parts: &[&str], what: &[&str]) {
     assert!(out.is_empty() && !err.contains("panicked"), "{what:?}: {out}{err}");
     let missing: Vec<_> = parts.iter().filter(|part| !err.contains(**part)).collect();
     assert!(missing.is_empty(), "{what:?} does not say {missing:?}: {err}");
+}
+
+fn identify(folder: &Path, more: &[&str]) -> Output {
+    interplay_in(folder, &[&["identify", "--vectors", "v.safetensors"], more].concat())
+}
+
+/// Codes, FP32 bits and a wrong result.
+fn units_identified() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let (path, mut d) = (folder.path().join("v.safetensors"), results());
+    let e4m3 = ["--input", "e4m3"];
+    write(&path, &[&operands()[..], &[words("d_fp32", &[ROWS], &d)]].concat_tensors())?;
+    assert!(exits(&identify(folder.path(), &e4m3), 0).contains(UNIT));
+    let [a, b, c] = operands();
+    let format = interplay_formats::catalog::E4M3;
+    let wide = |tensor: &Tensor| -> Vec<u32> {
+        tensor.bytes.iter().map(|&code| format.decode(code.into()).to_f32().to_bits()).collect()
+    };
+    let (a, b) = (words("a", &[ROWS, K], &wide(&a)), words("b", &[ROWS, K], &wide(&b)));
+    write(&path, &[a, b, c, words("d_fp32", &[ROWS], &d)])?;
+    assert!(exits(&identify(folder.path(), &[]), 0).contains(UNIT));
+    let found: Value = serde_json::from_str(&exits(&identify(folder.path(), &[&e4m3[..], &["--json"]].concat()), 0))?;
+    assert_eq!((&found["rows"], &found["k"], &found["inputs"]), (&json!(ROWS), &json!(K), &json!(["e4m3"])));
+    d[0] ^= 0x0055_5555;
+    write(&path, &[&operands()[..], &[words("d", &[ROWS], &d)]].concat_tensors())?;
+    exits(&identify(folder.path(), &e4m3), 1);
+    let agree = tensor("agree", Dtype::U8, &[ROWS], [0, 1, 1, 1, 1]);
+    write(&path, &[&operands()[..], &[words("d", &[ROWS], &d), agree]].concat_tensors())?;
+    assert!(exits(&identify(folder.path(), &e4m3), 0).contains("4 rows of K = 64"));
+    Ok(())
+}
+
+fn identify_refuses() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("v.safetensors");
+    refused(&identify(folder.path(), &[]), &["v.safetensors"], &["a missing file"]);
+    std::fs::write(&path, "nonsense")?;
+    refused(&identify(folder.path(), &[]), &["v.safetensors"], &["nonsense"]);
+    write(&path, &operands())?;
+    refused(&identify(folder.path(), &[]), &["`d`", "`d_fp32`"], &["no results"]);
+    refused(&identify(folder.path(), &["--accumulator", "f16"]), &["`d`", "`d_fp16`"], &["no FP16 results"]);
+    let d = words("d", &[ROWS], &results());
+    write(&path, &[&operands()[..], &[d]].concat_tensors())?;
+    for (arguments, parts) in [
+        (["--input", "e3m4"], ["unknown input `e3m4`", "did you mean"]),
+        (["--accumulator", "f23"], ["unknown accumulator `f23`", "did you mean"]),
+        (["--input", "f16"], ["`a` has 8-bit words", "fp16"]),
+        (["--k", "0"], ["--k", "at least 1"]),
+        (["--k-order", "0,0"], ["0 is there twice", "no permutation"]),
+        (["--prefix", "set"], ["`set/a`", "`set/b`"]),
+    ] {
+        refused(&identify(folder.path(), &arguments), &parts, &arguments);
+    }
+    let mut values = vec![1.0f32; ROWS * K];
+    values[K + 7] = 1.03;
+    let odd = words("a", &[ROWS, K], &values.iter().map(|value| value.to_bits()).collect::<Vec<_>>());
+    let [_, b, c] = operands();
+    write(&path, &[odd, b, c, words("d", &[ROWS], &results())])?;
+    let place = ["`a`, row 1, column 7", "1.03", "e4m3"];
+    refused(&identify(folder.path(), &["--input", "e4m3"]), &place, &["a number that E4M3 has not"]);
+    Ok(())
 }
