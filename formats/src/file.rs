@@ -106,14 +106,9 @@ fn arrays(format: &Format, shape: &[usize], packed: bool) -> Option<Vec<Array>> 
     Some(all)
 }
 
-/// Bits of a code in a packed file: codes beyond 32 bits take 64.
-fn packed_bits(format: &Format) -> u32 {
-    if format.element.bits() > 32 { 64 } else { format.element.bits() }
-}
-
 /// Bytes of `count` packed codes.
 fn packed_len(format: &Format, count: usize) -> Option<usize> {
-    Some(count.checked_mul(packed_bits(format) as usize)?.div_ceil(8))
+    Some(count.checked_mul(format.element.bits() as usize)?.div_ceil(8))
 }
 
 fn code_type(codes: &Codes) -> Dtype {

@@ -60,6 +60,7 @@ pub(crate) fn codes(codes: &Codes, width: u32) -> Vec<u8> {
         Codes::I16(c) => narrow(c, width),
         Codes::U32(c) if width < 32 => bits(c.iter().map(|&v| u64::from(v)), width),
         Codes::U32(c) => c.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        Codes::U64(c) if width < 64 => bits(c.iter().copied(), width),
         Codes::U64(c) => c.iter().flat_map(|v| v.to_le_bytes()).collect(),
     }
 }

@@ -18,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
         case("file::parts_are_checked", parts_are_checked),
         case("file::any_legal_parts_decode_alike", any_legal_parts_decode_alike),
         case("file::nan_factors_stay_nan", nan_factors_stay_nan),
+        case("file::wide_codes_take_their_own_bits", wide_codes_take_their_own_bits),
         case("file::names_must_differ", names_must_differ),
         case("file::losses_by_hand", losses_by_hand),
     ]
@@ -282,6 +283,24 @@ fn nan_factors_stay_nan() {
     assert!(std::ptr::eq(QuantizedFile::parse(&bytes).expect("just written").format(), marked));
     for values in [q.dequantize(), q.dequantize_reference()] {
         assert!(values[0].is_nan() && values[1].is_nan() && values[3] == 4.0, "{values:?}");
+    }
+}
+
+/// Codes of 33 to 63 bits lie in words of 64, but are packed as what they are.
+fn wide_codes_take_their_own_bits() {
+    for (exponent, mantissa, bits) in [(8, 24, 33u64), (8, 32, 41), (10, 52, 63)] {
+        let text = format!("[format]\nname = \"wide{bits}\"\nexponent_bits = {exponent}\nmantissa_bits = {mantissa}");
+        let format = Format::declare(&text).expect("a float");
+        let x = values(11, 3 * 7);
+        let q = format.quantize(&x, 7).expect("finite");
+        let packed = q.packed(None).expect("no mask");
+        let footprint = format.footprint(3, 7, None);
+        assert_eq!((footprint.values, packed.values.len() as u64), (21 * bits, (21 * bits).div_ceil(8)));
+        assert_eq!(interplay_formats::pack::unpack(&packed.values, bits as u32, 21), codes(&q));
+        for options in BOTH {
+            let bytes = file(format, options, &[("w", &[3, 7], &x)]);
+            assert_eq!(QuantizedFile::parse(&bytes).expect("just written").read("w").expect("just written"), q);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading: every array is held to the layout that the tensor's shape asks for before its bytes are looked at.
 
-use super::{Array, Container, Dtype, FileError, Part, VERSION, View, arrays, matrix, packed_bits};
+use super::{Array, Container, Dtype, FileError, Part, VERSION, View, arrays, matrix};
 use crate::tensor::{Codes, Scales};
 use crate::{Format, Quantized, Scale, pack};
 use serde::de::DeserializeOwned;
@@ -118,10 +118,7 @@ impl<'a> QuantizedFile<'a> {
         let values = arrays.iter().find(|a| a.part == Part::Dequantized).map_or(&[][..], |a| &a.shape);
         // `arrays` counted both before.
         let count = matrix(values).map_or(0, |(rows, k)| rows * self.format.padded(k));
-        let (element, bits) = (self.format.element, packed_bits(self.format));
-        if bits > 32 {
-            return Ok(Codes::U64(numbers(bytes, u64::from_le_bytes)));
-        }
+        let (element, bits) = (self.format.element, self.format.element.bits());
         let used = (count as u128 * u128::from(bits) % 8) as u32;
         if let Some(&byte) = bytes.last().filter(|&&byte| used > 0 && byte >> used != 0) {
             return Err(FileError::PackedEnd { array: Part::Codes.of(tensor), byte, used });
