@@ -12,6 +12,7 @@ mod evaluator;
 mod explain;
 mod fast;
 mod identify;
+mod identify_words;
 mod laws;
 mod machines;
 mod mmasim;
@@ -40,6 +41,7 @@ fn main() {
         explain::trials(),
         fast::trials(),
         identify::trials(),
+        identify_words::trials(),
         laws::trials(),
         machines::trials(),
         mmasim::trials(),
