@@ -295,7 +295,8 @@ fn wide_codes_take_their_own_bits() {
         let q = format.quantize(&x, 7).expect("finite");
         let packed = q.packed(None).expect("no mask");
         let footprint = format.footprint(3, 7, None);
-        assert_eq!((footprint.values, packed.values.len() as u64), (21 * bits, (21 * bits).div_ceil(8)));
+        let bytes = (21 * bits).div_ceil(8);
+        assert_eq!((footprint.values, packed.values.len() as u64), (8 * bytes, bytes));
         assert_eq!(interplay_formats::pack::unpack(&packed.values, bits as u32, 21), codes(&q));
         for options in BOTH {
             let bytes = file(format, options, &[("w", &[3, 7], &x)]);

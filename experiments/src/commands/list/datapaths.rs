@@ -41,7 +41,8 @@ fn each(records: &[&Datapath]) -> Table {
 /// One line a unit: `arch.unit` with its inputs and accumulators, and units that are no machine's by name.
 fn units(records: &[&Datapath]) -> Table {
     let mut table = Table::new("", ["unit", "inputs", "accumulators", "proof", "records"]).text();
-    let mut rows: Vec<(String, Vec<&str>, Vec<&str>, Proof, usize)> = Vec::new();
+    type Unit<'a> = (String, Vec<&'a str>, Vec<&'a str>, Proof, usize);
+    let mut rows: Vec<Unit<'_>> = Vec::new();
     for record in records {
         let parts: Vec<&str> = record.name.splitn(3, '.').collect();
         let [arch, unit, rest] = parts[..] else {
