@@ -140,9 +140,16 @@ impl Datapath {
     /// # Errors
     /// [`Error::Toml`] for a text that is no such table; [`Error::Record`] naming the field that makes no sense.
     pub fn from_toml(text: &str) -> Result<&'static Self, Error> {
-        let file: File = toml::from_str(text).map_err(|error| Error::Toml(placed(text, &error)))?;
+        let file: File = toml::from_str(text).map_err(|error| Error::Toml(said(text, &error)))?;
         file.datapath.build()?.declare()
     }
+}
+
+/// What is wrong with a text, and the line that holds the field.
+fn said(text: &str, error: &toml::de::Error) -> String {
+    let start = error.span().map_or(0, |span| span.start.min(text.len()));
+    let line = text.get(..start).map_or(0, |before| before.matches('\n').count());
+    format!("{} in `{}`", placed(text, error), text.lines().nth(line).unwrap_or_default().trim())
 }
 
 impl Declaration {
