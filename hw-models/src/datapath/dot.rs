@@ -90,8 +90,7 @@ impl Datapath {
 
     /// The accumulator that a code stands for.
     pub(crate) fn accumulator_term(&self, code: u64) -> Term {
-        let port = Port { subnormals: self.accumulator.subnormals, ..Port::plain(self.accumulator.c) };
-        Term { exponent: port.read(code).exponent, ..port.read(code) }
+        Port { subnormals: self.accumulator.subnormals, ..Port::plain(self.accumulator.c) }.read(code)
     }
 
     /// The result's code.
