@@ -6,8 +6,9 @@
 //! - `pack`: reads 4 (two-level: 8) and writes the packed bytes of elements and scales, into buffers that are used
 //!   again. Fresh buffers cost page faults, which are the allocator's business and not counted here.
 //!
-//! The bound is the rate at which a memcpy on the same threads moves bytes, read and written alike; the ratio is the
-//! time of a memcpy that moves as many bytes over the time taken. Where values fit a second-level cache the bound is
+//! The bound is the rate at which a memcpy on the same threads moves bytes, read and written alike. Every round times a
+//! memcpy, `fake` and `pack` one after the other, so that all three see the same machine; the ratio is the time of a
+//! memcpy that moves as many bytes over the time taken, the median of the rounds' ratios. Where values fit a second-level cache the bound is
 //! instructions instead, and one value a clock the goal.
 
 use crate::{Error, Format, Packed};
@@ -37,7 +38,7 @@ pub struct Row {
     pub elements_per_s: f64,
     /// Bytes that must move, read and written: see the module.
     pub bytes_moved: u64,
-    /// The time of a memcpy that moves as many bytes, on the same threads, over the time taken.
+    /// The time of a memcpy that moves as many bytes, on the same threads, over the time taken; the median of rounds.
     pub memcpy_ratio: f64,
 }
 
@@ -66,32 +67,36 @@ pub fn measure(formats: &[&'static Format], elements: usize, threads: usize) -> 
 
 /// Both rows of a format.
 fn rows(format: &'static Format, len: usize) -> Result<[Row; 2], Error> {
-    let repeats = if len < SMALL { 201 } else { 5 };
+    let rounds = if len < SMALL { 201 } else { 11 };
     let source = values(len);
     let mut target = source.clone();
-    let copy = median(repeats, || {
-        copy(&source, &mut target);
-        Ok(())
-    })?;
-    let fake = median(repeats, || format.fake_quantize(black_box(&mut target), K))?;
-    drop(target);
     let mut packed = Packed { values: Vec::new(), scales: Vec::new(), metadata: Vec::new() };
-    let pack = median(repeats, || format.pack_into(black_box(&source), K, black_box(&mut packed)))?;
+    let mut round = || {
+        let copy = timed(|| {
+            copy(&source, &mut target);
+            Ok(())
+        })?;
+        let fake = timed(|| format.fake_quantize(black_box(&mut target), K))?;
+        let pack = timed(|| format.pack_into(black_box(&source), K, black_box(&mut packed)))?;
+        Ok([copy, fake, pack])
+    };
+    round()?;
+    let times = (0..rounds).map(|_| round()).collect::<Result<Vec<[f64; 3]>, Error>>()?;
     let twice = format.scaling.is_some_and(|s| s.two_level || !s.block.is_row_local());
     let read = 4 * len * if twice { 2 } else { 1 };
     let written = packed.values.len() + packed.scales.len();
-    let row = |operation, seconds: f64, bytes: usize| {
-        let rate = len as f64 / seconds;
+    let row = |operation, at: usize, bytes: usize| {
+        let rate = len as f64 / median(times.iter().map(|times| times[at]));
         Row {
             format: format.name,
             operation,
             elements_per_s_core: rate / rayon::current_num_threads() as f64,
             elements_per_s: rate,
             bytes_moved: bytes as u64,
-            memcpy_ratio: copy / (8 * len) as f64 * bytes as f64 / seconds,
+            memcpy_ratio: median(times.iter().map(|times| times[0] / times[at])) / (8 * len) as f64 * bytes as f64,
         }
     };
-    Ok([row("fake", fake, read + 4 * len), row("pack", pack, read + written)])
+    Ok([row("fake", 1, read + 4 * len), row("pack", 2, read + written)])
 }
 
 /// A memcpy on all threads.
@@ -101,16 +106,17 @@ fn copy(source: &[f32], target: &mut [f32]) {
     black_box(target);
 }
 
-/// The median of `repeats` timings, in seconds, after one that is not counted.
-fn median(repeats: usize, mut work: impl FnMut() -> Result<(), Error>) -> Result<f64, Error> {
-    work()?;
-    let time = |_| {
-        let start = Instant::now();
-        work().map(|()| start.elapsed().as_secs_f64())
-    };
-    let mut times = (0..repeats).map(time).collect::<Result<Vec<_>, _>>()?;
-    times.sort_by(f64::total_cmp);
-    Ok(times[repeats / 2])
+/// How long `work` takes, in seconds.
+fn timed(work: impl FnOnce() -> Result<(), Error>) -> Result<f64, Error> {
+    let start = Instant::now();
+    work().map(|()| start.elapsed().as_secs_f64())
+}
+
+/// The median of an odd number of values.
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 /// Numbers of varied exponents from a multiplicative hash of the index.

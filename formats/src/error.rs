@@ -152,6 +152,12 @@ pub enum Error {
         /// The most positions, rows or columns.
         positions: usize,
     },
+    /// A matrix that memory does not hold.
+    #[error("the matrix in full takes {bytes} bytes, which memory does not have; split it into parts")]
+    Memory {
+        /// Bytes that were asked for.
+        bytes: u64,
+    },
     /// Another number of codes than positions.
     #[error("{given} codes are not a matrix of {rows} x {k}; give one code a position of the mask")]
     Codes {

@@ -27,8 +27,8 @@ impl Format {
         if let Some(format) = known(&wanted) {
             return Ok(format);
         }
-        if let Some((base, change)) = wanted.rsplit_once('@') {
-            return Self::by_name(base)?.changed(change);
+        if let Some((base, changes)) = wanted.split_once('@') {
+            return changes.split('@').try_fold(Self::by_name(base)?, Self::changed);
         }
         match Family::of(&wanted) {
             Some(family) => Self::kept(&wanted, |name| Ok(family.record(name))),
@@ -59,12 +59,17 @@ impl Format {
     /// The record with another scale rule, rounding or overflow; named `NAME@CHANGE`.
     ///
     /// # Errors
-    /// [`Error::Record`] where the change is none of the three or does not go with the rest.
+    /// [`Error::Record`] where the change is none of the three, does not go with the rest, or is of a kind that the name
+    /// has already: a second one would undo the first, and the records that names can make would have no end.
     pub fn changed(&self, change: &str) -> Result<&'static Self, Error> {
-        let unknown = || Error::Record {
-            name: self.name.to_owned(),
-            problem: format!("`@{change}` is no scale rule, no rounding and no overflow"),
-        };
+        let refused = |problem: String| Error::Record { name: self.name.to_owned(), problem };
+        let unknown = || refused(format!("`@{change}` is no scale rule, no rounding and no overflow"));
+        let kind = kind_of(change).ok_or_else(unknown)?;
+        if let Some(first) = self.name.split('@').skip(1).find(|first| kind_of(first) == Some(kind)) {
+            return Err(refused(format!(
+                "`@{first}` names its {kind} already, so `@{change}` cannot; give one of them"
+            )));
+        }
         let mut format = Self { aliases: &[], ..*self };
         if let Ok(rounding) = change.parse::<Rounding>() {
             format.rounding = rounding;
@@ -125,6 +130,13 @@ impl Format {
 pub(crate) fn named<T: DeserializeOwned>(name: &str) -> Option<T> {
     let name: StrDeserializer<serde::de::value::Error> = name.into_deserializer();
     T::deserialize(name).ok()
+}
+
+/// What a change of a record changes.
+fn kind_of(change: &str) -> Option<&'static str> {
+    let rounding = change.parse::<Rounding>().ok().map(|_| "rounding");
+    let overflow = || named::<Overflow>(change).map(|_| "overflow");
+    rounding.or_else(overflow).or_else(|| named::<ScaleRule>(change).map(|_| "scale rule"))
 }
 
 fn known(name: &str) -> Option<&'static Format> {

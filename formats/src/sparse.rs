@@ -157,13 +157,13 @@ impl Compressed {
     /// The codes [rows, k], zero where nothing is stored, and the mask of the stored positions.
     ///
     /// # Errors
-    /// [`Error::Metadata`] where the metadata points nowhere, twice to one place, or back; [`Error::Crowded`].
+    /// [`Error::Metadata`] where the metadata points nowhere, twice to one place, or back; [`Error::Crowded`];
+    /// [`Error::Memory`] for a matrix that no memory holds, of which a few bytes of CSR can speak.
     pub fn decompress(&self) -> Result<(Vec<u64>, Mask), Error> {
         let Shape { pattern, width, rows, k, .. } = self.shape;
         let slots = self.scheme.read(&self.shape, self.stored, &self.parts)?;
         let values = pack::unpack(&self.parts.values, width, slots.len());
-        let mut codes = vec![0; rows * k];
-        let mut kept = vec![false; rows * k];
+        let (mut codes, mut kept) = (empty(rows * k)?, empty(rows * k)?);
         for (at, (slot, code)) in slots.into_iter().zip(values).enumerate() {
             match slot {
                 Some(i) => (codes[i], kept[i]) = (code, true),
@@ -188,6 +188,13 @@ impl Compressed {
     pub fn stored(&self) -> u64 {
         self.stored
     }
+}
+
+/// So many zeros, if the allocator says that it can.
+fn empty<T: Copy + Default>(len: usize) -> Result<Vec<T>, Error> {
+    let bytes = len as u64 * size_of::<T>() as u64;
+    Vec::<T>::new().try_reserve_exact(len).map_err(|_| Error::Memory { bytes })?;
+    Ok(vec![T::default(); len])
 }
 
 /// Refuses a part that is not `bits` padded to a byte.

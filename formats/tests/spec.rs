@@ -229,6 +229,8 @@ fn refused_names_stay_free() {
     assert!(Format::declare(&text(5)).is_ok_and(|again| std::ptr::eq(again, kept)));
     assert!(matches!(Format::declare(&text(6)), Err(Error::Record { .. })));
     assert!(Format::by_name("spare-1@up@wrap").is_ok_and(|f| f.name == "spare-1@up@wrap"));
+    let twice = Format::by_name(&("mxfp8@ceil@up".to_owned() + &"@even".repeat(1 << 20))).expect_err("two scale rules");
+    assert!(twice.to_string().contains("`@ceil` names its scale rule already"), "{twice}");
     assert!(Format::by_name("hbfp8-b9999999").is_err_and(|e| e.to_string().contains("2^20")));
     assert!(Format::by_name("spare-2").is_err_and(|e| e.to_string().contains("spare-1")));
 }

@@ -1,7 +1,7 @@
 //! Compressed sparse rows: the column of each kept position in ceil(log2 k) bits, and rows + 1 pointers of 32 bits.
 
 use super::scheme::illegal;
-use super::{Parts, Shape, Slots};
+use super::{Parts, Shape, Slots, empty};
 use crate::error::Error;
 use crate::sparsity::index_bits;
 use crate::{Mask, pack};
@@ -41,7 +41,7 @@ pub(super) fn read(shape: &Shape, stored: u64, parts: &Parts) -> Result<Slots, E
     if pointers[0] != 0 {
         return Err(illegal(0, 0, pointers[0], "a first row pointer of 0"));
     }
-    let mut kept = vec![false; shape.rows * shape.k];
+    let mut kept = empty(shape.rows * shape.k)?;
     let mut slots = Slots::with_capacity(columns.len());
     for (row, ends) in pointers.windows(2).enumerate() {
         if ends[1] < ends[0] || ends[1] > stored {
