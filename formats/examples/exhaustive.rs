@@ -5,7 +5,7 @@
 //! - scalar formats of at most 16 bits: all 2^32 FP32 patterns, by [`Scalar::encode_slice`] and [`Scalar::encode`],
 //!   nearest even held to the largest number and one other rounding with overflow to infinity or NaN;
 //! - block formats under powers of two: all 2^31 - 2^23 finite magnitudes as the amax of a block, by the scale rule.
-//!   `all` takes each of them under every rule that goes with its scale.
+//!   `all` takes each of them under every rule that goes with its scale, and integers of every width.
 //!
 //! The fast path runs on every pattern. The exact one runs on the ends of each run of 64 and, where they differ, on all
 //! of it: rounding and rules keep order, so that between equal answers there is no other. With `--every` it runs on all
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let chosen: Result<Vec<&'static Format>, _> = match names.as_slice() {
-        [all] if all == "all" => Ok(Format::all().iter().flat_map(with_rules).collect()),
+        [all] if all == "all" => integers().map(|i| Format::all().iter().flat_map(with_rules).chain(i).collect()),
         names => names.iter().map(|name| Format::by_name(name)).collect(),
     };
     let chosen = match chosen {
@@ -60,6 +60,12 @@ fn main() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Integers of 2 to 16 bits, signed and not, and a fixed point: families, of which the catalogue has no entries.
+fn integers() -> Result<Vec<&'static Format>, interplay_formats::Error> {
+    let names = (2..=16).flat_map(|bits| [format!("s{bits}"), format!("u{bits}")]);
+    names.chain(["fixed8.4".to_owned()]).map(|name| Format::by_name(&name)).collect()
 }
 
 /// A format that has checks, under its own scale rule and all others that go with its scale.
