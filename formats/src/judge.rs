@@ -2,7 +2,12 @@
 
 use crate::kernel::Exponents;
 use crate::power::{self, Shared};
-use crate::{Scalar, ScaleRule};
+use crate::{Format, Scalar, ScaleRule};
+
+/// Whether the fast path takes the scales of a format from amax by itself, rather than by the reference path.
+pub fn has_fast_exponents(format: &Format) -> bool {
+    Exponents::new(format).is_some()
+}
 
 /// The exponents that the fast path gives blocks whose largest magnitudes have these (finite, positive) bits, for the
 /// rules of E8M0 scales; 128 stands for NaN.

@@ -36,6 +36,7 @@ pub mod sparse;
 mod sparsity;
 mod sweep;
 mod tensor;
+mod unpacked;
 
 pub use card::{BitsPerElement, Card, ExactBits};
 pub use declare::placed;

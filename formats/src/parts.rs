@@ -42,6 +42,16 @@ pub enum PartsError {
         /// How many there must be.
         wanted: usize,
     },
+    /// Bits behind the last code or scale of a bit string.
+    #[error("the last of the {part} is {byte:#04x}, of which only the low {used} bits are used; the others must be 0")]
+    End {
+        /// `bytes of codes` or `bytes of scales`.
+        part: &'static str,
+        /// The byte.
+        byte: u8,
+        /// Bits that belong to a code or a scale.
+        used: usize,
+    },
     /// A code wider than the format.
     #[error("row {row}, column {column} has code {code:#x}, which does not fit the format's {bits} bits")]
     Code {

@@ -2,7 +2,7 @@
 
 use crate::support::{Random, case, codes, same_bits};
 use interplay_formats::file::{Container, Dtype, Export, FileError, Options, Outline, QuantizedFile, Writer};
-use interplay_formats::{Codes, Error, Format, NonFinite, PartsError, Quantized, Scales};
+use interplay_formats::{Codes, Error, Format, NonFinite, Packed, PartsError, Quantized, Scales};
 use libtest_mimic::Trial;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -18,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
         case("file::parts_are_checked", parts_are_checked),
         case("file::any_legal_parts_decode_alike", any_legal_parts_decode_alike),
         case("file::nan_factors_stay_nan", nan_factors_stay_nan),
+        case("file::packed_bytes_come_back", packed_bytes_come_back),
         case("file::wide_codes_take_their_own_bits", wide_codes_take_their_own_bits),
         case("file::names_must_differ", names_must_differ),
         case("file::losses_by_hand", losses_by_hand),
@@ -271,6 +272,30 @@ fn any_legal_parts_decode_alike() {
         }
         assert!(legal > 0, "{}: no legal scales tried", format.name);
     }
+}
+
+/// Every format from its packed bytes, of rows with a short last block; and bytes that cannot be.
+fn packed_bytes_come_back() {
+    let (rows, k) = (3, 70);
+    let x = values(11, rows * k);
+    for format in Format::all() {
+        let (Ok(q), Ok(packed)) = (format.quantize(&x, k), format.pack(&x, k)) else { continue };
+        assert!(Quantized::from_packed(format, rows, k, &packed) == Ok(q), "{}", format.name);
+    }
+    let hbfp = format("hbfp8-e10");
+    let packed = hbfp.pack(&[1.5; 6], 3).expect("finite");
+    let refused = |change: fn(&mut Packed)| {
+        let mut packed = packed.clone();
+        change(&mut packed);
+        Quantized::from_packed(hbfp, 2, 3, &packed).expect_err("changed").to_string()
+    };
+    assert!(refused(|p| p.values.truncate(5)).contains("5 bytes of codes, but the shape asks for 128"));
+    assert!(refused(|p| p.scales.push(0)).contains("4 bytes of scales"));
+    assert!(refused(|p| p.metadata.push(0)).contains("1 bytes of metadata"));
+    assert!(refused(|p| p.scales[2] = 0xF0).contains("only the low 4 bits are used"));
+    assert!(refused(|p| p.values[9] = 1).contains("padding"));
+    let size = Quantized::from_packed(hbfp, usize::MAX, 3, &packed).expect_err("no such shape");
+    assert!(size.to_string().contains("more elements than can be counted"));
 }
 
 /// Rows that hold a NaN, in a record that marks them by a NaN factor.
