@@ -2,8 +2,9 @@
 //!
 //! A [`Datapath`] is a record; two interpreters read it for the bits. [`Datapath::gemm`] is fast where a kernel covers the
 //! record, [`Datapath::gemm_reference`] is slow and obvious, and both give the same bits for every input.
-//! [`Datapath::dot`] is one output in codes, as an instruction takes them.
-//! What is not here: quantisation (the formats crate), biases (the host adds them), and time or energy
+//! [`Datapath::dot`] is one output in codes, as an instruction takes them; [`Datapath::matmul`] takes batches, matrices
+//! stored either way round, and formats to quantise to.
+//! What is not here: how to quantise (the formats crate), biases (the host adds them), and time or energy
 //! ([`cost`](mod@crate::cost)).
 
 mod catalog;
@@ -14,6 +15,7 @@ mod dot;
 mod evaluate;
 mod inventory;
 mod lookup;
+mod matmul;
 mod operand;
 mod record;
 mod reference;
@@ -25,6 +27,7 @@ mod term;
 pub use dot::Row;
 pub(crate) use evaluate::{Cut, Watch};
 pub use inventory::{Operation, Part, Per};
+pub use matmul::Matmul;
 pub use operand::Operand;
 pub use record::{
     Accumulator, Align, Arm, BlockScale, Codes, Datapath, ElementExponent, Group, Inputs, Joins, Nan, Node, Order,

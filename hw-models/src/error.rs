@@ -31,6 +31,23 @@ pub enum Error {
         /// Row length given.
         k: usize,
     },
+    /// The matrices of one side are not those of the batch.
+    #[error(
+        "{side} has {given} values; {batch} products with {rows} x {k} take {} values for all products or {}",
+        rows.saturating_mul(*k), batch.saturating_mul(rows.saturating_mul(*k))
+    )]
+    Matrices {
+        /// `A` or `B`.
+        side: &'static str,
+        /// Values given.
+        given: usize,
+        /// Products.
+        batch: usize,
+        /// M of A, N of B.
+        rows: usize,
+        /// The reduction.
+        k: usize,
+    },
     /// The two operands differ in their reduction length.
     #[error(
         "activations have rows of {activations} values, weights rows of {weights}; both must share the reduction axis K"

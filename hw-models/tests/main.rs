@@ -15,6 +15,7 @@ mod identify;
 mod identify_words;
 mod laws;
 mod machines;
+mod matmul;
 mod mmasim;
 mod packs;
 mod reference;
@@ -44,6 +45,7 @@ fn main() {
         identify_words::trials(),
         laws::trials(),
         machines::trials(),
+        matmul::trials(),
         mmasim::trials(),
         packs::trials(),
         silicon::trials(),
