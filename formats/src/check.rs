@@ -1,6 +1,6 @@
 //! Which records make sense: `const`, so that a wrong catalogue entry does not compile, and run on declared ones.
 
-use crate::{Block, Encoding, Format, NonFinite, Overflow, Range, Scale, ScaleRule, Scaling};
+use crate::{Block, Encoding, Format, NonFinite, Overflow, Range, Scalar, Scale, ScaleRule, Scaling};
 
 impl Format {
     /// Why the record cannot be, if it cannot.
@@ -86,13 +86,23 @@ impl Format {
             }
             (Scale::Affine(_), _) => Some("scale = affine goes with the rules min-max and half-grid"),
             (Scale::Code(scalar), _) if scalar.problem().is_some() => scalar.problem(),
-            (Scale::Code(scalar), rule) => self.coded_problem(scalar.bits(), scalar.is_signed(), scaling, rule),
+            (Scale::Code(scalar), rule) => self.coded_problem(scalar, scaling, rule),
         }
     }
 
-    const fn coded_problem(&self, bits: u32, signed: bool, scaling: Scaling, rule: ScaleRule) -> Option<&'static str> {
-        if bits > 8 || signed || matches!(self.element.encoding, Encoding::Integer { .. }) || self.element.bits() > 8 {
+    const fn coded_problem(&self, scale: Scalar, scaling: Scaling, rule: ScaleRule) -> Option<&'static str> {
+        if scale.bits() > 8
+            || scale.is_signed()
+            || matches!(self.element.encoding, Encoding::Integer { .. })
+            || self.element.bits() > 8
+        {
             return Some("scale = code is an unsigned float of at most 8 bits over float elements of at most 8 bits");
+        }
+        if scaling.two_level && self.element.emax() + scale.emax() < 0 {
+            // FP32's largest number over their product may be infinite.
+            return Some(
+                "with a tensor scale, the exponents of the largest element and the largest block scale sum to 0 at least",
+            );
         }
         match (rule, scaling.two_level) {
             (ScaleRule::Nvfp4Te, true) | (ScaleRule::Nvfp4TorchAo, _) | (ScaleRule::Nvfp4CuDnn, false) => None,

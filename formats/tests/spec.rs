@@ -21,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
         case("spec::errors_say_what_to_do", errors_say_what_to_do),
         case("spec::record_as_json", record_as_json),
         case("spec::refused_names_stay_free", refused_names_stay_free),
+        case("spec::tensor_scales_are_finite", tensor_scales_are_finite),
     ]
 }
 
@@ -233,6 +234,21 @@ fn refused_names_stay_free() {
     assert!(twice.to_string().contains("`@ceil` names its scale rule already"), "{twice}");
     assert!(Format::by_name("hbfp8-b9999999").is_err_and(|e| e.to_string().contains("2^20")));
     assert!(Format::by_name("spare-2").is_err_and(|e| e.to_string().contains("spare-1")));
+}
+
+/// Found by fuzzing: a tensor scale of `amax / (largest element * largest block scale)` that is infinite.
+fn tensor_scales_are_finite() {
+    let text = |bias: i32| {
+        format!(
+            "[format]\nname = \"small-nv\"\nexponent_bits = 2\nmantissa_bits = 1\nbias = {bias}\nspecials = \"none\"\n\
+             block = {{ run = 16 }}\nscale = {{ code = \"ue4m3\" }}\nrule = \"nvfp4-torchao\"\ntwo_level = true\nsource = \"x\""
+        )
+    };
+    let refused = Format::declare(&text(12)).expect_err("exponents of -9 and 8").to_string();
+    assert!(refused.contains("the exponents of the largest element and the largest block scale"), "{refused}");
+    let kept = Format::declare(&text(11)).expect("exponents of -8 and 8");
+    let largest = kept.quantize(&[f32::MAX, 0.0], 2).expect("finite");
+    assert!(largest.tensor_scale().is_some_and(f32::is_finite));
 }
 
 fn record_as_json() {
