@@ -14,6 +14,7 @@ use crate::run::interplay_in;
 pub fn cases() -> Vec<Trial> {
     vec![
         Trial::test("verify::equal_and_not", equal_and_not),
+        Trial::test("verify::unused_c_is_named", unused_c_is_named),
         Trial::test("verify::dot_writes_what_verify_wants", dot_writes_what_verify_wants),
         Trial::test("verify::matrices", matrices),
         Trial::test("verify::sets_depths_and_orders", sets_depths_and_orders),
@@ -52,9 +53,14 @@ fn operands() -> [Tensor; 3] {
 
 /// The unit's results on [`operands`].
 fn results() -> Vec<u32> {
-    let [a, b, c] = operands();
-    let c: Vec<u32> = c.bytes.as_chunks().0.iter().map(|&word| u32::from_le_bytes(word)).collect();
-    let operands = Operands { c: Some(c.into()), ..Operands::rows(ROWS, K, a.bytes, b.bytes) };
+    let [.., c] = operands();
+    results_from(Some(c.bytes.as_chunks().0.iter().map(|&word| u32::from_le_bytes(word)).collect()))
+}
+
+/// The same, accumulated from something else.
+fn results_from(c: Option<Vec<u32>>) -> Vec<u32> {
+    let [a, b, _] = operands();
+    let operands = Operands { c: c.map(Into::into), ..Operands::rows(ROWS, K, a.bytes, b.bytes) };
     let d = Datapath::by_name(UNIT).and_then(|unit| unit.outputs(&operands, &Default::default()));
     d.expect("the operands are the unit's").into_iter().map(|code| code as u32).collect()
 }
@@ -96,6 +102,17 @@ fn equal_and_not() -> Result<(), Failed> {
         let again = exits(&run(folder.path(), "verify", &["--json", "--threads", threads]), 1);
         assert_eq!(serde_json::from_str::<Value>(&again)?, want);
     }
+    Ok(())
+}
+
+/// Recorded results that do not use the c beside them are told as such.
+fn unused_c_is_named() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("v.safetensors");
+    write(&path, &[&operands()[..], &[words("d", &[ROWS], &results_from(None))]].concat_tensors())?;
+    assert!(exits(&run(folder.path(), "verify", &[]), 1).contains("With --c zero every row agrees"));
+    let right = exits(&run(folder.path(), "verify", &["--c", "zero"]), 0);
+    assert!(!right.contains("--c zero"), "{right}");
     Ok(())
 }
 

@@ -14,7 +14,7 @@ pub const HALF: &str = "d_fp16";
 pub const SINGLE: &str = "d_fp32";
 
 /// Which operands are meant, and how they are multiplied.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Vectors {
     /// The safetensors file of the operands.
     #[arg(long, value_name = "FILE")]
@@ -54,6 +54,11 @@ impl Vectors {
     pub fn options(&self) -> Result<Options> {
         let k_order = self.k_order.as_deref().map_or(Ok(Vec::new()), order)?;
         Ok(Options { depth: self.k, k_order, ..Options::default() })
+    }
+
+    /// The same operands accumulated from +0, where the file's `c` is used.
+    pub fn without_c(&self) -> Option<Self> {
+        self.c.is_none().then(|| Self { c: Some("zero".to_owned()), ..self.clone() })
     }
 
     /// Finds the operands and their shape.

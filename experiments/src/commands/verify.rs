@@ -63,6 +63,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         sayln!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         sayln!("{report}");
+        // A frequent reason, and easily missed: the kernel, or who recorded it, does not use c.
+        if let Some(vectors) = args.vectors.without_c().filter(|_| !report.is_match()) {
+            let operands = vectors.operands(&tensors).with_context(say)?;
+            if verify_with(datapath, &operands, &results, &options).is_ok_and(|report| report.is_match()) {
+                sayln!("With --c zero every row agrees: these results do not use c.");
+            }
+        }
     }
     Ok(if report.is_match() { ExitCode::SUCCESS } else { ExitCode::from(MISMATCHES) })
 }

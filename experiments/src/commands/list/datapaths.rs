@@ -38,7 +38,8 @@ fn each(records: &[&Datapath]) -> Table {
     table
 }
 
-/// One line a unit: `arch.unit` with its inputs and accumulators, and units that are no machine's by name.
+/// One line a unit and kind of proof: `arch.unit` with its inputs and accumulators, and units that are no machine's by
+/// name.
 fn units(records: &[&Datapath]) -> Table {
     let mut table = Table::new("", ["unit", "inputs", "accumulators", "proof", "records"]).text();
     type Unit<'a> = (String, Vec<&'a str>, Vec<&'a str>, Proof, usize);
@@ -51,17 +52,26 @@ fn units(records: &[&Datapath]) -> Table {
         };
         let (input, accumulator) = rest.rsplit_once('.').unwrap_or((rest, "-"));
         let name = format!("{arch}.{unit}");
-        if rows.last().is_none_or(|row| row.0 != name || row.3 != record.proof) {
+        let known = rows.iter().position(|row| row.0 == name && row.3 == record.proof);
+        let at = known.unwrap_or(rows.len());
+        if known.is_none() {
             rows.push((name, Vec::new(), Vec::new(), record.proof, 0));
         }
-        if let Some((_, inputs, accumulators, _, count)) = rows.last_mut() {
-            *count += 1;
-            for part in [input.split_once('-').map_or(input, |(kind, _)| kind)].into_iter().flat_map(|i| i.split('x')) {
-                push(inputs, part);
-            }
-            push(accumulators, accumulator);
+        let (_, inputs, accumulators, _, count) = &mut rows[at];
+        *count += 1;
+        for part in input.split_once('-').map_or(input, |(kind, _)| kind).split('x') {
+            push(inputs, part);
         }
+        push(accumulators, accumulator);
     }
+    // The proofs of a unit stand together, where the catalogue has its first.
+    let mut order: Vec<String> = Vec::new();
+    rows.iter().for_each(|row| {
+        if !order.contains(&row.0) {
+            order.push(row.0.clone())
+        }
+    });
+    rows.sort_by_key(|row| order.iter().position(|name| *name == row.0));
     for (name, inputs, accumulators, known, count) in rows {
         table.row([name, inputs.join(" "), accumulators.join(" "), proof(known).to_owned(), count.to_string()]);
     }
