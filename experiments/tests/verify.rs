@@ -109,7 +109,9 @@ fn equal_and_not() -> Result<(), Failed> {
 fn unused_c_is_named() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("v.safetensors");
-    write(&path, &[&operands()[..], &[words("d", &[ROWS], &results_from(None))]].concat_tensors())?;
+    let [a, b, _] = operands();
+    let c = words("c", &[ROWS], &[1.0e9f32.to_bits(); ROWS]);
+    write(&path, &[a, b, c, words("d", &[ROWS], &results_from(None))])?;
     assert!(exits(&run(folder.path(), "verify", &[]), 1).contains("With --c zero every row agrees"));
     let right = exits(&run(folder.path(), "verify", &["--c", "zero"]), 0);
     assert!(!right.contains("--c zero"), "{right}");

@@ -2,11 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
-use interplay::load::Bytes;
+use anyhow::Result;
 use interplay_formats::file::{Dtype, Outline, Writer};
 
-use super::tensors::open;
 use super::vectors::Vectors;
 use crate::output::{sayln, write_whole};
 
@@ -38,14 +36,9 @@ pub struct Args {
 /// As `verify`; an output that cannot be written.
 pub fn run(args: &Args) -> Result<()> {
     let datapath = super::define::datapath(&args.datapath)?;
-    let path = &args.vectors.vectors;
-    let say = || path.display().to_string();
-    let bytes = Bytes::map(path)?;
-    let container = open(path, &bytes)?;
-    let options = args.vectors.options()?;
-    let tensors = args.vectors.tensors(&container).with_context(say)?;
-    let operands = args.vectors.operands(&tensors).with_context(say)?;
-    let codes = datapath.outputs(&operands, &options).with_context(say)?;
+    let (codes, name, shape) = args.vectors.read(|tensors, operands, options| {
+        Ok((datapath.outputs(&operands, &options)?, tensors.name("d"), tensors.output_shape()))
+    })?;
     let (dtype, width) = match datapath.accumulator.d.bits() {
         0..=8 => (Dtype::U8, 1),
         9..=16 => (Dtype::U16, 2),
@@ -53,10 +46,9 @@ pub fn run(args: &Args) -> Result<()> {
         _ => (Dtype::U64, 8),
     };
     let words: Vec<u8> = codes.iter().flat_map(|code| code.to_le_bytes().into_iter().take(width)).collect();
-    let name = tensors.name("d");
     let mut outline = Outline::default();
     outline.note("datapath", datapath.name.to_owned());
-    outline.tensor(&name, dtype, &tensors.output_shape())?;
+    outline.tensor(&name, dtype, &shape)?;
     write_whole(&args.output, |file| {
         let mut writer = Writer::new(file, &outline)?;
         writer.raw(&name, &words)?;

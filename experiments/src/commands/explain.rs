@@ -1,10 +1,8 @@
 //! `interplay explain`: one output step by step, and why two datapaths differ in it.
 
-use anyhow::{Context, Result};
-use interplay::load::Bytes;
+use anyhow::Result;
 use interplay_hw::{explain, explain_against};
 
-use super::tensors::open;
 use super::vectors::Vectors;
 use crate::output::sayln;
 
@@ -46,23 +44,16 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let datapath = super::define::datapath(&args.datapath)?;
     let against = args.against.as_deref().map(super::define::datapath).transpose()?;
-    let path = &args.vectors.vectors;
-    let say = || path.display().to_string();
-    let bytes = Bytes::map(path)?;
-    let container = open(path, &bytes)?;
-    let options = args.vectors.options()?;
-    let tensors = args.vectors.tensors(&container).with_context(say)?;
-    let operands = args.vectors.operands(&tensors).with_context(say)?;
-    let (text, json) = match against {
+    let (text, json) = args.vectors.read(|_, operands, options| match against {
         Some(other) => {
-            let comparison = explain_against((datapath, other), &operands, args.row, &options).with_context(say)?;
-            (comparison.to_string(), serde_json::to_string_pretty(&comparison)?)
+            let comparison = explain_against((datapath, other), &operands, args.row, &options)?;
+            Ok((comparison.to_string(), serde_json::to_string_pretty(&comparison)?))
         }
         None => {
-            let explanation = explain(datapath, &operands, args.row, &options).with_context(say)?;
-            (explanation.to_string(), serde_json::to_string_pretty(&explanation)?)
+            let explanation = explain(datapath, &operands, args.row, &options)?;
+            Ok((explanation.to_string(), serde_json::to_string_pretty(&explanation)?))
         }
-    };
+    })?;
     sayln!("{}", if args.json { json } else { text });
     Ok(())
 }

@@ -4,11 +4,9 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use interplay::load::Bytes;
 use interplay_hw::identify::{Options, Search};
 use interplay_hw::identify_words;
 
-use super::tensors::open;
 use super::vectors::{HALF, SINGLE, Vectors};
 use crate::output::{say, sayln};
 
@@ -57,21 +55,15 @@ pub struct Args {
 /// A file that cannot be read, tensors that are missing or do not fit, numbers that no format asked for has, an unknown
 /// input or accumulator.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let path = &args.vectors.vectors;
-    let say_path = || path.display().to_string();
-    let bytes = Bytes::map(path)?;
-    let container = open(path, &bytes)?;
-    let given = args.vectors.options()?;
-    let tensors = args.vectors.tensors(&container).with_context(say_path)?;
-    let operands = args.vectors.operands(&tensors).with_context(say_path)?;
-    let by_name = || tensors.only_half_results().then(|| "f16".to_owned());
-    let accumulator = args.accumulator.as_ref().map(|name| name.trim().to_lowercase()).or_else(by_name);
-    let results = tensors.results_named(if accumulator.as_deref() == Some("f16") { HALF } else { SINGLE });
-    let results = results.with_context(say_path)?;
-    let depth = given.depth.map(|k| NonZeroUsize::new(k).context("give --k a length of at least 1")).transpose()?;
-    let search = if args.search { Search::Always } else { Search::Unexplained };
-    let options = Options { input: args.input.clone(), accumulator, depth, search };
-    let report = identify_words(&operands, &results, &given.k_order, &options).with_context(say_path)?;
+    let report = args.vectors.read(|tensors, operands, given| {
+        let by_name = || tensors.only_half_results().then(|| "f16".to_owned());
+        let accumulator = args.accumulator.as_ref().map(|name| name.trim().to_lowercase()).or_else(by_name);
+        let results = tensors.results_named(if accumulator.as_deref() == Some("f16") { HALF } else { SINGLE })?;
+        let depth = given.depth.map(|k| NonZeroUsize::new(k).context("give --k a length of at least 1")).transpose()?;
+        let search = if args.search { Search::Always } else { Search::Unexplained };
+        let options = Options { input: args.input.clone(), accumulator, depth, search };
+        Ok(identify_words(&operands, &results, &given.k_order, &options)?)
+    })?;
     if args.json {
         sayln!("{}", serde_json::to_string_pretty(&report)?);
     } else {

@@ -4,17 +4,20 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
+use interplay::load::Bytes;
 use interplay_formats::catalog::FP16;
 use interplay_formats::file::{Container, Dtype, View};
 use interplay_hw::verify::{Layout, Options};
 use interplay_hw::{Datapath, Operands, Words};
+
+use super::tensors::open;
 
 /// Names of results of an FP16 accumulator, and of others, in files that have both.
 pub const HALF: &str = "d_fp16";
 pub const SINGLE: &str = "d_fp32";
 
 /// Which operands are meant, and how they are multiplied.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Debug, clap::Args)]
 pub struct Vectors {
     /// The safetensors file of the operands.
     #[arg(long, value_name = "FILE")]
@@ -51,21 +54,33 @@ impl Vectors {
     ///
     /// # Errors
     /// An order of K that is no list of numbers.
-    pub fn options(&self) -> Result<Options> {
+    fn options(&self) -> Result<Options> {
         let k_order = self.k_order.as_deref().map_or(Ok(Vec::new()), order)?;
         Ok(Options { depth: self.k, k_order, ..Options::default() })
     }
 
-    /// The same operands accumulated from +0, where the file's `c` is used.
-    pub fn without_c(&self) -> Option<Self> {
-        self.c.is_none().then(|| Self { c: Some("zero".to_owned()), ..self.clone() })
+    /// Opens the file and calls `then` with its tensors, the operands and how they are multiplied.
+    ///
+    /// # Errors
+    /// A file that cannot be read, tensors that are missing or do not fit, an order of K that is no list of numbers, and
+    /// the errors of `then`, all with the file's name.
+    pub fn read<T>(&self, then: impl FnOnce(&Tensors<'_, '_>, Operands<'_>, Options) -> Result<T>) -> Result<T> {
+        let options = self.options()?;
+        let bytes = Bytes::map(&self.vectors)?;
+        let container = open(&self.vectors, &bytes)?;
+        let given = || {
+            let tensors = self.tensors(&container)?;
+            let operands = self.operands(&tensors)?;
+            then(&tensors, operands, options)
+        };
+        given().with_context(|| self.vectors.display().to_string())
     }
 
     /// Finds the operands and their shape.
     ///
     /// # Errors
     /// `a` and `b` (or `A` and `B`) are missing, or are no two matrices that go together.
-    pub fn tensors<'c, 'a>(&self, container: &'c Container<'a>) -> Result<Tensors<'c, 'a>> {
+    fn tensors<'c, 'a>(&self, container: &'c Container<'a>) -> Result<Tensors<'c, 'a>> {
         let prefix = self.prefix.as_ref().map_or(String::new(), |p| format!("{}/", p.trim_end_matches('/')));
         let has = |name: &str| container.tensor(&format!("{prefix}{name}"));
         let layout = match (has("a"), has("b"), has("A"), has("B")) {
@@ -91,7 +106,7 @@ impl Vectors {
     ///
     /// # Errors
     /// A tensor is missing, or has another type or shape than its name asks for.
-    pub fn operands<'c>(&self, tensors: &'c Tensors<'_, '_>) -> Result<Operands<'c>> {
+    fn operands<'c>(&self, tensors: &'c Tensors<'_, '_>) -> Result<Operands<'c>> {
         let c =
             match &self.c {
                 Some(_) => None,

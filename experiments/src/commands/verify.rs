@@ -2,12 +2,10 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
-use interplay::load::Bytes;
+use anyhow::{Result, bail};
 use interplay_hw::verify::Options;
-use interplay_hw::verify_with;
+use interplay_hw::{Operands, verify_with};
 
-use super::tensors::open;
 use super::vectors::Vectors;
 use crate::output::sayln;
 
@@ -50,25 +48,23 @@ pub struct Args {
 /// does not have.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let datapath = super::define::datapath(&args.datapath)?;
-    let path = &args.vectors.vectors;
-    let say = || path.display().to_string();
-    let bytes = Bytes::map(path)?;
-    let container = open(path, &bytes)?;
-    let options = Options { tolerance_ulp: args.tolerance.unwrap_or(0), ..args.vectors.options()? };
-    let tensors = args.vectors.tensors(&container).with_context(say)?;
-    let operands = args.vectors.operands(&tensors).with_context(say)?;
-    let results = tensors.results(datapath).with_context(say)?;
-    let report = verify_with(datapath, &operands, &results, &options).with_context(say)?;
+    let (report, without_c) = args.vectors.read(|tensors, operands, options| {
+        let options = Options { tolerance_ulp: args.tolerance.unwrap_or(0), ..options };
+        let results = tensors.results(datapath)?;
+        let report = verify_with(datapath, &operands, &results, &options)?;
+        // A frequent reason, and easily missed: the kernel, or who recorded it, does not use c.
+        let without_c = !report.is_match() && operands.c.is_some() && {
+            let operands = Operands { c: None, ..operands };
+            verify_with(datapath, &operands, &results, &options).is_ok_and(|report| report.is_match())
+        };
+        Ok((report, without_c))
+    })?;
     if args.json {
         sayln!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         sayln!("{report}");
-        // A frequent reason, and easily missed: the kernel, or who recorded it, does not use c.
-        if let Some(vectors) = args.vectors.without_c().filter(|_| !report.is_match()) {
-            let operands = vectors.operands(&tensors).with_context(say)?;
-            if verify_with(datapath, &operands, &results, &options).is_ok_and(|report| report.is_match()) {
-                sayln!("With --c zero every row agrees: these results do not use c.");
-            }
+        if without_c {
+            sayln!("With --c zero every row agrees: these results do not use c.");
         }
     }
     Ok(if report.is_match() { ExitCode::SUCCESS } else { ExitCode::from(MISMATCHES) })
