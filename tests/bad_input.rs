@@ -3,10 +3,13 @@
 mod container;
 mod folder;
 mod mutation;
+mod vocabulary;
 
 use libtest_mimic::Trial;
 
+pub use container::Builder;
+
 /// Every case of this file's modules.
 pub fn cases() -> Vec<Trial> {
-    [container::cases(), folder::cases(), mutation::cases()].into_iter().flatten().collect()
+    [container::cases(), folder::cases(), mutation::cases(), vocabulary::cases()].into_iter().flatten().collect()
 }

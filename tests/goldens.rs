@@ -5,13 +5,13 @@ use std::path::Path;
 use interplay::burn::Activation;
 use interplay::catalogue::Item;
 use interplay::eval::{Eager, Runner, for_each_logits, input, log_sum_exp, perplexity, windows};
-use interplay::load::{self, Gguf, Model, SafeTensors, text};
+use interplay::load::{self, Gguf, Model, SafeTensors, Tokenizer, text};
 use libtest_mimic::{Failed, Trial};
 
 use crate::oracles::{case, case_with_fetched};
 
 /// The largest difference of logits that is allowed: float32 noise is 2e-5, a wrong epsilon 1e-3.
-const LOGITS: f32 = 1e-4;
+pub const LOGITS: f32 = 1e-4;
 /// The same for hidden states, as a fraction of the largest magnitude.
 const HIDDEN: f32 = 1e-4;
 
@@ -23,6 +23,8 @@ pub fn cases() -> Vec<Trial> {
         case("goldens::vit", "data/checkpoints/vit", image_classifier),
         case("goldens::tokenizer_opt", "data/checkpoints/opt-pre-ln", tokenizer),
         case("goldens::tokenizer_llama", "data/checkpoints/llama-mha-untied-sharded", tokenizer),
+        case("goldens::tokenizer_gpt2", "data/checkpoints/gpt2", tokenizer_alone),
+        case("goldens::tokenizer_bert", "data/checkpoints/bert-encoder", tokenizer_alone),
         case_with_fetched("goldens::smollm2_rows", "data/smollm2", "smollm2", smollm2_rows),
         case_with_fetched("goldens::smollm2_tokenizer", "data/smollm2", "smollm2", smollm2_tokenizer),
         case_with_fetched("goldens::smollm2_windows", "data/smollm2", "smollm2", smollm2_windows),
@@ -31,7 +33,7 @@ pub fn cases() -> Vec<Trial> {
 }
 
 /// The largest difference as a fraction of the largest magnitude of `want`, and itself.
-fn difference(got: &[f32], want: &[f32]) -> (f32, f32) {
+pub fn difference(got: &[f32], want: &[f32]) -> (f32, f32) {
     assert_eq!(got.len(), want.len());
     let largest = want.iter().fold(0f32, |m, x| m.max(x.abs()));
     let gap = got.iter().zip(want).fold(0f32, |m, (g, w)| m.max((g - w).abs()));
@@ -39,7 +41,7 @@ fn difference(got: &[f32], want: &[f32]) -> (f32, f32) {
     (gap / largest, gap)
 }
 
-fn within(what: &str, given: f32, allowed: f32) -> Result<(), Failed> {
+pub fn within(what: &str, given: f32, allowed: f32) -> Result<(), Failed> {
     // A NaN is not within anything.
     if given <= allowed { Ok(()) } else { Err(format!("{what}: difference {given:e}, at most {allowed:e}").into()) }
 }
@@ -58,7 +60,7 @@ fn hidden_states(model: &Model, input: &Activation) -> Result<Vec<Vec<f32>>, Fai
     Ok(states)
 }
 
-fn all_logits(model: &Model, input: &Activation) -> Result<Vec<f32>, Failed> {
+pub fn all_logits(model: &Model, input: &Activation) -> Result<Vec<f32>, Failed> {
     let mut logits = Vec::new();
     let mut runner = Eager::new(&*model.checkpoint);
     for_each_logits(&mut runner, std::slice::from_ref(input), |_, _, row| logits.extend_from_slice(row))?;
@@ -99,7 +101,15 @@ fn ids_of(value: &serde_json::Value) -> Result<Vec<u32>, Failed> {
 }
 
 fn tokenizer(folder: &Path) -> Result<(), Failed> {
-    let tokenizer = load::open(folder)?.tokenizer.ok_or("no tokenizer")?;
+    tokenization(&load::open(folder)?.tokenizer.ok_or("no tokenizer")?, folder)
+}
+
+fn tokenizer_alone(folder: &Path) -> Result<(), Failed> {
+    tokenization(&Tokenizer::open(&folder.join("tokenizer.json"))?, folder)
+}
+
+/// The cases of `tokenization.json` in `folder`.
+pub fn tokenization(tokenizer: &Tokenizer, folder: &Path) -> Result<(), Failed> {
     let cases = json(&folder.join("tokenization.json"))?;
     let cases = cases.as_array().ok_or("not a list of cases")?;
     assert!(cases.len() > 2);

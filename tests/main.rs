@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod exec;
+mod gguf;
 mod goldens;
 mod oracles;
 mod tidy;
@@ -12,6 +13,7 @@ use libtest_mimic::{Arguments, run};
 fn main() -> std::process::ExitCode {
     let mut cases = tidy::cases();
     cases.extend(goldens::cases());
+    cases.extend(gguf::cases());
     cases.extend(bad_input::cases());
     cases.extend(exec::cases());
     cases.extend(train::cases());

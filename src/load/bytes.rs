@@ -1,7 +1,7 @@
 //! The bytes of a file: mapped, or embedded in the program.
 
 use std::fs::File;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
@@ -40,7 +40,8 @@ impl Bytes {
         if metadata.len() == 0 {
             return Err(Error::Malformed { path: path.to_owned(), problem: "the file is empty".into() });
         }
-        // SAFETY: the mapping is private and read-only; the type's documentation states the one duty that remains with the user.
+        // SAFETY: a mapping may not change while it is borrowed as a slice. It is read-only here, and no writer of this project
+        // changes a file in place; that nobody else cuts or rewrites it is the one duty left with the user, and documented above.
         let map = unsafe { Mmap::map(&file) }.map_err(io)?;
         Ok(Self { origin: path.to_owned(), content: Content::Mapped(map) })
     }
@@ -58,6 +59,20 @@ impl Bytes {
     /// The path or the name given to the bytes.
     pub fn origin(&self) -> &Path {
         &self.origin
+    }
+
+    /// Tells the system that the pages of `range` are done with, so that what was read once does not stay in memory. Bytes that are
+    /// asked for again come back from the file.
+    pub(super) fn release(&self, range: &Range<usize>) {
+        #[cfg(unix)]
+        if let Content::Mapped(map) = &self.content {
+            // SAFETY: the advice discards pages. These are of a file mapping that is never written, so they hold nothing that the file
+            // does not, and a slice of them stays valid: its next read maps the same bytes.
+            let advice =
+                unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len()) };
+            // A refusal costs memory and nothing else.
+            drop(advice);
+        }
     }
 
     /// The error for a file that is not what its name says.

@@ -3,10 +3,15 @@
 //! Every reader validates lengths before it allocates and answers malformed input with a typed error; none panics. Nothing here
 //! executes what it reads: pickles and other programs are not supported.
 
+mod byte_level;
 mod bytes;
+mod check;
 mod gguf;
+mod gguf_llama;
 pub mod hf;
+mod index;
 mod safetensors;
+mod sentencepiece;
 pub mod text;
 mod tokenizer;
 mod widen;
@@ -15,10 +20,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::Error;
-use crate::models::Checkpoint;
 use crate::models::llama::LlamaCheckpoint;
+use crate::models::{Checkpoint, Input};
 
 pub use bytes::Bytes;
+pub(crate) use check::{finite, nearest};
 pub use gguf::Gguf;
 pub use safetensors::SafeTensors;
 pub use tokenizer::Tokenizer;
@@ -33,14 +39,35 @@ pub struct Model {
     pub files: Vec<PathBuf>,
 }
 
+impl Model {
+    /// Refuses a tokenizer that gives ids without a row in the token embedding; `path` is the model's.
+    fn check_tokenizer(&self, path: &Path) -> Result<(), Error> {
+        let (Some(tokenizer), Input::Tokens { vocabulary, .. }) = (&self.tokenizer, self.checkpoint.input()) else {
+            return Ok(());
+        };
+        let ids = tokenizer.ids();
+        if ids <= vocabulary {
+            return Ok(());
+        }
+        let problem = format!(
+            "the tokenizer has ids up to {}, but the token embedding has {vocabulary} rows; take both from the same model",
+            ids - 1
+        );
+        Err(Error::Malformed { path: path.to_owned(), problem })
+    }
+}
+
 /// Opens a Hugging Face folder or a GGUF file.
 ///
 /// # Errors
-/// `path` is neither, or what it holds is malformed or not supported.
+/// `path` is neither, what it holds is malformed or not supported, or the tokenizer does not fit the model.
 pub fn open(path: &Path) -> Result<Model, Error> {
-    if path.is_dir() {
-        return hf::open(path);
-    }
+    let model = if path.is_dir() { hf::open(path)? } else { open_gguf(path)? };
+    model.check_tokenizer(path)?;
+    Ok(model)
+}
+
+fn open_gguf(path: &Path) -> Result<Model, Error> {
     if !path.exists() {
         let source = std::io::Error::new(std::io::ErrorKind::NotFound, "there is no such folder or GGUF file");
         return Err(Error::Io { path: path.to_owned(), source });
@@ -49,26 +76,4 @@ pub fn open(path: &Path) -> Result<Model, Error> {
     let tokenizer = Tokenizer::from_gguf(&file)?;
     let checkpoint = LlamaCheckpoint::new(file.llama_config()?, file)?;
     Ok(Model { checkpoint: Arc::new(checkpoint), tokenizer: Some(tokenizer), files: vec![path.to_owned()] })
-}
-
-/// The known name that is most like `given`, if any is like it at all.
-pub(crate) fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    known
-        .map(|name| (strsim::normalized_damerau_levenshtein(given, name), name))
-        .filter(|(likeness, _)| *likeness > 0.4)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name.to_owned())
-}
-
-/// Passes `values` of tensor `name` on unless one is NaN or infinite.
-pub(crate) fn finite(origin: &Path, name: &str, shape: &[usize], values: Vec<f32>) -> Result<Vec<f32>, Error> {
-    let Some(at) = values.iter().position(|value| !value.is_finite()) else { return Ok(values) };
-    let width = shape.last().copied().unwrap_or(1).max(1);
-    let problem = format!(
-        "tensor `{name}` holds {} at row {}, column {}; weights must be finite, so the checkpoint is damaged",
-        values[at],
-        at / width,
-        at % width
-    );
-    Err(Error::Malformed { path: origin.to_owned(), problem })
 }

@@ -115,12 +115,14 @@ impl SafeTensors {
     /// There is no such tensor, or it is not F32, F16 or BF16.
     pub fn floats(&self, name: &str) -> Result<Vec<f32>, Error> {
         let (entry, data) = self.view(name)?;
-        Ok(match entry.dtype {
+        let values = match entry.dtype {
             Dtype::F32 => each(data, f32::from_le_bytes),
             Dtype::F16 => each(data, |b| widen::f16(u16::from_le_bytes(b))),
             Dtype::BF16 => each(data, |b| widen::bf16(u16::from_le_bytes(b))),
             other => return Err(self.wrong_type(name, other, "F32, F16 or BF16")),
-        })
+        };
+        self.bytes.release(&entry.range);
+        Ok(values)
     }
 
     /// Tensor `name` as integers, row-major.
@@ -169,7 +171,7 @@ impl Entry {
         let data = length - start;
         if begin > end || end > data {
             return Err(format!(
-                "tensor `{name}` claims bytes {begin}..{end} of {data} bytes of data; the file is truncated or its header is wrong"
+                "tensor `{name}` claims bytes {begin}..{end} of {data} bytes of data; the file is truncated or its header is wrong; fetch it again"
             ));
         }
         let bits = info.shape.iter().try_fold(info.dtype.bitsize(), |product, &n| product.checked_mul(n));

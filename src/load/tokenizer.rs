@@ -2,17 +2,10 @@
 
 use std::path::Path;
 
-use tokenizers::decoders::byte_level::ByteLevel;
-use tokenizers::models::bpe::{BPE, Vocab};
-use tokenizers::pre_tokenizers::digits::Digits;
-use tokenizers::pre_tokenizers::sequence::Sequence;
-use tokenizers::{AddedToken, PreTokenizerWrapper};
-
+use super::byte_level;
 use super::gguf::Gguf;
+use super::sentencepiece::SentencePiece;
 use crate::Error;
-
-/// GGUF's number for a control token such as `<|im_start|>`.
-const CONTROL: i64 = 3;
 
 /// Bytes that are tokenised at once where the tokenizer allows it: a token's bookkeeping takes hundreds of times its text.
 const PIECE: usize = 1 << 16;
@@ -20,9 +13,15 @@ const PIECE: usize = 1 << 16;
 /// A tokenizer.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
+    inner: Inner,
     /// Whether no token and no rule of the tokenizer reaches over the start of a run of whitespace that begins with a newline.
     by_lines: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Inner {
+    Crate(Box<tokenizers::Tokenizer>),
+    SentencePiece(SentencePiece),
 }
 
 impl Tokenizer {
@@ -44,43 +43,43 @@ impl Tokenizer {
             path: origin.to_owned(),
             problem: format!("this is not a tokenizer.json that can be read: {e}"),
         })?;
-        Ok(Self { inner, by_lines: false })
+        Ok(Self { inner: Inner::Crate(Box::new(inner)), by_lines: false })
     }
 
-    /// Builds the byte-level BPE that a GGUF file of pre-tokenizer `smollm` carries.
+    /// Builds the tokenizer that a GGUF file carries: a byte-level BPE (`gpt2`) or SentencePiece's BPE (`llama`).
     ///
     /// # Errors
-    /// The file has no such vocabulary.
+    /// The file has no such vocabulary, or its parts do not fit together.
     pub fn from_gguf(file: &Gguf) -> Result<Self, Error> {
         let malformed = |problem: String| Error::Malformed { path: file.origin().to_owned(), problem };
-        let (model, split) = (file.text("tokenizer.ggml.model")?, file.text("tokenizer.ggml.pre")?);
-        if (model, split) != ("gpt2", "smollm") {
-            let problem =
-                format!("the vocabulary is of kind `{model}`/`{split}`; only `gpt2`/`smollm` can be read from GGUF");
-            return Err(malformed(problem));
-        }
+        let kind = file.text("tokenizer.ggml.model")?;
         let tokens = file.texts("tokenizer.ggml.tokens")?;
         let kinds = file.integers("tokenizer.ggml.token_type")?;
-        let mut vocabulary = Vocab::default();
-        for (id, token) in (0u32..).zip(&tokens) {
-            vocabulary.insert((*token).to_owned(), id);
+        if tokens.len() != kinds.len() {
+            return Err(malformed(format!(
+                "tokenizer.ggml.token_type has {} values for {} tokens; convert the model again",
+                kinds.len(),
+                tokens.len()
+            )));
         }
-        let merges = file.texts("tokenizer.ggml.merges")?;
-        let merges: Option<Vec<_>> = merges.iter().map(|merge| merge.split_once(' ')).collect();
-        let merges = merges.ok_or_else(|| malformed("a merge is not two tokens with a blank between".into()))?;
-        let merges = merges.into_iter().map(|(left, right)| (left.to_owned(), right.to_owned())).collect();
-        let bpe = BPE::builder().vocab_and_merges(vocabulary, merges).build();
-        let mut inner =
-            tokenizers::Tokenizer::new(bpe.map_err(|e| malformed(format!("the merges do not fit the tokens: {e}")))?);
-        let byte_level = ByteLevel::new(false, true, true);
-        let steps = vec![PreTokenizerWrapper::from(Digits::new(true)), PreTokenizerWrapper::from(byte_level)];
-        inner.with_pre_tokenizer(Some(Sequence::new(steps)));
-        inner.with_decoder(Some(byte_level));
-        let special = tokens.iter().zip(&kinds).filter(|(_, kind)| **kind == CONTROL);
-        let special: Vec<_> = special.map(|(token, _)| AddedToken::from((*token).to_owned(), true)).collect();
-        inner.add_special_tokens(&special);
-        // The pattern never joins a newline to what stands before it, and nothing is put around a text.
-        Ok(Self { inner, by_lines: true })
+        let inner = match kind {
+            "gpt2" => Inner::Crate(Box::new(byte_level::from_gguf(file, &tokens, &kinds)?)),
+            "llama" => Inner::SentencePiece(SentencePiece::from_gguf(file, &tokens, &kinds)?),
+            other => {
+                let problem = format!("tokenizer.ggml.model is `{other}`; `gpt2` and `llama` can be read from GGUF");
+                return Err(malformed(problem));
+            }
+        };
+        // A byte-level BPE from GGUF never joins a newline to what stands before it, and nothing is put around a text.
+        Ok(Self { by_lines: kind == "gpt2", inner })
+    }
+
+    /// The smallest number of embedding rows that has one for every id.
+    pub fn ids(&self) -> usize {
+        match &self.inner {
+            Inner::Crate(inner) => inner.get_vocab(true).into_values().max().map_or(0, |largest| largest as usize + 1),
+            Inner::SentencePiece(inner) => inner.len(),
+        }
     }
 
     /// The ids of `text`; with `special`, also the tokens that the tokenizer puts around a text (a BOS).
@@ -88,9 +87,13 @@ impl Tokenizer {
     /// # Errors
     /// The tokenizer cannot represent the text.
     pub fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>, Error> {
+        let inner = match &self.inner {
+            Inner::Crate(inner) => inner,
+            Inner::SentencePiece(inner) => return Ok(inner.encode(text, special)),
+        };
         let mut ids = Vec::new();
         for piece in pieces(text, if self.by_lines { PIECE } else { usize::MAX }) {
-            let encoding = self.inner.encode_fast(piece, special);
+            let encoding = inner.encode_fast(piece, special);
             let encoding = encoding.map_err(|e| Error::Invalid(format!("the tokenizer refuses the text: {e}")))?;
             ids.extend_from_slice(encoding.get_ids());
         }
@@ -102,7 +105,12 @@ impl Tokenizer {
     /// # Errors
     /// The decoder fails.
     pub fn decode(&self, ids: &[u32]) -> Result<String, Error> {
-        self.inner.decode(ids, true).map_err(|e| Error::Invalid(format!("the tokenizer cannot decode: {e}")))
+        match &self.inner {
+            Inner::Crate(inner) => {
+                inner.decode(ids, true).map_err(|e| Error::Invalid(format!("the tokenizer cannot decode: {e}")))
+            }
+            Inner::SentencePiece(inner) => Ok(inner.decode(ids)),
+        }
     }
 }
 

@@ -52,9 +52,22 @@ impl Source<'_> {
     }
 }
 
+/// Rows and columns that are transposed together: the cache lines of both sides stay in use.
+const TILE: usize = 32;
+
 /// A row-major `[rows, columns]` matrix as `[columns, rows]`.
 pub(crate) fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    (0..columns).flat_map(|c| (0..rows).map(move |r| values[r * columns + c])).collect()
+    let mut out = vec![0.0; rows * columns];
+    for top in (0..rows).step_by(TILE) {
+        for left in (0..columns).step_by(TILE) {
+            for row in top..rows.min(top + TILE) {
+                for column in left..columns.min(left + TILE) {
+                    out[column * rows + row] = values[row * columns + column];
+                }
+            }
+        }
+    }
+    out
 }
 
 /// `[B, T, heads * width]` as `[B, heads, T, width]`.

@@ -138,6 +138,10 @@ fn gguf_headers() -> Result<(), Failed> {
     refused("array", Builder::default().entry("k", 9, &long).build(&[]), &["array `k`", "1125899906842624"])?;
     let nested = [&9u32.to_le_bytes()[..], &0u64.to_le_bytes()].concat();
     refused("nested", Builder::default().entry("k", 9, &nested).build(&[]), &["array of arrays"])?;
+    let twice = Builder::default().entry("k", 0, &[1]).entry("k", 0, &[2]);
+    refused("twice", twice.build(&[]), &["`k` is there twice"])?;
+    let vast = Builder::default().entry("general.alignment", 10, &(1u64 << 63).to_le_bytes());
+    refused("vast alignment", vast.tensor("t", &[1], 0, 0).build(&[0; 4]), &["`t`", "truncated"])?;
     let three = Builder::default().entry("general.alignment", 4, &3u32.to_le_bytes());
     refused("alignment", three.build(&[]), &["general.alignment", "power of two"])?;
     let utf8 = [&2u64.to_le_bytes()[..], &[0xff, 0xfe]].concat();
@@ -146,14 +150,17 @@ fn gguf_headers() -> Result<(), Failed> {
 
 fn gguf_tensors() -> Result<(), Failed> {
     let one = |axes: &[u64], kind, offset| Builder::default().tensor("t", axes, kind, offset).build(&[0; 64]);
-    refused("type", one(&[32], 14, 0), &["`t`", "ggml type 14", "Q4_1"])?;
+    refused("type", one(&[32], 16, 0), &["`t`", "ggml type 16", "Q4_1", "convert the file"])?;
     refused("axes", one(&[1, 1, 1, 1, 1], 0, 0), &["`t`", "5 axes"])?;
     refused("row", one(&[33], 3, 0), &["`t`", "rows of 33", "blocks of 32"])?;
     refused("truncated", one(&[32], 0, 0), &["`t`", "128 bytes", "truncated"])?;
     refused("offset", one(&[4], 0, u64::MAX - 8), &["`t`", "truncated"])?;
     refused("overflow", one(&[1 << 40, 1 << 40], 0, 0), &["`t`", "more than any file"])?;
     let twice = Builder::default().tensor("t", &[4], 0, 0).tensor("t", &[4], 0, 32).build(&[0; 64]);
-    refused("twice", twice, &["`t`", "twice"])?;
+    refused("twice", twice, &["`t`", "twice", "fetch or convert"])?;
+    refused("alignment", one(&[4], 0, 4), &["`t`", "offset 4", "alignment 32"])?;
+    let shared = Builder::default().tensor("t", &[12], 0, 0).tensor("u", &[4], 0, 32).build(&[0; 64]);
+    refused("shared bytes", shared, &["`t` and `u` share bytes", "fetch or convert"])?;
 
     let nan = f32::NAN.to_le_bytes();
     let file =

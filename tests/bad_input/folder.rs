@@ -106,18 +106,31 @@ fn configurations() -> Result<(), Failed> {
 fn indices() -> Result<(), Failed> {
     let folder = folder(CONFIG, &weights(untouched))?;
     let index = |text: &str| fs::write(folder.path().join("model.safetensors.index.json"), text);
-    let cases: [(&str, &[&str]); 5] = [
+    let cases: [(&str, &[&str]); 9] = [
         ("nonsense", &["index.json", "not JSON"]),
         ("{}", &["no `weight_map`"]),
         (r#"{"weight_map":{"a":"../model.safetensors"}}"#, &["`a`", "not the name of a file in this folder"]),
-        (r#"{"weight_map":{"a":"absent.safetensors"}}"#, &["absent.safetensors"]),
+        (r#"{"weight_map":{"a":"absent.safetensors"}}"#, &["index.json", "`absent.safetensors` is not in the folder"]),
+        (r#"{"weight_map":{"a":"/model.safetensors"}}"#, &["`a`", "not the name of a file in this folder"]),
+        (r#"{"weight_map":{"a":".."}}"#, &["`a`", "not the name of a file in this folder"]),
+        (r#"{"weight_map":{"a":7}}"#, &["`a`", "not the name of a file in this folder"]),
+        (r#"{"weight_map":[]}"#, &["no `weight_map`"]),
         (r#"{"weight_map":{"absent":"model.safetensors"}}"#, &["does not have tensor `absent`"]),
     ];
     for (text, parts) in cases {
         index(text)?;
         says(&message(load::open(folder.path()))?, parts)?;
     }
-    Ok(())
+    index(&format!("{}{}", "[".repeat(100_000), "]".repeat(100_000)))?;
+    says(&message(load::open(folder.path()))?, &["index.json", "not JSON", "recursion"])?;
+    // A shard that a broken download left short, and one tensor in two shards.
+    let whole = weights(untouched);
+    fs::write(folder.path().join("shard.safetensors"), &whole[..whole.len() - 8])?;
+    index(r#"{"weight_map":{"norm.weight":"shard.safetensors"}}"#)?;
+    says(&message(load::open(folder.path()))?, &["shard.safetensors", "truncated", "fetch it again"])?;
+    fs::write(folder.path().join("shard.safetensors"), &whole)?;
+    index(r#"{"weight_map":{"norm.weight":"shard.safetensors","embed_tokens.weight":"model.safetensors"}}"#)?;
+    says(&message(load::open(folder.path()))?, &["in two files"])
 }
 
 fn tokenizers() -> Result<(), Failed> {
@@ -126,6 +139,12 @@ fn tokenizers() -> Result<(), Failed> {
         fs::write(folder.path().join("tokenizer.json"), text)?;
         says(&message(load::open(folder.path()))?, &["tokenizer.json", "not a tokenizer.json that can be read"])?;
     }
+    // One id more than the token embedding has rows.
+    let vocabulary = r#"{"version":"1.0","model":{"type":"BPE","vocab":{"a":0,"b":4},"merges":[]}}"#;
+    fs::write(folder.path().join("tokenizer.json"), vocabulary)?;
+    says(&message(load::open(folder.path()))?, &["ids up to 4", "4 rows", "same model"])?;
+    fs::write(folder.path().join("tokenizer.json"), vocabulary.replace('4', "3"))?;
+    load::open(folder.path())?;
     Ok(())
 }
 

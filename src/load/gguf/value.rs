@@ -138,4 +138,15 @@ impl Value {
             })
             .collect()
     }
+
+    /// The numbers of a `f32` array that was read from `bytes`.
+    pub(super) fn floats(&self, bytes: &[u8], key: &str) -> Result<Vec<f32>, String> {
+        match *self {
+            Self::Array { kind: Kind::F32, count, start } => {
+                let mut cursor = Cursor::new(bytes, start);
+                (0..count).map(|_| cursor.u32(key).map(f32::from_bits)).collect()
+            }
+            _ => Err(format!("`{key}` is not an array of 32-bit floats")),
+        }
+    }
 }

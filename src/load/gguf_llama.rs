@@ -1,8 +1,8 @@
 //! A GGUF file of the LLaMA family as a checkpoint: its configuration, and its tensors under Hugging Face names.
 
-use super::Gguf;
+use super::finite;
+use super::gguf::Gguf;
 use crate::Error;
-use crate::load::{finite, nearest};
 use crate::models::Weights;
 use crate::models::llama::{LlamaConfig, Pairs};
 
@@ -45,25 +45,29 @@ impl Gguf {
     pub fn llama_config(&self) -> Result<LlamaConfig, Error> {
         let architecture = self.text("general.architecture")?;
         if architecture != "llama" {
-            return Err(self
-                .bytes
-                .malformed(format!("the architecture is `{architecture}`; only `llama` can be read from GGUF")));
+            let problem = format!("the architecture is `{architecture}`; only `llama` can be read from GGUF");
+            return Err(self.malformed(problem));
         }
         let count = |key: &str| self.count_or(&format!("llama.{key}"), None);
-        let heads = count("attention.head_count")?;
+        let (blocks, heads) = (count("block_count")?, count("attention.head_count")?);
+        let tensors = self.names().count();
+        if blocks > tensors {
+            let problem = format!("llama.block_count is {blocks}, but the file has only {tensors} tensors");
+            return Err(self.malformed(problem));
+        }
         let embedding = self.shape("token_embd.weight")?;
         let config = LlamaConfig {
             vocab_size: embedding.first().copied().unwrap_or(0),
             hidden_size: count("embedding_length")?,
             intermediate_size: count("feed_forward_length")?,
-            num_hidden_layers: count("block_count")?,
+            num_hidden_layers: blocks,
             num_attention_heads: heads,
             num_key_value_heads: Some(self.count_or("llama.attention.head_count_kv", Some(heads))?),
             head_dim: self.head_width()?,
             max_position_embeddings: count("context_length")?,
             rms_norm_eps: self.float_or("llama.attention.layer_norm_rms_epsilon", 1e-5)?,
             rope_theta: self.float_or("llama.rope.freq_base", 10000.0)?,
-            tie_word_embeddings: !self.tensors.contains_key("output.weight"),
+            tie_word_embeddings: !self.has_tensor("output.weight"),
             pairs: Pairs::Adjacent,
             ..LlamaConfig::default()
         };
@@ -72,7 +76,7 @@ impl Gguf {
     }
 
     fn head_width(&self) -> Result<Option<usize>, Error> {
-        match self.metadata.contains_key("llama.attention.key_length") {
+        match self.has_key("llama.attention.key_length") {
             true => self.count_or("llama.attention.key_length", None).map(Some),
             false => Ok(None),
         }
@@ -80,24 +84,17 @@ impl Gguf {
 
     fn refuse_scaled_positions(&self, config: &LlamaConfig) -> Result<(), Error> {
         let turned = self.count_or("llama.rope.dimension_count", Some(config.head_dim()))?;
-        let scaling = match self.metadata.contains_key("llama.rope.scaling.type") {
+        let scaling = match self.has_key("llama.rope.scaling.type") {
             true => self.text("llama.rope.scaling.type")?,
             false => "none",
         };
-        if turned != config.head_dim() || scaling != "none" || self.tensors.contains_key("rope_freqs.weight") {
-            return Err(self.bytes.malformed(format!(
+        if turned != config.head_dim() || scaling != "none" || self.has_tensor("rope_freqs.weight") {
+            return Err(self.malformed(format!(
                 "positions are scaled (`{scaling}`) or turn only {turned} of {} values; only plain rotary positions are supported",
                 config.head_dim()
             )));
         }
         Ok(())
-    }
-
-    fn shape(&self, stored: &str) -> Result<&[usize], Error> {
-        self.tensors
-            .get(stored)
-            .map(|tensor| tensor.shape.as_slice())
-            .ok_or_else(|| Error::MissingTensor { name: stored.to_owned(), near: nearest(stored, self.names()) })
     }
 }
 
@@ -113,7 +110,7 @@ impl Weights for Gguf {
     }
 
     fn has(&self, name: &str) -> bool {
-        stored_name(name).is_some_and(|stored| self.tensors.contains_key(&stored))
+        stored_name(name).is_some_and(|stored| self.has_tensor(&stored))
     }
 }
 

@@ -1,0 +1,85 @@
+//! GGUF files against what the public implementations make of them: `tests/data/gguf`, written by `scripts/tiny_gguf.py`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use interplay::eval::input;
+use interplay::load::{self, Bytes, Gguf, SafeTensors, Tokenizer};
+use libtest_mimic::{Failed, Trial};
+
+use crate::bad_input::Builder;
+use crate::goldens::{LOGITS, all_logits, difference, tokenization, within};
+use crate::oracles::case;
+
+/// Every case of this file.
+pub fn cases() -> Vec<Trial> {
+    let mut cases = vec![
+        Trial::test("gguf::types", || values("types").map(drop)),
+        Trial::test("gguf::sentencepiece", sentencepiece),
+        case("gguf::byte_level", "data/checkpoints/gpt2", byte_level),
+    ];
+    for name in ["tiny-q4_0", "tiny-q5_0", "tiny-q5_1", "tiny-q8_0"] {
+        cases.push(Trial::test(format!("gguf::{name}"), move || llama(name)));
+    }
+    cases
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/gguf")
+}
+
+/// The golden of `name`, after every tensor that both files have was compared bit for bit.
+fn values(name: &str) -> Result<SafeTensors, Failed> {
+    let file = Gguf::open(&folder().join(format!("{name}.gguf")))?;
+    let golden = SafeTensors::open(&folder().join(format!("{name}.golden.safetensors")))?;
+    let mut compared = 0;
+    for tensor in file.names().filter(|tensor| golden.has(tensor)) {
+        let (got, shape) = file.dequantised(tensor)?;
+        assert_eq!(shape, golden.shape(tensor)?, "{tensor}");
+        for (at, (got, want)) in got.iter().zip(golden.floats(tensor)?).enumerate() {
+            assert_eq!(got.to_bits(), want.to_bits(), "{tensor}, value {at}: {got} is not {want}");
+        }
+        compared += 1;
+    }
+    assert!(compared > 12, "only {compared} tensors");
+    Ok(golden)
+}
+
+fn llama(name: &str) -> Result<(), Failed> {
+    let golden = values(name)?;
+    let model = load::open(&folder().join(format!("{name}.gguf")))?;
+    let length = golden.shape("input_ids")?[1];
+    let input = input::tokens(&*model.checkpoint, &golden.integers("input_ids")?, length)?;
+    let (_, gap) = difference(&all_logits(&model, &input)?, &golden.floats("logits")?);
+    within("logits", gap, LOGITS)
+}
+
+fn sentencepiece() -> Result<(), Failed> {
+    let tokenizer = load::open(&folder().join("tiny-q4_0.gguf"))?.tokenizer.ok_or("no tokenizer")?;
+    tokenization(&tokenizer, &folder())
+}
+
+/// The vocabulary of a Hugging Face folder, written to GGUF as llama.cpp's converter does.
+fn byte_level(checkpoint: &Path) -> Result<(), Failed> {
+    let vocabulary: std::collections::BTreeMap<String, u32> =
+        serde_json::from_slice(&fs::read(checkpoint.join("vocab.json"))?)?;
+    let mut tokens: Vec<(u32, String)> = vocabulary.into_iter().map(|(token, id)| (id, token)).collect();
+    tokens.sort();
+    let kinds: Vec<u8> =
+        tokens.iter().flat_map(|(_, token)| (if token == "<|endoftext|>" { 3i32 } else { 1 }).to_le_bytes()).collect();
+    let merges = fs::read_to_string(checkpoint.join("merges.txt"))?;
+    let merges: Vec<&str> = merges.lines().filter(|line| !line.starts_with("#version") && !line.is_empty()).collect();
+    let text = |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
+    let array = |kind: u32, count: usize, items: Vec<u8>| {
+        [&kind.to_le_bytes()[..], &(count as u64).to_le_bytes(), &items].concat()
+    };
+    let file = Builder::default()
+        .entry("tokenizer.ggml.model", 8, &text("gpt2"))
+        .entry("tokenizer.ggml.pre", 8, &text("gpt-2"))
+        .entry("tokenizer.ggml.tokens", 9, &array(8, tokens.len(), tokens.iter().flat_map(|(_, t)| text(t)).collect()))
+        .entry("tokenizer.ggml.token_type", 9, &array(5, tokens.len(), kinds))
+        .entry("tokenizer.ggml.merges", 9, &array(8, merges.len(), merges.iter().flat_map(|m| text(m)).collect()))
+        .build(&[]);
+    let tokenizer = Tokenizer::from_gguf(&Gguf::parse(Bytes::owned("gpt2.gguf", file))?)?;
+    tokenization(&tokenizer, checkpoint)
+}
