@@ -4,9 +4,11 @@
 //! executes what it reads: pickles and other programs are not supported.
 
 mod bytes;
+mod complete;
 mod gguf;
 pub mod hf;
 mod safetensors;
+mod sentence;
 pub mod text;
 mod tokenizer;
 mod widen;
