@@ -97,10 +97,13 @@ fn configurations() -> Result<(), Failed> {
         (with("{", "{\"rope_scaling\":{\"type\":\"linear\",\"factor\":0},"), &["`linear` needs", "`factor`"]),
         (with("{", "{\"rope_scaling\":{},\"rope_parameters\":{},"), &["duplicate field"]),
         (
-            with("\"llama\"", "\"qwen2\",\"use_sliding_window\":true,\"sliding_window\":2"),
+            with("\"llama\"", "\"qwen2\",\"num_key_value_heads\":2,\"use_sliding_window\":true,\"sliding_window\":2"),
             &["sliding window", "Qwen2", "use_sliding_window false"],
         ),
-        (with("\"llama\"", "\"mistral\",\"sliding_window\":0"), &["sliding_window must be at least 1"]),
+        (
+            with("\"llama\"", "\"mistral\",\"num_key_value_heads\":2,\"sliding_window\":0"),
+            &["sliding_window must be at least 1"],
+        ),
     ];
     for (config, parts) in cases {
         says(&message(load::open(folder(&config, &file)?.path()))?, parts)?;

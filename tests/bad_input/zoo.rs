@@ -45,7 +45,7 @@ fn other_models() -> Result<(), Failed> {
         ("llama3-gqa", "_layers\": 2", "_layers\": 3", &["no tensor `model.layers.2.", "nearest"]),
         ("qwen2", "\"qwen2\"", "\"llama\"", &["`model.layers.0.self_attn.k_proj.bias`", "does not use", "biases"]),
         ("llama3-gqa", "\"llama\"", "\"qwen2\"", &["no tensor `model.layers.0.self_attn.q_proj.bias`"]),
-        ("opt-post-ln", "_before\": false", "_before\": true", &["no tensor `model.decoder.final_layer_norm.weight`"]),
+        ("opt-post-ln", "_before\": false", "_before\": true", &["no tensor `decoder.final_layer_norm.weight`"]),
         ("opt-post-ln", "_dim\": 16", "_dim\": 32", &["embed_tokens.weight", "[96, 16]", "[96, 32]"]),
         ("mistral", "key_value_heads\": 2", "key_value_heads\": 4", &["k_proj.weight", "[16, 32]", "[32, 32]"]),
     ];
