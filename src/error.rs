@@ -14,6 +14,18 @@ pub enum Error {
         /// The nearest name that the checkpoint has.
         near: Option<String>,
     },
+    /// A tensor of the checkpoint that no part of the model reads.
+    #[error(
+        "{path}: the checkpoint has tensor `{name}`, which this configuration does not use; check that it describes this \
+         checkpoint (architecture, number of blocks, biases, variants)",
+        path = .path.display()
+    )]
+    UnreadTensor {
+        /// The configuration.
+        path: PathBuf,
+        /// The tensor's name.
+        name: String,
+    },
     /// A tensor has another shape than the configuration says.
     #[error("tensor `{name}` has shape {given:?}, but the configuration asks for {expected:?}")]
     Shape {

@@ -69,8 +69,8 @@ impl LayerConfig {
 /// Which layers have the base configuration where no rule speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Preset {
-    /// The published experiments' choice, by architecture: the linear layers inside a decoder's blocks; all of a ViT's
-    /// linear layers and its patch convolution; all of a ResNet's convolutions and its classifier, which stays dense; never
+    /// The published experiments' choice, by architecture: the linear layers inside a decoder's blocks; all of an encoder's,
+    /// a ViT's patch convolution among them; all of a ResNet's convolutions and its classifier, which stays dense; never
     /// the products of attention.
     #[default]
     Paper,
@@ -88,9 +88,13 @@ struct Published {
 }
 
 /// The `sparsify and quantise` switches of the released code, read per architecture.
-const PUBLISHED: [Published; 4] = [
+const PUBLISHED: [Published; 8] = [
     Published { architecture: "opt", covered: &["decoder.layers.*"], never_pruned: &[] },
+    Published { architecture: "gpt2", covered: &["h.*"], never_pruned: &[] },
     Published { architecture: "llama", covered: &["layers.*"], never_pruned: &[] },
+    Published { architecture: "mistral", covered: &["layers.*"], never_pruned: &[] },
+    Published { architecture: "qwen2", covered: &["layers.*"], never_pruned: &[] },
+    Published { architecture: "bert", covered: &["*"], never_pruned: &[] },
     Published { architecture: "vit", covered: &["*"], never_pruned: &[] },
     Published { architecture: "resnet", covered: &["*"], never_pruned: &["classifier*", "fc"] },
 ];

@@ -64,7 +64,7 @@ impl Session {
         let mut example = smallest(session.checkpoint.input());
         for index in 0..session.checkpoint.stages() {
             if index + 1 == session.checkpoint.stages() {
-                example = session.head_input(example);
+                example = session.checkpoint.task().head_input(example);
             }
             let stage = session.checkpoint.stage(index)?;
             let captured = stage.capture(&example)?;
@@ -194,21 +194,13 @@ impl Session {
         let mut example = input.clone();
         for index in 0..self.stages.len() {
             if index + 1 == self.stages.len() {
-                example = self.head_input(example);
+                example = self.checkpoint.task().head_input(example);
             }
             let (captured, units) = self.ready(index, &example)?;
             visit(captured, units)?;
             example = Activation::zeros(&captured.output_shape())?;
         }
         Ok(())
-    }
-
-    /// What the head reads of the last block's output: every position, or an image's class token.
-    fn head_input(&self, sequence: Activation) -> Activation {
-        match self.checkpoint.input() {
-            Input::Tokens { .. } => sequence.into_all_rows(),
-            Input::Images { .. } => sequence.into_first_rows(),
-        }
     }
 
     /// The capture of stage `index` for inputs like `input`, and its units under the current plan.
@@ -257,6 +249,7 @@ impl Runner for Session {
 fn smallest(input: Input) -> Activation {
     match input {
         Input::Tokens { .. } => Activation::ids(&[0], 1),
+        Input::Text { .. } => Activation::text(&[0], &[0], 1),
         Input::Images { channels, height, width } => Activation::images([1, channels, height, width]),
     }
 }

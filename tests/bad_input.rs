@@ -4,6 +4,7 @@ mod container;
 mod folder;
 mod mutation;
 mod vocabulary;
+mod zoo;
 
 use libtest_mimic::Trial;
 
@@ -11,5 +12,6 @@ pub use container::Builder;
 
 /// Every case of this file's modules.
 pub fn cases() -> Vec<Trial> {
-    [container::cases(), folder::cases(), mutation::cases(), vocabulary::cases()].into_iter().flatten().collect()
+    let modules = [container::cases(), folder::cases(), mutation::cases(), vocabulary::cases(), zoo::cases()];
+    modules.into_iter().flatten().collect()
 }

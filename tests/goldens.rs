@@ -1,11 +1,15 @@
 //! Real checkpoints against what PyTorch computes from them in `f32`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use interplay::burn::Activation;
 use interplay::catalogue::Item;
-use interplay::eval::{Eager, Runner, for_each_logits, input, log_sum_exp, perplexity, windows};
+use interplay::eval::{Eager, Runner, embeddings, for_each_logits, input, log_sum_exp, perplexity, windows};
+use interplay::load::hf::Tensors;
 use interplay::load::{self, Gguf, Model, SafeTensors, Tokenizer, text};
+use interplay::models::Pooling;
+use interplay::models::bert::BertCheckpoint;
 use libtest_mimic::{Failed, Trial};
 
 use crate::oracles::{case, case_with_fetched};
@@ -17,14 +21,30 @@ const HIDDEN: f32 = 1e-4;
 
 /// Every case of this file.
 pub fn cases() -> Vec<Trial> {
+    let committed = COMMITTED.map(|name| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/zoo").join(name);
+        Trial::test(format!("goldens::{}", name.replace('-', "_")), move || language_model(&folder))
+    });
+    let mut cases = oracles();
+    cases.extend(committed);
+    cases
+}
+
+/// The checkpoints that are committed with their goldens, see `tests/data/zoo/README.md`.
+const COMMITTED: [&str; 5] = ["llama-linear", "llama3-gqa", "mistral", "opt-post-ln", "qwen2"];
+
+fn oracles() -> Vec<Trial> {
     vec![
         case("goldens::opt_pre_ln", "data/checkpoints/opt-pre-ln", language_model),
         case("goldens::llama_sharded", "data/checkpoints/llama-mha-untied-sharded", language_model),
+        case("goldens::gpt2", "data/checkpoints/gpt2", language_model),
+        case("goldens::bert", "data/checkpoints/bert-encoder", encoder),
+        case("goldens::bert_embeddings", "data/checkpoints/bert-encoder", embedding),
         case("goldens::vit", "data/checkpoints/vit", image_classifier),
         case("goldens::tokenizer_opt", "data/checkpoints/opt-pre-ln", tokenizer),
         case("goldens::tokenizer_llama", "data/checkpoints/llama-mha-untied-sharded", tokenizer),
-        case("goldens::tokenizer_gpt2", "data/checkpoints/gpt2", tokenizer_alone),
-        case("goldens::tokenizer_bert", "data/checkpoints/bert-encoder", tokenizer_alone),
+        case("goldens::tokenizer_gpt2", "data/checkpoints/gpt2", tokenizer),
+        case("goldens::tokenizer_bert", "data/checkpoints/bert-encoder", tokenizer),
         case_with_fetched("goldens::smollm2_rows", "data/smollm2", "smollm2", smollm2_rows),
         case_with_fetched("goldens::smollm2_tokenizer", "data/smollm2", "smollm2", smollm2_tokenizer),
         case_with_fetched("goldens::smollm2_windows", "data/smollm2", "smollm2", smollm2_windows),
@@ -85,6 +105,58 @@ fn language_model(folder: &Path) -> Result<(), Failed> {
     check_stages(&model, &golden, &input)
 }
 
+/// The positions whose mask is 1 of each text, run at its own length: what masked attention gives for the padded batch.
+fn encoder(folder: &Path) -> Result<(), Failed> {
+    let golden = SafeTensors::open(&folder.join("golden.safetensors"))?;
+    let [texts, length] = golden.shape("input_ids")? else { return Err("input_ids are not [2, T]".into()) };
+    let (ids, segments) = (golden.integers("input_ids")?, golden.integers("token_type_ids")?);
+    let (mask, states) = (golden.integers("attention_mask")?, golden.floats("hidden_states")?);
+    let width = golden.shape("mean_pooled")?[1];
+    for text in 0..*texts {
+        let start = text * length;
+        let kept = mask[start..start + length].iter().filter(|&&kept| kept == 1).count();
+        let (ids, segments) = (&ids[start..start + kept], &segments[start..start + kept]);
+        let model = load::open(folder)?;
+        let input = input::text(&*model.checkpoint, ids, segments, kept)?;
+        for (layer, got) in hidden_states(&model, &input)?.iter().enumerate() {
+            let at = (layer * texts + text) * length * width;
+            within(
+                &format!("text {text}, hidden state {layer}"),
+                difference(got, &states[at..at + kept * width]).0,
+                HIDDEN,
+            )?;
+        }
+        let row = text * width..(text + 1) * width;
+        let want = golden.floats("mean_pooled_normalised")?;
+        within("mean", difference(&all_logits(&model, &input)?, &want[row.clone()]).1, LOGITS)?;
+        let want = golden.floats("pooler_output")?;
+        let norm = want[row.clone()].iter().map(|x| x * x).sum::<f32>().sqrt();
+        let want: Vec<f32> = want[row].iter().map(|x| x / norm).collect();
+        let config = serde_json::from_slice(&std::fs::read(folder.join("config.json"))?)?;
+        let tensors = Arc::new(Tensors::open(folder)?);
+        let checkpoint = Arc::new(BertCheckpoint::new(config, Pooling::Pooler, tensors)?);
+        within("pooler", difference(&all_logits(&Model { checkpoint, ..model }, &input)?, &want).1, LOGITS)?;
+    }
+    Ok(())
+}
+
+/// A text's vector does not depend on what else is embedded with it.
+fn embedding(folder: &Path) -> Result<(), Failed> {
+    let model = load::open(folder)?;
+    let tokenizer = model.tokenizer.as_ref().ok_or("no tokenizer")?;
+    let texts = ["The river rose 3 feet.", "a clock", "a river rose"].map(|text| tokenizer.encode(text, true));
+    let texts = texts.into_iter().map(|ids| Ok(ids?.into_iter().map(i64::from).collect()));
+    let texts = texts.collect::<Result<Vec<Vec<i64>>, Failed>>()?;
+    let together = embeddings(&mut Eager::new(&*model.checkpoint), &texts)?;
+    for (text, vector) in texts.iter().zip(&together) {
+        let alone = embeddings(&mut Eager::new(&*model.checkpoint), std::slice::from_ref(text))?;
+        assert_eq!(alone, std::slice::from_ref(vector));
+        // 64 squares of f32, each within one rounding, and the root and quotient before.
+        assert!((vector.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 64.0 * f32::EPSILON);
+    }
+    Ok(())
+}
+
 fn image_classifier(folder: &Path) -> Result<(), Failed> {
     let model = load::open(folder)?;
     let golden = SafeTensors::open(&folder.join("golden.safetensors"))?;
@@ -102,10 +174,6 @@ fn ids_of(value: &serde_json::Value) -> Result<Vec<u32>, Failed> {
 
 fn tokenizer(folder: &Path) -> Result<(), Failed> {
     tokenization(&load::open(folder)?.tokenizer.ok_or("no tokenizer")?, folder)
-}
-
-fn tokenizer_alone(folder: &Path) -> Result<(), Failed> {
-    tokenization(&Tokenizer::open(&folder.join("tokenizer.json"))?, folder)
 }
 
 /// The cases of `tokenization.json` in `folder`.

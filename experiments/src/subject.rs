@@ -68,6 +68,9 @@ impl Subject {
         let data = match model.checkpoint.task() {
             Task::CausalLm => windows(&model, data_name, amount, &mut checksums)?,
             Task::ImageClassification => images(&model, data_name, amount, &mut checksums)?,
+            Task::SentenceEmbedding(_) => {
+                bail!("`{model_name}` is a sentence encoder; this command takes models that predict")
+            }
         };
         let names = (model_name.to_owned(), data_name.to_owned());
         Ok(Self { model_name: names.0, data_name: names.1, model, data, caveat, checksums })

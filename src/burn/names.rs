@@ -32,7 +32,8 @@ impl<T, F: Take<T>> Walk<T, F> {
 
 impl<T, F: Take<T>> ModuleVisitor for Walk<T, F> {
     fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
+        // `self` cannot be the name of a field in Rust, but it is one in checkpoints.
+        self.path.push(if name == "self_" { "self" } else { name }.to_owned());
     }
 
     fn exit_module(&mut self, _name: &str, _container: &str) {

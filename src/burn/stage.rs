@@ -11,6 +11,8 @@ use crate::burn::capture::{Captured, capture_named};
 pub enum Activation {
     /// Token ids `[B, T]`.
     Ids(Tensor<2, Int>),
+    /// Token ids and the segment of each `[B, 2, T]`.
+    Text(Tensor<3, Int>),
     /// Independent rows `[R, D]`.
     Rows(Tensor<2>),
     /// Sequences `[B, T, D]`.
@@ -68,6 +70,7 @@ impl Activation {
     pub fn shape(&self) -> Vec<usize> {
         match self {
             Self::Ids(t) => t.dims().to_vec(),
+            Self::Text(t) => t.dims().to_vec(),
             Self::Rows(t) => t.dims().to_vec(),
             Self::Sequence(t) => t.dims().to_vec(),
             Self::Images(t) => t.dims().to_vec(),
@@ -78,6 +81,18 @@ impl Activation {
     pub fn ids(ids: &[i64], length: usize) -> Self {
         let data = TensorData::new(ids.to_vec(), [ids.len() / length.max(1), length]);
         Self::Ids(Tensor::from_data(data, &Device::flex()))
+    }
+
+    /// Token ids `[B, length]`, row-major, with the segment of each.
+    pub fn text(ids: &[i64], segments: &[i64], length: usize) -> Self {
+        let length = length.max(1);
+        let values: Vec<i64> = ids
+            .chunks(length)
+            .zip(segments.chunks(length))
+            .flat_map(|(ids, segments)| [ids, segments].concat())
+            .collect();
+        let data = TensorData::new(values, [ids.len() / length, 2, length]);
+        Self::Text(Tensor::from_data(data, &Device::flex()))
     }
 
     /// Black images of shape `[B, C, H, W]`.
@@ -119,6 +134,14 @@ impl Activation {
                 let [b, _, d] = t.dims();
                 Self::Rows(t.narrow(1, 0, 1).reshape([b, d]))
             }
+            other => other,
+        }
+    }
+
+    /// The mean over the positions of each sequence as a row; anything else unchanged.
+    pub fn into_mean_rows(self) -> Self {
+        match self {
+            Self::Sequence(t) => Self::Rows(t.mean_dim(1).squeeze_dim(1)),
             other => other,
         }
     }

@@ -94,6 +94,7 @@ macro_rules! each {
     ($activation:expr, $t:ident => $body:expr) => {
         match $activation {
             Activation::Ids($t) => $body,
+            Activation::Text($t) => $body,
             Activation::Rows($t) => $body,
             Activation::Sequence($t) => $body,
             Activation::Images($t) => $body,
@@ -105,6 +106,7 @@ impl Boundary for Activation {
     fn on(self, device: &Device) -> Self {
         match self {
             Self::Ids(t) => Self::Ids(t.to_device(device)),
+            Self::Text(t) => Self::Text(t.to_device(device)),
             Self::Rows(t) => Self::Rows(t.to_device(device)),
             Self::Sequence(t) => Self::Sequence(t.to_device(device)),
             Self::Images(t) => Self::Images(t.to_device(device)),
@@ -122,6 +124,7 @@ impl Boundary for Activation {
     fn from_values(values: &mut std::vec::IntoIter<Value>) -> Result<Self, Error> {
         match values.next() {
             Some(Value::Int(t)) if rank(&t) == 2 => Ok(Self::Ids(Tensor::from_primitive::<Flex>(t))),
+            Some(Value::Int(t)) if rank(&t) == 3 => Ok(Self::Text(Tensor::from_primitive::<Flex>(t))),
             Some(Value::Float(t)) if rank(&t) == 2 => Ok(Self::Rows(Tensor::from_primitive::<Flex>(t))),
             Some(Value::Float(t)) if rank(&t) == 3 => Ok(Self::Sequence(Tensor::from_primitive::<Flex>(t))),
             Some(Value::Float(t)) if rank(&t) == 4 => Ok(Self::Images(Tensor::from_primitive::<Flex>(t))),

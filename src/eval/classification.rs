@@ -69,7 +69,7 @@ impl Logits {
 pub fn logits(runner: &mut dyn Runner, pixels: &[f32]) -> Result<Logits, Error> {
     let image = match runner.checkpoint().input() {
         crate::models::Input::Images { channels, height, width } => channels * height * width,
-        crate::models::Input::Tokens { .. } => {
+        _ => {
             return input::images(runner.checkpoint(), pixels).and(Logits::new(vec![], 1));
         }
     };

@@ -9,11 +9,42 @@ use crate::models::{Checkpoint, Input};
 /// Token ids `[rows, length]`, row-major, for `checkpoint`.
 ///
 /// # Errors
-/// The model takes images, a sequence is empty or too long, or an id is outside of the vocabulary.
+/// The model is no language model, a sequence is empty or too long, or an id is outside of the vocabulary.
 pub fn tokens(checkpoint: &dyn Checkpoint, ids: &[i64], length: usize) -> Result<Activation, Error> {
-    let Input::Tokens { vocabulary, longest } = checkpoint.input() else {
-        return Err(Error::Invalid(format!("a {} model takes images, not token ids", checkpoint.architecture())));
+    let Input::Tokens { vocabulary, longest } = checkpoint.input() else { return Err(other_kind(checkpoint)) };
+    check(ids, length, longest)?;
+    within(ids, length, vocabulary, "token id", "the vocabulary")?;
+    Ok(Activation::ids(ids, length))
+}
+
+/// Token ids `[rows, length]`, row-major, with the segment of each, for `checkpoint`.
+///
+/// # Errors
+/// The model is no encoder of texts, a sequence is empty or too long, or an id or a segment is outside of its table.
+pub fn text(checkpoint: &dyn Checkpoint, ids: &[i64], segments: &[i64], length: usize) -> Result<Activation, Error> {
+    let Input::Text { vocabulary, segments: kinds, longest } = checkpoint.input() else {
+        return Err(other_kind(checkpoint));
     };
+    check(ids, length, longest)?;
+    within(ids, length, vocabulary, "token id", "the vocabulary")?;
+    if segments.len() != ids.len() {
+        return Err(Error::Invalid(format!("{} segments for {} token ids; give one each", segments.len(), ids.len())));
+    }
+    within(segments, length, kinds, "segment", "the segments")?;
+    Ok(Activation::text(ids, segments, length))
+}
+
+fn other_kind(checkpoint: &dyn Checkpoint) -> Error {
+    let wanted = match checkpoint.input() {
+        Input::Tokens { .. } => "token ids",
+        Input::Text { .. } => "token ids with segments",
+        Input::Images { .. } => "images",
+    };
+    Error::Invalid(format!("this {} model takes {wanted}, and was given something else", checkpoint.architecture()))
+}
+
+/// Refuses a length that the model cannot take or that `ids` are no multiple of.
+fn check(ids: &[i64], length: usize, longest: usize) -> Result<(), Error> {
     if !(1..=longest).contains(&length) {
         return Err(Error::Invalid(format!(
             "a sequence of {length} tokens was given; this model takes 1 to {longest}"
@@ -22,17 +53,21 @@ pub fn tokens(checkpoint: &dyn Checkpoint, ids: &[i64], length: usize) -> Result
     if ids.is_empty() || !ids.len().is_multiple_of(length) {
         return Err(Error::Invalid(format!("{} token ids are no whole number of sequences of {length}", ids.len())));
     }
-    if let Some(at) = ids.iter().position(|&id| usize::try_from(id).map_or(true, |id| id >= vocabulary)) {
-        return Err(Error::Invalid(format!(
-            "token id {} at sequence {}, position {} is outside of the vocabulary 0 to {}",
-            ids[at],
+    Ok(())
+}
+
+/// Refuses a value that is not below `limit`.
+fn within(values: &[i64], length: usize, limit: usize, what: &str, table: &str) -> Result<(), Error> {
+    match values.iter().position(|&value| usize::try_from(value).map_or(true, |value| value >= limit)) {
+        None => Ok(()),
+        Some(at) => Err(Error::Invalid(format!(
+            "{what} {} at sequence {}, position {} is outside of {table} 0 to {}",
+            values[at],
             at / length,
             at % length,
-            vocabulary - 1
-        )));
+            limit - 1
+        ))),
     }
-    let data = TensorData::new(ids.to_vec(), [ids.len() / length, length]);
-    Ok(Activation::Ids(Tensor::from_data(data, &Device::flex())))
 }
 
 /// Images `[N, C, H, W]`, row-major, for `checkpoint`.

@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 
 use crate::Error;
 use crate::burn::{Activation, Stage};
-use crate::models::{Checkpoint, Task};
+use crate::models::Checkpoint;
 
 /// Rows that go through the head at once: their logits are the largest activation of a language model.
 const HEAD_ROWS: usize = 128;
@@ -65,7 +65,7 @@ impl Runner for Eager<'_> {
 
 /// The logits of `inputs`, given to `row` one row at a time: the index of the input, the row in it, its logits.
 ///
-/// A language model has a row a position, an image classifier one row an image.
+/// A language model has a row a position, an image classifier one row an image, a sentence encoder one row a text.
 ///
 /// # Errors
 /// A stage cannot be built or run.
@@ -86,7 +86,7 @@ pub fn for_each_logits(
                 break;
             }
             let embedded = runner.forward(input.clone())?;
-            values += sequence(&embedded)?.shape().num_elements();
+            values += embedded.shape().iter().product::<usize>();
             waiting.push(embedded);
         }
         for index in 1..head {
@@ -97,21 +97,14 @@ pub fn for_each_logits(
         }
         runner.enter(head)?;
         for (offset, activation) in waiting.iter().enumerate() {
-            let rows = predicted_rows(task, sequence(activation)?.clone());
+            let Activation::Rows(rows) = task.head_input(activation.clone()) else {
+                return Err(Error::Invalid("a stage before the head did not give a sequence".into()));
+            };
             head_in_chunks(runner, rows, |r, logits| row(start + offset, r, logits))?;
         }
         start += waiting.len();
     }
     Ok(())
-}
-
-/// The rows `[R, D]` of the residual stream that the head reads: every position, or an image's class token.
-fn predicted_rows(task: Task, sequence: Tensor<3>) -> Tensor<2> {
-    let [batch, positions, width] = sequence.dims();
-    match task {
-        Task::CausalLm => sequence.reshape([batch * positions, width]),
-        Task::ImageClassification => sequence.narrow(1, 0, 1).reshape([batch, width]),
-    }
 }
 
 fn head_in_chunks(runner: &mut dyn Runner, rows: Tensor<2>, mut row: impl FnMut(usize, &[f32])) -> Result<(), Error> {
@@ -129,12 +122,4 @@ fn head_in_chunks(runner: &mut dyn Runner, rows: Tensor<2>, mut row: impl FnMut(
         }
     }
     Ok(())
-}
-
-/// The sequence that stages hand on.
-fn sequence(activation: &Activation) -> Result<&Tensor<3>, Error> {
-    match activation {
-        Activation::Sequence(tensor) => Ok(tensor),
-        _ => Err(Error::Invalid("a stage before the head did not give a sequence".into())),
-    }
 }

@@ -7,19 +7,43 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::complete::complete;
 use super::safetensors::SafeTensors;
-use super::{Tokenizer, finite, index, nearest};
+use super::{Tokenizer, finite, index, nearest, sentence};
 use crate::Error;
+use crate::models::bert::BertCheckpoint;
+use crate::models::gpt2::Gpt2Checkpoint;
 use crate::models::llama::{LlamaCheckpoint, LlamaConfig};
-use crate::models::opt::{OptCheckpoint, OptConfig};
-use crate::models::vit::{VitCheckpoint, VitConfig};
+use crate::models::opt::OptCheckpoint;
+use crate::models::vit::VitCheckpoint;
 use crate::models::{Checkpoint, Weights};
 
-/// The architectures that [`checkpoint`] builds, as `model_type` spells them.
-const ARCHITECTURES: [&str; 3] = ["llama", "opt", "vit"];
+/// Builds a checkpoint from the place of its `config.json`, what that says, and the tensors.
+type Build = fn(&Path, Value, Arc<dyn Weights>) -> Result<Arc<dyn Checkpoint>, Error>;
+
+/// The architectures that [`checkpoint`] knows: `model_type`, and who builds it.
+const ARCHITECTURES: [(&str, Build); 7] = [
+    ("bert", bert),
+    ("gpt2", |path, config, weights| Ok(Arc::new(Gpt2Checkpoint::new(typed(path, config)?, weights)?))),
+    ("llama", llama),
+    ("mistral", llama),
+    ("opt", |path, config, weights| Ok(Arc::new(OptCheckpoint::new(typed(path, config)?, weights)?))),
+    ("qwen2", llama),
+    ("vit", |path, config, weights| Ok(Arc::new(VitCheckpoint::new(typed(path, config)?, weights)?))),
+];
+
+fn bert(path: &Path, config: Value, weights: Arc<dyn Weights>) -> Result<Arc<dyn Checkpoint>, Error> {
+    let pooling = sentence::pooling(path.parent().unwrap_or(path))?;
+    Ok(Arc::new(BertCheckpoint::new(typed(path, config)?, pooling, weights)?))
+}
+
+fn llama(path: &Path, config: Value, weights: Arc<dyn Weights>) -> Result<Arc<dyn Checkpoint>, Error> {
+    let config = LlamaConfig::parse(config).map_err(|e| wrong_type(path, &e))?;
+    Ok(Arc::new(LlamaCheckpoint::new(config, weights)?))
+}
 
 /// What older and partial exports put in front of a name, or leave away.
-const PREFIXES: [&str; 4] = ["model.", "transformer.", "decoder.", "vit."];
+const PREFIXES: [&str; 5] = ["model.", "transformer.", "decoder.", "vit.", "bert."];
 
 /// The tensors of a folder, from one file or many.
 #[derive(Debug)]
@@ -121,6 +145,14 @@ impl Weights for Tensors {
     fn has(&self, name: &str) -> bool {
         self.find(name).is_some()
     }
+
+    fn canonical(&self, name: &str) -> String {
+        self.find(name).map_or(name, |(_, stored)| stored).to_owned()
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.exact.keys().cloned().collect()
+    }
 }
 
 /// The checkpoint that `config`, the text of a `config.json` found at `path`, describes over `weights`.
@@ -130,27 +162,23 @@ impl Weights for Tensors {
 pub fn checkpoint(path: &Path, config: &str, weights: Arc<dyn Weights>) -> Result<Arc<dyn Checkpoint>, Error> {
     let malformed = |problem: String| Error::Malformed { path: path.to_owned(), problem };
     let value: Value = serde_json::from_str(config).map_err(|e| malformed(format!("this is not JSON: {e}")))?;
+    let known = || ARCHITECTURES.iter().map(|(name, _)| *name);
+    let list = || known().collect::<Vec<_>>().join(", ");
     let kind = value.get("model_type").and_then(Value::as_str);
-    let kind = kind
-        .ok_or_else(|| malformed(format!("there is no `model_type`; one of {} is needed", ARCHITECTURES.join(", "))))?;
-    Ok(match kind {
-        "llama" => Arc::new(LlamaCheckpoint::new(typed::<LlamaConfig>(path, value)?, weights)?),
-        "opt" => Arc::new(OptCheckpoint::new(typed::<OptConfig>(path, value)?, weights)?),
-        "vit" => Arc::new(VitCheckpoint::new(typed::<VitConfig>(path, value)?, weights)?),
-        other => {
-            let near = nearest(other, ARCHITECTURES.into_iter());
-            let near = near.map_or_else(String::new, |near| format!("; the nearest is `{near}`"));
-            let known = ARCHITECTURES.join(", ");
-            return Err(malformed(format!("architecture `{other}` is not known; known are {known}{near}")));
-        }
-    })
+    let kind = kind.ok_or_else(|| malformed(format!("there is no `model_type`; one of {} is needed", list())))?;
+    let Some((_, build)) = ARCHITECTURES.iter().find(|(name, _)| *name == kind) else {
+        let near = nearest(kind, known()).map_or_else(String::new, |near| format!("; the nearest is `{near}`"));
+        return Err(malformed(format!("architecture `{kind}` is not known; known are {}{near}", list())));
+    };
+    complete(path, weights, |weights| build(path, value, weights))
 }
 
 fn typed<C: DeserializeOwned>(path: &Path, value: Value) -> Result<C, Error> {
-    serde_json::from_value(value).map_err(|e| Error::Malformed {
-        path: path.to_owned(),
-        problem: format!("a key has a value of the wrong type: {e}"),
-    })
+    serde_json::from_value(value).map_err(|e| wrong_type(path, &e))
+}
+
+fn wrong_type(path: &Path, e: &serde_json::Error) -> Error {
+    Error::Malformed { path: path.to_owned(), problem: format!("a key has a value of the wrong type: {e}") }
 }
 
 /// Opens the model in `folder`, with its tokenizer where it has one.
@@ -173,6 +201,12 @@ pub fn open(folder: &Path) -> Result<super::Model, Error> {
         false => None,
     };
     Ok(super::Model { checkpoint, tokenizer, files })
+}
+
+pub(super) fn json(path: &Path) -> Result<Value, Error> {
+    let text = std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    serde_json::from_slice(&text)
+        .map_err(|e| Error::Malformed { path: path.to_owned(), problem: format!("this is not JSON: {e}") })
 }
 
 fn without_prefixes(mut name: &str) -> &str {

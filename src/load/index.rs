@@ -30,7 +30,7 @@ pub fn shards(path: &Path, text: &[u8]) -> Result<BTreeMap<String, Vec<String>>,
 }
 
 /// Whether `name` stays in its folder.
-fn is_plain_file_name(name: &str) -> bool {
+pub fn is_plain_file_name(name: &str) -> bool {
     Path::new(name).file_name().is_some_and(|file| file == name)
 }
 

@@ -6,11 +6,13 @@
 mod byte_level;
 mod bytes;
 mod check;
+mod complete;
 mod gguf;
 mod gguf_llama;
 pub mod hf;
 mod index;
 mod safetensors;
+mod sentence;
 mod sentencepiece;
 pub mod text;
 mod tokenizer;

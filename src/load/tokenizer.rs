@@ -34,15 +34,18 @@ impl Tokenizer {
         Self::parse(path, &text)
     }
 
-    /// Reads the text of a `tokenizer.json`; `origin` names it in messages.
+    /// Reads the text of a `tokenizer.json`; `origin` names it in messages. What the file says of padding and truncation, its
+    /// author's habits in training, is left out: a text has exactly its own tokens.
     ///
     /// # Errors
     /// The text is not a tokenizer.
     pub fn parse(origin: &Path, text: &[u8]) -> Result<Self, Error> {
-        let inner = tokenizers::Tokenizer::from_bytes(text).map_err(|e| Error::Malformed {
+        let malformed = |e| Error::Malformed {
             path: origin.to_owned(),
             problem: format!("this is not a tokenizer.json that can be read: {e}"),
-        })?;
+        };
+        let mut inner = tokenizers::Tokenizer::from_bytes(text).map_err(malformed)?;
+        inner.with_padding(None).with_truncation(None).map_err(malformed)?;
         Ok(Self { inner: Inner::Crate(Box::new(inner)), by_lines: false })
     }
 
@@ -130,7 +133,20 @@ fn pieces(text: &str, least: usize) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::pieces;
+    use std::path::Path;
+
+    use super::{Tokenizer, pieces};
+
+    #[test]
+    fn padding_and_truncation_of_a_file_are_left_out() {
+        let text = r#"{"version":"1.0","added_tokens":[],"pre_tokenizer":{"type":"Whitespace"},
+            "truncation":{"direction":"Right","max_length":2,"strategy":"LongestFirst","stride":0},
+            "padding":{"strategy":{"Fixed":4},"direction":"Right","pad_id":0,"pad_type_id":0,"pad_token":"-"},
+            "model":{"type":"WordLevel","vocab":{"-":0,"a":1},"unk_token":"-"}}"#;
+        let tokenizer = Tokenizer::parse(Path::new("tokenizer.json"), text.as_bytes()).expect("a tokenizer");
+        assert_eq!(tokenizer.encode("a", true).expect("ids"), [1]);
+        assert_eq!(tokenizer.encode("a a a", true).expect("ids"), [1, 1, 1]);
+    }
 
     #[test]
     fn pieces_join_to_the_text_and_begin_with_a_run_of_whitespace() {

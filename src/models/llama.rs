@@ -1,8 +1,9 @@
-//! The LLaMA architecture: RMS norms, rotary positions, grouped key/value heads and a gated feed-forward.
+//! The LLaMA family: RMS norms, rotary positions, grouped key/value heads and a gated feed-forward.
 //!
-//! Module fields carry the Hugging Face names. Two conventions of rotary pairs exist: Hugging Face checkpoints pair the first half
-//! of a head with the second, GGUF files keep adjacent pairs; the weights stay as stored and [`Rotary`] follows them. Position
-//! scaling (`rope_scaling`) and biased projections are refused, not approximated.
+//! LLaMA 1 to 3, Mistral (a sliding window, honoured) and Qwen2 (biased queries, keys and values). Module fields carry the Hugging
+//! Face names. Two conventions of rotary pairs exist: Hugging Face checkpoints pair the first half of a head with the second, GGUF
+//! files keep adjacent pairs; the weights stay as stored and [`Rotary`] follows them. Position scaling other than `linear` and
+//! `llama3` is refused, not approximated.
 
 mod config;
 mod rotary;
@@ -19,8 +20,8 @@ use super::{Checkpoint, Input, Task, Weights};
 use crate::Error;
 use crate::burn::{Activation, Piece, Stage};
 
-pub use config::LlamaConfig;
-pub use rotary::{Pairs, Rotary};
+pub use config::{FAMILY, LlamaConfig, RopeScaling};
+pub use rotary::{Pairs, Rotary, Scaling};
 
 /// Token ids to the input of the first block.
 #[derive(Module, Debug)]
@@ -38,21 +39,24 @@ pub struct Attention {
     rotary: Rotary,
     heads: usize,
     kv_heads: usize,
+    #[module(skip)]
+    window: Option<usize>,
 }
 
 impl Attention {
     fn load(source: Source<'_>, config: &LlamaConfig, name: &str) -> Result<Self, Error> {
         let (width, head) = (config.hidden_size, config.head_dim());
         let (heads, kv_heads) = (config.num_attention_heads, config.kv_heads());
-        let linear = |part: &str, input, output| source.linear(&format!("{name}.{part}"), input, output, false);
+        let linear = |part: &str, input, output, bias| source.linear(&format!("{name}.{part}"), input, output, bias);
         Ok(Self {
-            q_proj: linear("q_proj", width, heads * head)?,
-            k_proj: linear("k_proj", width, kv_heads * head)?,
-            v_proj: linear("v_proj", width, kv_heads * head)?,
-            o_proj: linear("o_proj", heads * head, width)?,
-            rotary: Rotary::new(config.pairs, head, config.rope_theta),
+            q_proj: linear("q_proj", width, heads * head, config.qkv_bias)?,
+            k_proj: linear("k_proj", width, kv_heads * head, config.qkv_bias)?,
+            v_proj: linear("v_proj", width, kv_heads * head, config.qkv_bias)?,
+            o_proj: linear("o_proj", heads * head, width, false)?,
+            rotary: config.rotary()?,
             heads,
             kv_heads,
+            window: config.window(),
         })
     }
 
@@ -66,7 +70,7 @@ impl Attention {
         let q = self.rotary.rotate(q, &tables) * (head as f64).sqrt().recip();
         let k = self.rotary.rotate(k, &tables);
         let group = self.heads / self.kv_heads;
-        let mask = causal_mask(positions, &x.device());
+        let mask = causal_mask(positions, self.window, &x.device());
         self.o_proj.forward(attend(q, repeat_heads(k, group), repeat_heads(v, group), Some(mask)))
     }
 }
@@ -154,7 +158,7 @@ fn repeat_heads(x: Tensor<4>, group: usize) -> Tensor<4> {
     ])
 }
 
-/// A LLaMA checkpoint, cut in stages.
+/// A checkpoint of the family, cut in stages.
 #[derive(Clone)]
 pub struct LlamaCheckpoint {
     config: LlamaConfig,
@@ -180,7 +184,7 @@ impl LlamaCheckpoint {
 
 impl Checkpoint for LlamaCheckpoint {
     fn architecture(&self) -> &str {
-        "llama"
+        &self.config.model_type
     }
 
     fn task(&self) -> Task {

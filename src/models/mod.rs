@@ -3,7 +3,9 @@
 //! A model is a list of stages: the embeddings, the blocks, the head. Stages are built one at a time from a [`Weights`]
 //! source, so that a model never needs more memory than its evaluation does.
 
+pub mod bert;
 pub mod embedded;
+pub mod gpt2;
 pub mod llama;
 pub mod opt;
 mod parts;
@@ -12,7 +14,7 @@ pub mod vit;
 pub(crate) use parts::transposed;
 
 use crate::Error;
-use crate::burn::Stage;
+use crate::burn::{Activation, Stage};
 
 /// A source of checkpoint tensors by their Hugging Face names.
 pub trait Weights: Send + Sync {
@@ -24,6 +26,16 @@ pub trait Weights: Send + Sync {
 
     /// Whether the source has a tensor of this name.
     fn has(&self, name: &str) -> bool;
+
+    /// The name under which the source keeps what [`Weights::get`] finds as `name`.
+    fn canonical(&self, name: &str) -> String {
+        name.to_owned()
+    }
+
+    /// Every tensor, by its canonical name; none where the source cannot tell.
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// What a model reads and predicts.
@@ -33,6 +45,32 @@ pub enum Task {
     CausalLm,
     /// Images `[B, C, H, W]` to class logits.
     ImageClassification,
+    /// Token ids and segments `[B, 2, T]` to one vector of unit length a text.
+    SentenceEmbedding(Pooling),
+}
+
+/// How the positions of a text become one vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooling {
+    /// The mean over positions.
+    Mean,
+    /// The first position alone.
+    First,
+    /// The first position through the checkpoint's own pooler.
+    Pooler,
+}
+
+impl Task {
+    /// What the head reads of the last block's output: every position, an image's class token, or what stands for a text.
+    pub(crate) fn head_input(self, sequence: Activation) -> Activation {
+        match self {
+            Self::CausalLm => sequence.into_all_rows(),
+            Self::ImageClassification | Self::SentenceEmbedding(Pooling::First | Pooling::Pooler) => {
+                sequence.into_first_rows()
+            }
+            Self::SentenceEmbedding(Pooling::Mean) => sequence.into_mean_rows(),
+        }
+    }
 }
 
 /// What a model accepts, so that a caller can refuse an input before any tensor is built.
@@ -42,6 +80,15 @@ pub enum Input {
     Tokens {
         /// Rows of the token embedding.
         vocabulary: usize,
+        /// The longest sequence that the positions allow.
+        longest: usize,
+    },
+    /// Token ids below `vocabulary`, each in a segment below `segments`, at most `longest` in a sequence.
+    Text {
+        /// Rows of the token embedding.
+        vocabulary: usize,
+        /// Rows of the segment embedding.
+        segments: usize,
         /// The longest sequence that the positions allow.
         longest: usize,
     },
@@ -70,9 +117,9 @@ pub trait Checkpoint: Send + Sync {
     /// The number of stages: 1 for the embeddings, one a block, 1 for the head.
     fn stages(&self) -> usize;
 
-    /// Builds stage `index`. Stage 0 takes [`crate::burn::Activation::Ids`] or `Images` and gives a `Sequence` `[B, T, D]`; blocks map
-    /// `Sequence` to `Sequence`; the head takes `Rows` `[R, D]` and gives `Rows` `[R, V]` (for image classification the pooled
-    /// positions, one row an image).
+    /// Builds stage `index`. Stage 0 takes [`Activation::Ids`], `Text` or `Images` and gives a `Sequence` `[B, T, D]`; blocks map
+    /// `Sequence` to `Sequence`; the head takes `Rows` `[R, D]` and gives `Rows` `[R, V]` (one row an image
+    /// or a text where the positions are pooled).
     ///
     /// # Errors
     /// A tensor is missing or malformed.

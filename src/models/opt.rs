@@ -1,8 +1,10 @@
-//! The OPT architecture: a decoder language model with learned positions, layer norms before each branch and a tied head.
+//! The OPT architecture: a decoder language model with learned positions, a layer norm before each branch and a tied head.
 //!
-//! The same blocks serve as stages of a [`Checkpoint`] and as the whole [`OptModel`] that training differentiates. Module
-//! fields carry the checkpoint's names, so a parameter's path is its name there. The variants that OPT-350m alone uses (norms
-//! after the branches, projected embeddings) are refused by [`OptConfig::check`].
+//! OPT-350m alone has its norms after the branches, none before the head, and a narrower token embedding that is projected. The
+//! same blocks serve as stages of a [`Checkpoint`] and as the whole [`OptModel`] that training differentiates. Module fields carry
+//! the checkpoint's names, so a parameter's path is its name there.
+
+mod config;
 
 use std::sync::Arc;
 
@@ -10,117 +12,36 @@ use burn::module::Module;
 use burn::nn::{Embedding, LayerNorm, Linear};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Int, Tensor};
-use serde::{Deserialize, Serialize};
 
 use super::parts::{Source, attend, causal_mask, ids, rows, sequence, split_heads};
 use super::{Checkpoint, Input, Task, Weights};
 use crate::Error;
 use crate::burn::{Activation, Piece, Stage};
 
+pub use config::OptConfig;
+
 /// Rows of the position table before position 0: the architecture's heritage of a padding row.
 const POSITION_OFFSET: usize = 2;
 /// OPT's layer norms leave the epsilon at the framework's default.
 const EPSILON: f64 = 1e-5;
-
-/// `config.json` of an OPT checkpoint; a key that is left out has the architecture's default.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct OptConfig {
-    /// Always `opt`.
-    pub model_type: String,
-    /// Rows of the token embedding, at least the tokenizer's size.
-    pub vocab_size: usize,
-    /// Width of the residual stream.
-    pub hidden_size: usize,
-    /// Number of blocks.
-    pub num_hidden_layers: usize,
-    /// Width of the feed-forward branch.
-    pub ffn_dim: usize,
-    /// Attention heads a block.
-    pub num_attention_heads: usize,
-    /// Longest sequence.
-    pub max_position_embeddings: usize,
-    /// Whether norms stand before the branches; only `true` is supported.
-    pub do_layer_norm_before: bool,
-    /// Width of the token embedding; only `hidden_size` is supported.
-    pub word_embed_proj_dim: Option<usize>,
-    /// Activation of the feed-forward branch; only `relu` is supported.
-    pub activation_function: String,
-    /// Whether linear layers have biases.
-    pub enable_bias: bool,
-    /// Whether layer norms have a scale and a shift; only `true` is supported.
-    pub layer_norm_elementwise_affine: bool,
-    /// Whether the head is the token embedding; only `true` is supported.
-    pub tie_word_embeddings: bool,
-    /// Whether the norm before the head is missing; only `false` is supported.
-    #[serde(rename = "_remove_final_layer_norm")]
-    pub remove_final_layer_norm: bool,
-}
-
-impl Default for OptConfig {
-    fn default() -> Self {
-        Self {
-            model_type: "opt".into(),
-            vocab_size: 50272,
-            hidden_size: 768,
-            num_hidden_layers: 12,
-            ffn_dim: 3072,
-            num_attention_heads: 12,
-            max_position_embeddings: 2048,
-            do_layer_norm_before: true,
-            word_embed_proj_dim: None,
-            activation_function: "relu".into(),
-            enable_bias: true,
-            layer_norm_elementwise_affine: true,
-            tie_word_embeddings: true,
-            remove_final_layer_norm: false,
-        }
-    }
-}
-
-impl OptConfig {
-    /// Refuses what this implementation does not compute.
-    ///
-    /// # Errors
-    /// An unsupported variant, or sizes that cannot be.
-    pub fn check(&self) -> Result<(), Error> {
-        let problem = if self.model_type != "opt" {
-            format!("model_type `{}` is not `opt`", self.model_type)
-        } else if !self.do_layer_norm_before || self.remove_final_layer_norm {
-            "norms after the branches (as in OPT-350m) are not supported, only `do_layer_norm_before: true`".into()
-        } else if self.word_embed_proj_dim.is_some_and(|width| width != self.hidden_size) {
-            format!("projected embeddings are not supported: word_embed_proj_dim must be {}", self.hidden_size)
-        } else if self.activation_function != "relu" {
-            format!("activation_function `{}` is not supported, only `relu`", self.activation_function)
-        } else if !self.tie_word_embeddings || !self.layer_norm_elementwise_affine {
-            "only a tied head and norms with scale and shift are supported".into()
-        } else if self.num_attention_heads == 0 || !self.hidden_size.is_multiple_of(self.num_attention_heads) {
-            format!(
-                "hidden_size {} is not a multiple of num_attention_heads {}",
-                self.hidden_size, self.num_attention_heads
-            )
-        } else if [self.vocab_size, self.hidden_size, self.ffn_dim, self.max_position_embeddings].contains(&0) {
-            "vocab_size, hidden_size, ffn_dim and max_position_embeddings must be at least 1".into()
-        } else {
-            return Ok(());
-        };
-        Err(Error::Invalid(format!("OPT configuration: {problem}")))
-    }
-}
 
 /// The lookup tables: token ids to the input of the first block.
 #[derive(Module, Debug)]
 pub struct Embeddings {
     embed_tokens: Embedding,
     embed_positions: Embedding,
+    project_in: Option<Linear>,
 }
 
 impl Embeddings {
     fn load(source: Source<'_>, config: &OptConfig, root: &str) -> Result<Self, Error> {
-        let positions = config.max_position_embeddings + POSITION_OFFSET;
+        let (width, inner) = (config.hidden_size, config.embedding());
+        let positions = config.max_position_embeddings.saturating_add(POSITION_OFFSET);
+        let project_in = || source.linear(&format!("{root}.project_in"), inner, width, false);
         Ok(Self {
-            embed_tokens: source.embedding(&format!("{root}.embed_tokens"), config.vocab_size, config.hidden_size)?,
-            embed_positions: source.embedding(&format!("{root}.embed_positions"), positions, config.hidden_size)?,
+            embed_tokens: source.embedding(&format!("{root}.embed_tokens"), config.vocab_size, inner)?,
+            embed_positions: source.embedding(&format!("{root}.embed_positions"), positions, width)?,
+            project_in: config.is_projected().then(project_in).transpose()?,
         })
     }
 
@@ -128,7 +49,12 @@ impl Embeddings {
     pub fn forward(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         let [_, length] = ids.dims();
         let positions = self.embed_positions.weight.val().narrow(0, POSITION_OFFSET, length);
-        self.embed_tokens.forward(ids) + positions.unsqueeze::<3>()
+        let tokens = self.embed_tokens.forward(ids);
+        let tokens = match &self.project_in {
+            Some(projection) => projection.forward(tokens),
+            None => tokens,
+        };
+        tokens + positions.unsqueeze::<3>()
     }
 }
 
@@ -157,7 +83,7 @@ impl Attention {
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [_, length, width] = x.dims();
-        let mask = causal_mask(length, &x.device());
+        let mask = causal_mask(length, None, &x.device());
         let scale = ((width / self.heads) as f64).sqrt().recip();
         let q = split_heads(self.q_proj.forward(x.clone()) * scale, self.heads);
         let k = split_heads(self.k_proj.forward(x.clone()), self.heads);
@@ -174,6 +100,7 @@ pub struct Block {
     fc1: Linear,
     fc2: Linear,
     final_layer_norm: LayerNorm,
+    norms_first: bool,
 }
 
 impl Block {
@@ -185,6 +112,7 @@ impl Block {
             fc1: source.linear(&format!("{name}.fc1"), width, inner, bias)?,
             fc2: source.linear(&format!("{name}.fc2"), inner, width, bias)?,
             final_layer_norm: source.layer_norm(&format!("{name}.final_layer_norm"), width, EPSILON)?,
+            norms_first: config.do_layer_norm_before,
         })
     }
 
@@ -195,37 +123,65 @@ impl Block {
 
     /// As [`Block::forward`], with `regularise` applied to the result of each branch before it joins the residual stream.
     pub(crate) fn forward_with(&self, x: Tensor<3>, regularise: &mut dyn FnMut(Tensor<3>) -> Tensor<3>) -> Tensor<3> {
-        let branch = self.self_attn.forward(self.self_attn_layer_norm.forward(x.clone()));
-        let x = x + regularise(branch);
-        let branch = self.fc2.forward(relu(self.fc1.forward(self.final_layer_norm.forward(x.clone()))));
-        x + regularise(branch)
+        let (attention, feed_forward) = (&self.self_attn_layer_norm, &self.final_layer_norm);
+        let mlp = |x: Tensor<3>| self.fc2.forward(relu(self.fc1.forward(x)));
+        if self.norms_first {
+            let x = x.clone() + regularise(self.self_attn.forward(attention.forward(x)));
+            x.clone() + regularise(mlp(feed_forward.forward(x)))
+        } else {
+            let x = attention.forward(x.clone() + regularise(self.self_attn.forward(x)));
+            feed_forward.forward(x.clone() + regularise(mlp(x)))
+        }
     }
 }
 
-/// The decoder's last norm, under its name in the checkpoint.
+/// What the decoder does after its blocks, under its names in the checkpoint.
 #[derive(Module, Debug)]
-pub struct HeadNorm {
-    final_layer_norm: LayerNorm,
+pub struct Exit {
+    final_layer_norm: Option<LayerNorm>,
+    project_out: Option<Linear>,
 }
 
-/// The last norm and the tied head.
+impl Exit {
+    fn load(source: Source<'_>, config: &OptConfig, root: &str) -> Result<Self, Error> {
+        let (width, inner) = (config.hidden_size, config.embedding());
+        let final_layer_norm = || source.layer_norm(&format!("{root}.final_layer_norm"), width, EPSILON);
+        let project_out = || source.linear(&format!("{root}.project_out"), width, inner, false);
+        Ok(Self {
+            final_layer_norm: config.do_layer_norm_before.then(final_layer_norm).transpose()?,
+            project_out: config.is_projected().then(project_out).transpose()?,
+        })
+    }
+
+    /// Rows of the residual stream to rows of the width of the token embedding.
+    fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let x = match &self.final_layer_norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        };
+        match &self.project_out {
+            Some(projection) => projection.forward(x),
+            None => x,
+        }
+    }
+}
+
+/// The decoder's exit and the tied head.
 #[derive(Module, Debug)]
 pub struct Head {
-    decoder: HeadNorm,
+    decoder: Exit,
     lm_head: Linear,
 }
 
 impl Head {
     fn load(source: Source<'_>, config: &OptConfig, root: &str) -> Result<Self, Error> {
-        let (rows, width) = (config.vocab_size, config.hidden_size);
-        let final_layer_norm = source.layer_norm(&format!("{root}.final_layer_norm"), width, EPSILON)?;
-        let lm_head = source.linear(&format!("{root}.embed_tokens"), width, rows, false)?;
-        Ok(Self { decoder: HeadNorm { final_layer_norm }, lm_head })
+        let lm_head = source.linear(&format!("{root}.embed_tokens"), config.embedding(), config.vocab_size, false)?;
+        Ok(Self { decoder: Exit::load(source, config, root)?, lm_head })
     }
 
     /// `[R, D]` to logits `[R, V]`.
     pub fn forward(&self, rows: Tensor<2>) -> Tensor<2> {
-        self.lm_head.forward(self.decoder.final_layer_norm.forward(rows))
+        self.lm_head.forward(self.decoder.forward(rows))
     }
 }
 
@@ -234,8 +190,10 @@ impl Head {
 pub struct Decoder {
     embed_tokens: Embedding,
     embed_positions: Embedding,
+    project_in: Option<Linear>,
     layers: Vec<Block>,
-    final_layer_norm: LayerNorm,
+    final_layer_norm: Option<LayerNorm>,
+    project_out: Option<Linear>,
 }
 
 /// The whole model in one module, the head tied to the token embedding: what training updates.
@@ -253,11 +211,12 @@ impl OptModel {
         config.check()?;
         let root = root(weights);
         let source = Source { weights, device };
-        let Embeddings { embed_tokens, embed_positions } = Embeddings::load(source, config, root)?;
+        let Embeddings { embed_tokens, embed_positions, project_in } = Embeddings::load(source, config, root)?;
         let layers = (0..config.num_hidden_layers).map(|i| Block::load(source, config, &format!("{root}.layers.{i}")));
         let layers = layers.collect::<Result<_, _>>()?;
-        let final_layer_norm = source.layer_norm(&format!("{root}.final_layer_norm"), config.hidden_size, EPSILON)?;
-        Ok(Self { decoder: Decoder { embed_tokens, embed_positions, layers, final_layer_norm } })
+        let Exit { final_layer_norm, project_out } = Exit::load(source, config, root)?;
+        let decoder = Decoder { embed_tokens, embed_positions, project_in, layers, final_layer_norm, project_out };
+        Ok(Self { decoder })
     }
 
     /// Token ids `[B, T]` to logits `[B * T, V]`, with `regularise` applied to the embeddings and to every branch.
@@ -267,15 +226,16 @@ impl OptModel {
         regularise: &mut dyn FnMut(Tensor<3>) -> Tensor<3>,
     ) -> Tensor<2> {
         let [batch, length] = ids.dims();
-        let Decoder { embed_tokens, embed_positions, layers, final_layer_norm } = &self.decoder;
-        let tables = Embeddings { embed_tokens: embed_tokens.clone(), embed_positions: embed_positions.clone() };
-        let mut x = regularise(tables.forward(ids));
+        let decoder = self.decoder.clone();
+        let Decoder { embed_tokens, embed_positions, project_in, layers, final_layer_norm, project_out } = decoder;
+        let head = embed_tokens.weight.val().transpose();
+        let mut x = regularise(Embeddings { embed_tokens, embed_positions, project_in }.forward(ids));
         for block in layers {
             x = block.forward_with(x, regularise);
         }
         let [_, _, width] = x.dims();
-        let rows = final_layer_norm.forward(x).reshape([batch * length, width]);
-        rows.matmul(embed_tokens.weight.val().transpose())
+        let rows = x.reshape([batch * length, width]);
+        Exit { final_layer_norm, project_out }.forward(rows).matmul(head)
     }
 }
 

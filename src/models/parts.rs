@@ -1,6 +1,7 @@
 //! Burn modules filled from checkpoint tensors, and the small tensor helpers that the architectures share.
 //!
-//! A checkpoint keeps a linear layer as `[out, in]`, Burn as `[in, out]`: the transposition happens here and nowhere else.
+//! A checkpoint keeps a linear layer as `[out, in]` (GPT-2's alone as `[in, out]`), Burn as `[in, out]`: the transposition happens
+//! here and nowhere else.
 
 use burn::module::Param;
 use burn::nn::{Embedding, LayerNorm, LayerNormConfig, Linear};
@@ -32,6 +33,12 @@ impl Source<'_> {
         let weight = self.weights.get(&format!("{name}.weight"), &[output, input])?;
         let bias = bias.then(|| self.param(&format!("{name}.bias"), [output])).transpose()?;
         Ok(Linear { weight: self.place(transposed(&weight, output, input), [input, output]), bias })
+    }
+
+    /// `{name}.weight` and `{name}.bias` as a linear layer whose weight is stored `[in, out]`, as GPT-2's are.
+    pub fn conv1d(&self, name: &str, input: usize, output: usize) -> Result<Linear, Error> {
+        let weight = self.param(&format!("{name}.weight"), [input, output])?;
+        Ok(Linear { weight, bias: Some(self.param(&format!("{name}.bias"), [output])?) })
     }
 
     /// `{name}.weight` and `{name}.bias` as a layer norm over `width` features.
@@ -90,10 +97,12 @@ pub(crate) fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Option<Tens
     softmax(scores, 3).matmul(v).swap_dims(1, 2).reshape([batch, positions, heads * width])
 }
 
-/// `[1, 1, T, T]`: 0 where a position may look, the lowest finite value where it may not.
-pub(crate) fn causal_mask(positions: usize, device: &Device) -> Tensor<4> {
+/// `[1, 1, T, T]`: 0 where a position may look, the lowest finite value where it may not. A position looks at itself and those
+/// before it, at most `window` in all.
+pub(crate) fn causal_mask(positions: usize, window: Option<usize>, device: &Device) -> Tensor<4> {
+    let seen = |row: usize, column: usize| column <= row && window.is_none_or(|window| row - column < window);
     let values = (0..positions)
-        .flat_map(|row| (0..positions).map(move |column| if column <= row { 0.0 } else { f32::MIN }))
+        .flat_map(|row| (0..positions).map(move |column| if seen(row, column) { 0.0 } else { f32::MIN }))
         .collect::<Vec<_>>();
     Tensor::from_data(TensorData::new(values, [1, 1, positions, positions]), device)
 }
@@ -103,6 +112,14 @@ pub(crate) fn ids(activation: Activation) -> Tensor<2, Int> {
     match activation {
         Activation::Ids(ids) => ids,
         other => unreachable!("a stage that reads token ids was given {other:?}"),
+    }
+}
+
+/// The ids and segments in an activation.
+pub(crate) fn text(activation: Activation) -> Tensor<3, Int> {
+    match activation {
+        Activation::Text(text) => text,
+        other => unreachable!("a stage that reads text was given {other:?}"),
     }
 }
 

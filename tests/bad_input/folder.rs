@@ -83,16 +83,27 @@ fn paths() -> Result<(), Failed> {
 fn configurations() -> Result<(), Failed> {
     let file = weights(untouched);
     let with = |from: &str, to: &str| CONFIG.replacen(from, to, 1);
-    let cases: [(String, &[&str]); 9] = [
+    let cases: [(String, &[&str]); 14] = [
         ("{".into(), &["config.json", "not JSON"]),
-        ("{}".into(), &["no `model_type`", "llama, opt, vit"]),
+        ("{}".into(), &["no `model_type`", "llama", "opt", "vit"]),
         (with("\"llama\"", "\"lama\""), &["`lama` is not known", "nearest is `llama`"]),
         (with("\"vocab_size\":4", "\"vocab_size\":\"four\""), &["wrong type", "four"]),
         (with("\"vocab_size\":4", "\"vocab_size\":-4"), &["wrong type", "-4"]),
         (with("\"num_attention_heads\":2", "\"num_attention_heads\":0"), &["num_attention_heads 0"]),
         (with("\"num_attention_heads\":2", "\"num_attention_heads\":3"), &["hidden_size 4 is not a multiple"]),
         (with("{", "{\"hidden_act\":\"gelu\","), &["hidden_act `gelu`", "silu"]),
-        (with("{", "{\"rope_scaling\":{\"rope_type\":\"llama3\"},"), &["rope_scaling is not supported"]),
+        (with("{", "{\"rope_scaling\":{\"rope_type\":\"yarn\"},"), &["`yarn` is not supported", "llama3"]),
+        (with("{", "{\"rope_scaling\":{\"rope_type\":\"llama3\"},"), &["`llama3` needs", "`low_freq_factor`"]),
+        (with("{", "{\"rope_scaling\":{\"type\":\"linear\",\"factor\":0},"), &["`linear` needs", "`factor`"]),
+        (with("{", "{\"rope_scaling\":{},\"rope_parameters\":{},"), &["duplicate field"]),
+        (
+            with("\"llama\"", "\"qwen2\",\"num_key_value_heads\":2,\"use_sliding_window\":true,\"sliding_window\":2"),
+            &["sliding window", "Qwen2", "use_sliding_window false"],
+        ),
+        (
+            with("\"llama\"", "\"mistral\",\"num_key_value_heads\":2,\"sliding_window\":0"),
+            &["sliding_window must be at least 1"],
+        ),
     ];
     for (config, parts) in cases {
         says(&message(load::open(folder(&config, &file)?.path()))?, parts)?;

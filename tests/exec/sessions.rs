@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use interplay::Error;
 use interplay::burn::Activation;
-use interplay::eval::{Eager, Runner, for_each_logits};
+use interplay::eval::Eager;
+use interplay::models::Checkpoint;
 use interplay::models::opt::{OptCheckpoint, OptConfig};
 use interplay::models::vit::{VitCheckpoint, VitConfig};
-use interplay::models::{Checkpoint, Weights};
 use interplay::plan::Plan;
 use interplay::session::{Session, compare};
 use libtest_mimic::{Failed, Trial};
 
-use super::modules::{tensor, values};
+use super::modules::tensor;
+use super::zoo::{Generated, logits};
 
 pub fn cases() -> Vec<Trial> {
     vec![
@@ -23,20 +23,6 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("exec::session_refuses_a_lost_rule", lost),
         Trial::test("exec::session_runs_every_order_of_a_vision_model", vision),
     ]
-}
-
-/// Weights that follow from their names.
-struct Generated;
-
-impl Weights for Generated {
-    fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
-        let seed = name.bytes().fold(7u64, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)));
-        Ok(values(shape.iter().product(), seed).into_iter().map(|v| v / 4.0).collect())
-    }
-
-    fn has(&self, name: &str) -> bool {
-        !name.starts_with("model.")
-    }
 }
 
 fn opt() -> Result<Arc<dyn Checkpoint>, Failed> {
@@ -69,12 +55,6 @@ fn vit() -> Result<Arc<dyn Checkpoint>, Failed> {
 
 fn ids(length: usize) -> Activation {
     Activation::ids(&(0..2 * length as i64).map(|i| i * 7 % 40).collect::<Vec<_>>(), length)
-}
-
-fn logits(runner: &mut dyn Runner, input: Activation) -> Result<Vec<u32>, Failed> {
-    let mut bits = Vec::new();
-    for_each_logits(runner, &[input], |_, _, row| bits.extend(row.iter().map(|v| v.to_bits())))?;
-    Ok(bits)
 }
 
 fn fp32() -> Result<(), Failed> {

@@ -38,6 +38,7 @@ pub fn run(args: &Args) -> Result<()> {
     let (mut shape, values) = match checkpoint.task() {
         Task::CausalLm => token_logits(checkpoint, &file)?,
         Task::ImageClassification => image_logits(checkpoint, &file)?,
+        Task::SentenceEmbedding(_) => bail!("`{}` is a sentence encoder and has no logits", args.model),
     };
     let rows: usize = shape.iter().product();
     shape.push(values.len() / rows.max(1));

@@ -1,16 +1,21 @@
-//! `config.json` of a LLaMA checkpoint.
+//! `config.json` of a checkpoint of the LLaMA family.
+//!
+//! The members differ in their defaults and in the few facts that [`LlamaConfig::of`] lists; there is one implementation.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Pairs;
+use super::{Pairs, Rotary, Scaling};
 use crate::Error;
 
-/// The configuration; a key that is left out has the architecture's default.
+/// The members of the family, as `model_type` spells them.
+pub const FAMILY: [&str; 3] = ["llama", "mistral", "qwen2"];
+
+/// The configuration; a key that is left out has the default of LLaMA itself, or through [`LlamaConfig::parse`] of the member.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LlamaConfig {
-    /// Always `llama`.
+    /// One of [`FAMILY`].
     pub model_type: String,
     /// Rows of the token embedding.
     pub vocab_size: usize,
@@ -34,12 +39,19 @@ pub struct LlamaConfig {
     pub rms_norm_eps: f64,
     /// Base of the rotary frequencies.
     pub rope_theta: f64,
-    /// Scaling of positions; only none is supported.
-    pub rope_scaling: Option<Value>,
+    /// Scaling of positions.
+    #[serde(alias = "rope_parameters", skip_serializing_if = "Option::is_none")]
+    pub rope_scaling: Option<RopeScaling>,
+    /// How many positions a query looks at, its own among them.
+    pub sliding_window: Option<usize>,
+    /// Whether `sliding_window` holds; LLaMA has no window, Mistral always, Qwen2 where this says so.
+    pub use_sliding_window: bool,
     /// Whether the head is the token embedding.
     pub tie_word_embeddings: bool,
-    /// Biases in attention; only `false` is supported.
+    /// Biases in all of attention; only `false` is supported.
     pub attention_bias: bool,
+    /// Biases of queries, keys and values alone: no key of a `config.json`, but a property of Qwen2.
+    pub qkv_bias: bool,
     /// Biases in the feed-forward; only `false` is supported.
     pub mlp_bias: bool,
     /// Which values of a head rotate together: no key of `config.json`, but a property of the file format.
@@ -63,15 +75,107 @@ impl Default for LlamaConfig {
             rms_norm_eps: 1e-6,
             rope_theta: 10000.0,
             rope_scaling: None,
+            sliding_window: None,
+            use_sliding_window: false,
             tie_word_embeddings: false,
             attention_bias: false,
+            qkv_bias: false,
             mlp_bias: false,
             pairs: Pairs::Halves,
         }
     }
 }
 
+/// `rope_scaling`, or `rope_parameters` as newer configurations say; which keys are needed depends on the type.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RopeScaling {
+    /// `default`, `linear` or `llama3`.
+    pub rope_type: Option<String>,
+    /// The older name of `rope_type`.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// How many times longer the context is than in training.
+    pub factor: Option<f64>,
+    /// `llama3`: wavelengths above the training context divided by this are scaled.
+    pub low_freq_factor: Option<f64>,
+    /// `llama3`: wavelengths below the training context divided by this stay as they are.
+    pub high_freq_factor: Option<f64>,
+    /// `llama3`: the training context.
+    pub original_max_position_embeddings: Option<f64>,
+    /// The base of the frequencies, in the newer spelling.
+    pub rope_theta: Option<f64>,
+}
+
+impl RopeScaling {
+    /// What is done to the frequencies, or what is wrong with the keys.
+    fn resolve(&self) -> Result<Scaling, String> {
+        let kind = self.rope_type.as_ref().or(self.kind.as_ref()).map_or("default", String::as_str);
+        let positive = |key: &str, value: Option<f64>| {
+            value
+                .filter(|value| value.is_finite() && *value > 0.0)
+                .ok_or_else(|| format!("rope_scaling of type `{kind}` needs a positive number `{key}`"))
+        };
+        match kind {
+            "default" => Ok(Scaling::None),
+            "linear" => Ok(Scaling::Linear { factor: positive("factor", self.factor)? }),
+            "llama3" => {
+                let low = positive("low_freq_factor", self.low_freq_factor)?;
+                let high = positive("high_freq_factor", self.high_freq_factor)?;
+                if low >= high {
+                    return Err(format!("low_freq_factor {low} must be below high_freq_factor {high}"));
+                }
+                let context = positive("original_max_position_embeddings", self.original_max_position_embeddings)?;
+                Ok(Scaling::Llama3 { factor: positive("factor", self.factor)?, low, high, context })
+            }
+            other => Err(format!(
+                "rope_scaling of type `{other}` is not supported, only `default`, `linear` and `llama3`; use a checkpoint \
+                 without it"
+            )),
+        }
+    }
+}
+
 impl LlamaConfig {
+    /// The defaults of a member of the family, which released configurations rely on; those of LLaMA for any other name.
+    pub fn of(model_type: &str) -> Self {
+        let llama = Self { model_type: model_type.to_owned(), ..Self::default() };
+        match model_type {
+            "mistral" => Self {
+                intermediate_size: 14336,
+                num_key_value_heads: Some(8),
+                max_position_embeddings: 131_072,
+                sliding_window: Some(4096),
+                use_sliding_window: true,
+                ..llama
+            },
+            "qwen2" => Self {
+                vocab_size: 151_936,
+                intermediate_size: 22016,
+                num_key_value_heads: Some(32),
+                max_position_embeddings: 32768,
+                sliding_window: Some(4096),
+                qkv_bias: true,
+                ..llama
+            },
+            _ => llama,
+        }
+    }
+
+    /// Reads a `config.json`; a key that is left out has the default of the member that `model_type` names.
+    ///
+    /// # Errors
+    /// A key has a value of the wrong type.
+    pub fn parse(config: Value) -> Result<Self, serde_json::Error> {
+        let model_type = config.get("model_type").and_then(Value::as_str).unwrap_or("llama");
+        let mut full = serde_json::to_value(Self::of(model_type))?;
+        match (&mut full, config) {
+            (Value::Object(full), Value::Object(given)) => full.extend(given),
+            (full, other) => *full = other,
+        }
+        serde_json::from_value(full)
+    }
+
     /// Key and value heads.
     pub fn kv_heads(&self) -> usize {
         self.num_key_value_heads.unwrap_or(self.num_attention_heads)
@@ -82,6 +186,29 @@ impl LlamaConfig {
         self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads.max(1))
     }
 
+    /// How many positions a query looks at; `None` for all before it.
+    pub fn window(&self) -> Option<usize> {
+        self.sliding_window.filter(|_| self.use_sliding_window)
+    }
+
+    /// The base of the rotary frequencies and what is done to them.
+    fn frequencies(&self) -> Result<(f64, Scaling), String> {
+        let theta = self.rope_scaling.as_ref().and_then(|s| s.rope_theta).unwrap_or(self.rope_theta);
+        if !(theta > 0.0 && theta.is_finite()) {
+            return Err(format!("rope_theta {theta} must be positive"));
+        }
+        Ok((theta, self.rope_scaling.as_ref().map_or(Ok(Scaling::None), RopeScaling::resolve)?))
+    }
+
+    /// The rotation of this model's heads.
+    ///
+    /// # Errors
+    /// Positions are scaled in a way that is not supported.
+    pub fn rotary(&self) -> Result<Rotary, Error> {
+        let (theta, scaling) = self.frequencies().map_err(|problem| invalid(&problem))?;
+        Ok(Rotary::new(self.pairs, self.head_dim(), theta, scaling))
+    }
+
     /// Refuses what this implementation does not compute.
     ///
     /// # Errors
@@ -89,8 +216,8 @@ impl LlamaConfig {
     pub fn check(&self) -> Result<(), Error> {
         let (heads, kv_heads) = (self.num_attention_heads, self.kv_heads());
         let sizes = [self.vocab_size, self.hidden_size, self.intermediate_size, self.max_position_embeddings];
-        let problem = if self.model_type != "llama" {
-            format!("model_type `{}` is not `llama`", self.model_type)
+        let problem = if !FAMILY.contains(&self.model_type.as_str()) {
+            format!("model_type `{}` is none of {}", self.model_type, FAMILY.join(", "))
         } else if sizes.contains(&0) {
             "vocab_size, hidden_size, intermediate_size and max_position_embeddings must be at least 1".into()
         } else if heads == 0 || kv_heads == 0 || !heads.is_multiple_of(kv_heads) {
@@ -101,21 +228,52 @@ impl LlamaConfig {
             format!("heads of width {} have no rotary pairs; the width must be even", self.head_dim())
         } else if self.hidden_act != "silu" {
             format!("hidden_act `{}` is not supported, only `silu`", self.hidden_act)
-        } else if !self.plain_positions() {
-            "rope_scaling is not supported; use a checkpoint without it, or its native context".into()
         } else if self.attention_bias || self.mlp_bias {
             "biased projections are not supported, only attention_bias and mlp_bias false".into()
-        } else if !(self.rms_norm_eps > 0.0 && self.rope_theta > 0.0 && self.rope_theta.is_finite()) {
-            "rms_norm_eps and rope_theta must be positive".into()
+        } else if self.window() == Some(0) {
+            "sliding_window must be at least 1, or null".into()
+        } else if self.model_type == "qwen2" && self.window().is_some_and(|w| w < self.max_position_embeddings) {
+            "a sliding window in some of Qwen2's layers is not supported; only use_sliding_window false is".into()
+        } else if !(self.rms_norm_eps > 0.0 && self.rms_norm_eps.is_finite()) {
+            "rms_norm_eps must be positive".into()
+        } else if let Err(problem) = self.frequencies() {
+            problem
         } else {
             return Ok(());
         };
-        Err(Error::Invalid(format!("LLaMA configuration: {problem}")))
+        Err(invalid(&problem))
+    }
+}
+
+fn invalid(problem: &str) -> Error {
+    Error::Invalid(format!("LLaMA configuration: {problem}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<LlamaConfig, serde_json::Error> {
+        LlamaConfig::parse(serde_json::from_str(text)?)
     }
 
-    /// Whether `rope_scaling` leaves positions as they are.
-    fn plain_positions(&self) -> bool {
-        let Some(scaling) = &self.rope_scaling else { return true };
-        ["rope_type", "type"].iter().any(|key| scaling.get(key).and_then(Value::as_str) == Some("default"))
+    #[test]
+    fn a_key_that_is_left_out_has_the_members_default() {
+        let config = parsed(r#"{"model_type":"mistral","hidden_size":64}"#).expect("a configuration");
+        assert_eq!((config.kv_heads(), config.window(), config.hidden_size), (8, Some(4096), 64));
+        let config = parsed(r#"{"model_type":"mistral","sliding_window":null}"#).expect("a configuration");
+        assert_eq!(config.window(), None);
+        let config = parsed(r#"{"model_type":"qwen2"}"#).expect("a configuration");
+        assert_eq!((config.qkv_bias, config.window(), config.vocab_size), (true, None, 151_936));
+        assert!(parsed("[]").is_err());
+    }
+
+    #[test]
+    fn both_spellings_of_positions_are_read() {
+        let older = r#"{"model_type":"llama","rope_theta":5e5,"rope_scaling":{"type":"linear","factor":2.0}}"#;
+        let newer = r#"{"rope_parameters":{"rope_type":"linear","factor":2.0,"rope_theta":500000.0}}"#;
+        let rotary = |text| format!("{:?}", parsed(text).expect("a configuration").rotary());
+        assert_eq!(rotary(older), rotary(newer));
+        assert_ne!(rotary(older), rotary(r#"{"rope_theta":500000.0}"#));
     }
 }
