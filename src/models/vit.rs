@@ -13,7 +13,7 @@ use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::parts::{Source, attend, images, rows, sequence, split_heads};
+use super::parts::{Source, attend, images, is_image, no_stage, rows, sequence, split_heads};
 use super::{Checkpoint, Input, Task, Weights};
 use crate::Error;
 use crate::burn::{Activation, Piece, Stage};
@@ -82,8 +82,11 @@ impl VitConfig {
             format!("hidden_size {width} is not a multiple of num_attention_heads {heads}")
         } else if self.patch_size == 0 || self.image_size == 0 || !self.image_size.is_multiple_of(self.patch_size) {
             format!("image_size {} is not a multiple of patch_size {}", self.image_size, self.patch_size)
-        } else if [self.hidden_size, self.intermediate_size, self.num_channels, self.id2label.len()].contains(&0) {
-            "hidden_size, intermediate_size, num_channels and the number of labels must be at least 1".into()
+        } else if [self.hidden_size, self.intermediate_size, self.id2label.len()].contains(&0) {
+            "hidden_size, intermediate_size and the number of labels must be at least 1".into()
+        } else if !is_image(self.num_channels, self.image_size) {
+            let (channels, side) = (self.num_channels, self.image_size);
+            format!("images of {channels} x {side} x {side} are empty or beyond what is ever run")
         } else {
             return Ok(());
         };
@@ -357,7 +360,7 @@ impl Checkpoint for VitCheckpoint {
             index if index == last => Box::new(Piece::new("", Head::load(source, &self.config)?, |module, input| {
                 Activation::Rows(module.forward(rows(input)))
             })),
-            _ => return Err(Error::Invalid(format!("stage {index} of {}: give 0 to {last}", last + 1))),
+            _ => return Err(no_stage(index, last + 1)),
         })
     }
 }
