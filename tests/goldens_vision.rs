@@ -1,16 +1,17 @@
-//! Convolutional networks against what PyTorch computes from them in `f32`.
+//! Vision models against what PyTorch computes from them in `f32`, and torch files against what they hold.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use interplay::burn::Activation;
 use interplay::eval::{Classification, Eager, Runner, input, logits};
-use interplay::load::{self, Model, SafeTensors};
+use interplay::load::{self, Model, SafeTensors, TorchFile};
+use interplay::models::Weights;
 use interplay::plan::Plan;
 use interplay::session::Session;
 use libtest_mimic::{Failed, Trial};
 
 use crate::goldens::{HIDDEN, LOGITS, all_logits, difference, within};
-use crate::oracles::case;
+use crate::oracles::{case, case_of_fetched};
 
 /// Every case of this file.
 pub fn cases() -> Vec<Trial> {
@@ -19,6 +20,11 @@ pub fn cases() -> Vec<Trial> {
         case("goldens::resnet_bottleneck", "data/checkpoints/resnet-bottleneck", |folder| resnet(folder, 3, 4)),
         case("goldens::resnet20_cifar10", "data/resnet20-cifar10", resnet20),
         case("goldens::resnet20_cifar10_maps", "data/resnet20-cifar10", resnet20_maps),
+        Trial::test("goldens::deit_one_head", || deit("deit/1-head", &["classifier"])),
+        Trial::test("goldens::deit_two_heads", || deit("deit/2-head", &["cls_classifier", "distillation_classifier"])),
+        Trial::test("goldens::torch_legacy", || torch_file("legacy.pth")),
+        Trial::test("goldens::torch_zip", || torch_file("zip.pth")),
+        case_of_fetched("goldens::efficientnet_lite0", "efficientnet-lite0", efficientnet),
     ]
 }
 
@@ -32,6 +38,7 @@ fn activations(model: &Model, input: Activation) -> Result<Vec<Vec<f32>>, Failed
         let data = match &activation {
             Activation::Images(t) => t.to_data(),
             Activation::Rows(t) => t.to_data(),
+            Activation::Sequence(t) => t.to_data(),
             other => return Err(format!("a stage gave {:?}", other.shape()).into()),
         };
         found.push(data.try_into_vec::<f32>().map_err(|e| format!("{e:?}"))?);
@@ -105,5 +112,66 @@ fn resnet20_maps(folder: &Path) -> Result<(), Failed> {
     let names = Session::new(model.checkpoint, Plan::fp32())?.layer_names();
     assert_eq!([&names[0], &names[1], &names[19]], ["conv1", "layer1.0.conv1", "linear"]);
     assert_eq!(names.len(), 20);
+    Ok(())
+}
+
+/// Where the project's own checkpoints are; their README says how they came to be.
+fn zoo(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/zoo").join(name)
+}
+
+fn deit(name: &str, heads: &[&str]) -> Result<(), Failed> {
+    let model = load::open(&zoo(name))?;
+    let golden = SafeTensors::open(&zoo(name).join("golden.safetensors"))?;
+    let input = input::images(&*model.checkpoint, &golden.floats("pixel_values")?)?;
+    let states = golden.floats("hidden_states")?;
+    let found = activations(&model, input.clone())?;
+    // The last of the stages before the head is the norm over the tokens that the head reads.
+    assert_eq!(states.len(), 3 * found[0].len());
+    for (layer, want) in states.chunks_exact(found[0].len()).enumerate() {
+        within(&format!("hidden state {layer}"), difference(&found[layer], want).0, HIDDEN)?;
+    }
+    within("logits", difference(&all_logits(&model, &input)?, &golden.floats("logits")?).1, LOGITS)?;
+    let names = Session::new(model.checkpoint, Plan::fp32())?.layer_names();
+    assert_eq!(names[0], "deit.embeddings.patch_embeddings.projection");
+    assert_eq!(names[1], "deit.encoder.layer.0.attention.attention.query");
+    assert!(names.iter().map(String::as_str).rev().take(heads.len()).eq(heads.iter().copied().rev()), "{names:?}");
+    Ok(())
+}
+
+/// Every tensor bit for bit, and one of integers that is there and cannot be had.
+fn torch_file(name: &str) -> Result<(), Failed> {
+    let file = TorchFile::open(&zoo("torch").join(name))?;
+    let golden = SafeTensors::open(&zoo("torch").join("golden.safetensors"))?;
+    assert_eq!(file.names().count(), golden.names().count() + 1);
+    for tensor in golden.names() {
+        let shape = golden.shape(tensor)?;
+        assert_eq!(file.shape(tensor).as_deref(), Some(shape), "{tensor}");
+        let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+        assert_eq!(bits(file.get(tensor, shape)?), bits(golden.floats(tensor)?), "{tensor}");
+    }
+    let message = file.get("counter", &[]).err().ok_or("integers were read as floats")?.to_string();
+    assert!(message.contains(name) && message.contains("`counter` is stored as I64"), "{message}");
+    Ok(())
+}
+
+/// Two generated images; scripts/tiny_vision.py makes the same.
+fn efficientnet(file: &Path) -> Result<(), Failed> {
+    let byte = |index: u64| (index / 1000 * 2_654_435_761) % (1 << 32) >> 24;
+    let pixels: Vec<f32> = (0..2 * 3 * 224 * 224).map(|index| (byte(index) as f32 - 127.0) / 128.0).collect();
+    let model = load::open(file)?;
+    let golden = SafeTensors::open(&zoo("efficientnet-lite0").join("golden.safetensors"))?;
+    let input = input::images(&*model.checkpoint, &pixels)?;
+    within("logits", difference(&all_logits(&model, &input)?, &golden.floats("logits")?).1, LOGITS)?;
+    let session = Session::new(model.checkpoint, Plan::fp32())?;
+    let names = session.layer_names();
+    // A stem, a head, a classifier, and three convolutions a block but for the first.
+    assert_eq!(names.len(), 3 + 16 * 3 - 1);
+    assert_eq!(
+        [&names[0], &names[1], &names[3]],
+        ["_conv_stem", "_blocks.0._depthwise_conv", "_blocks.1._expand_conv"]
+    );
+    let first = session.products().nth(1).ok_or("no products")?;
+    assert_eq!([first.m, first.k, first.n, first.count], [112 * 112, 9, 1, 32]);
     Ok(())
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::safetensors::SafeTensors;
 use super::{Tokenizer, finite, nearest, recognise};
 use crate::Error;
+use crate::models::deit::DeitCheckpoint;
 use crate::models::llama::{LlamaCheckpoint, LlamaConfig};
 use crate::models::opt::{OptCheckpoint, OptConfig};
 use crate::models::resnet::{ResnetCheckpoint, ResnetConfig};
@@ -17,10 +18,10 @@ use crate::models::vit::{VitCheckpoint, VitConfig};
 use crate::models::{Checkpoint, Weights};
 
 /// The architectures that [`checkpoint`] builds, as `model_type` spells them.
-const ARCHITECTURES: [&str; 4] = ["llama", "opt", "resnet", "vit"];
+const ARCHITECTURES: [&str; 5] = ["deit", "llama", "opt", "resnet", "vit"];
 
 /// What older and partial exports put in front of a name, or leave away.
-const PREFIXES: [&str; 4] = ["model.", "transformer.", "decoder.", "vit."];
+const PREFIXES: [&str; 6] = ["model.", "transformer.", "decoder.", "vit.", "deit.", "resnet."];
 
 /// The tensors of a folder, from one file or many.
 #[derive(Debug)]
@@ -146,6 +147,7 @@ pub fn checkpoint(path: &Path, config: &str, weights: Arc<dyn Weights>) -> Resul
     let kind = kind
         .ok_or_else(|| malformed(format!("there is no `model_type`; one of {} is needed", ARCHITECTURES.join(", "))))?;
     Ok(match kind {
+        "deit" => Arc::new(DeitCheckpoint::new(typed::<VitConfig>(path, value)?, weights)?),
         "llama" => Arc::new(LlamaCheckpoint::new(typed::<LlamaConfig>(path, value)?, weights)?),
         "opt" => Arc::new(OptCheckpoint::new(typed::<OptConfig>(path, value)?, weights)?),
         "resnet" => {

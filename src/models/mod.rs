@@ -4,6 +4,7 @@
 //! source, so that a model never needs more memory than its evaluation does.
 
 mod convolution;
+pub mod deit;
 pub mod efficientnet;
 pub mod embedded;
 pub mod llama;
