@@ -31,7 +31,7 @@ def randomise(model):
 
 
 def arrays(tensors):
-    return {name: numpy.ascontiguousarray(t.detach().numpy()) for name, t in tensors.items()}
+    return {name: numpy.array(t.detach().numpy(), order="C") for name, t in tensors.items()}
 
 
 def write(folder, tensors, config, golden):

@@ -157,7 +157,7 @@ fn torch_file(name: &str) -> Result<(), Failed> {
 
 /// Two generated images; scripts/tiny_vision.py makes the same.
 fn efficientnet(file: &Path) -> Result<(), Failed> {
-    let byte = |index: u64| (index / 1000 * 2_654_435_761) % (1 << 32) >> 24;
+    let byte = |index: u64| ((index / 1000 * 2_654_435_761) % (1 << 32)) >> 24;
     let pixels: Vec<f32> = (0..2 * 3 * 224 * 224).map(|index| (byte(index) as f32 - 127.0) / 128.0).collect();
     let model = load::open(file)?;
     let golden = SafeTensors::open(&zoo("efficientnet-lite0").join("golden.safetensors"))?;

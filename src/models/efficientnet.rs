@@ -1,7 +1,8 @@
 //! EfficientNet-Lite0: inverted residual blocks of depthwise convolutions with ReLU6, without squeeze and excitation.
 //!
 //! The architecture is a list of rows (Tan and Le, arXiv 1905.11946, Table 1; the Lite variants leave out the attention and
-//! keep stem and head at their width). Convolutions pad as TensorFlow does. Names are those of the PyTorch port.
+//! keep stem and head at their width). Convolutions pad as TensorFlow does. Names are those of the PyTorch port. Images are the
+//! central square of 224/256 of the shorter side, resized bicubically to 224x224, bytes b as (b - 127) / 128.
 
 use std::sync::Arc;
 

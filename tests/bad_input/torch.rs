@@ -69,7 +69,7 @@ fn inconsistent() -> Result<(), Failed> {
         (b"\x80\x02(.", "more than the stack holds"),
         (b"\x80\x02t.", "a mark that was not set"),
         (b"\x80\x02h\x05.", "memo 5 was never set"),
-        (b"\x80\x02}Ku.", "a mark"),
+        (b"\x80\x02}u.", "a mark that was not set"),
         (b"\x80\x02}(K\x01u.", "a key comes without a value"),
         (b"\x80\x02NNa.", "no list"),
         (b"\x80\x02NNNs.", "no dictionary"),

@@ -17,8 +17,11 @@ use libtest_mimic::{Failed, Trial};
 
 use super::modules::{tensor, values};
 
+/// Makes a model.
+type Build = fn() -> Result<Arc<dyn Checkpoint>, Error>;
+
 pub fn cases() -> Vec<Trial> {
-    let models: [(&str, fn() -> Result<Arc<dyn Checkpoint>, Error>); 6] = [
+    let models: [(&str, Build); 6] = [
         ("resnet_basic", || resnet(LayerType::Basic)),
         ("resnet_bottleneck", || resnet(LayerType::Bottleneck)),
         ("resnet_cifar", resnet_cifar),

@@ -65,33 +65,44 @@ fn members(bytes: &[u8]) -> Result<HashMap<String, Range<usize>>, String> {
     }
     let mut ranges = HashMap::new();
     for _ in 0..count {
-        let (name, range, next) = member(bytes, at).ok_or_else(cut)??;
-        if ranges.insert(name.clone(), range).is_some() {
-            return Err(format!("`{name}` is in the archive twice"));
+        let member = Member::read(bytes, at).ok_or_else(cut)?;
+        if member.compressed {
+            return Err(format!("`{}` is compressed, which torch does not do", member.name));
         }
-        at = next;
+        at = member.next;
+        if let Some(range) = ranges.insert(member.name, member.range) {
+            return Err(format!("the archive has a member twice, the first at byte {}", range.start));
+        }
     }
     Ok(ranges)
 }
 
-/// Name and bytes of the member whose directory entry is at `at`, and where the next entry is; `None` where the file ends first.
-fn member(bytes: &[u8], at: usize) -> Option<Result<(String, Range<usize>, usize), String>> {
-    if !bytes.get(at..)?.starts_with(b"PK\x01\x02") {
-        return None;
+/// What a directory entry says.
+struct Member {
+    name: String,
+    range: Range<usize>,
+    compressed: bool,
+    /// Where the next entry is.
+    next: usize,
+}
+
+impl Member {
+    /// The entry at `at`; `None` where the file ends before it, or before the member that it describes.
+    fn read(bytes: &[u8], at: usize) -> Option<Self> {
+        if !bytes.get(at..)?.starts_with(b"PK\x01\x02") {
+            return None;
+        }
+        let short = |place: usize| field::<2>(bytes, at + place);
+        let long = |place: usize| field::<4>(bytes, at + place);
+        let (method, packed, size, header) = (short(10)?, long(20)?, long(24)?, long(42)?);
+        let behind = at + ENTRY + short(28)?;
+        let name = String::from_utf8_lossy(bytes.get(at + ENTRY..behind)?).into_owned();
+        // The local header has a name and extra fields of its own.
+        let start = header + LOCAL + field::<2>(bytes, header + 26)? + field::<2>(bytes, header + 28)?;
+        bytes.get(start..start + size)?;
+        let (compressed, next) = (method != 0 || packed != size, behind + short(30)? + short(32)?);
+        Some(Self { name, range: start..start + size, compressed, next })
     }
-    let [method, names, extra, comment] = [10, 28, 30, 32].map(|place| field::<2>(bytes, at + place));
-    let (names, extra, comment) = (names?, extra?, comment?);
-    let [packed, size, header] = [20, 24, 42].map(|place| field::<4>(bytes, at + place));
-    let (packed, size, header) = (packed?, size?, header?);
-    let name = String::from_utf8_lossy(bytes.get(at + ENTRY..at + ENTRY + names)?).into_owned();
-    if method? != 0 || packed != size {
-        return Some(Err(format!("`{name}` is compressed, which torch does not do")));
-    }
-    // The local header has a name and extra fields of its own.
-    let (local_name, local_extra) = (field::<2>(bytes, header + 26)?, field::<2>(bytes, header + 28)?);
-    let start = header + LOCAL + local_name + local_extra;
-    bytes.get(start..start.checked_add(size)?)?;
-    Some(Ok((name, start..start + size, at + ENTRY + names + extra + comment)))
 }
 
 /// The little-endian number of `N` bytes at `at`.
