@@ -88,7 +88,7 @@ struct Published {
 }
 
 /// The `sparsify and quantise` switches of the released code, read per architecture.
-const PUBLISHED: [Published; 8] = [
+const PUBLISHED: [Published; 11] = [
     Published { architecture: "opt", covered: &["decoder.layers.*"], never_pruned: &[] },
     Published { architecture: "gpt2", covered: &["h.*"], never_pruned: &[] },
     Published { architecture: "llama", covered: &["layers.*"], never_pruned: &[] },
@@ -97,6 +97,10 @@ const PUBLISHED: [Published; 8] = [
     Published { architecture: "bert", covered: &["*"], never_pruned: &[] },
     Published { architecture: "vit", covered: &["*"], never_pruned: &[] },
     Published { architecture: "resnet", covered: &["*"], never_pruned: &["classifier*", "fc"] },
+    // Not among the published models: each is treated as its nearest relative there.
+    Published { architecture: "deit", covered: &["*"], never_pruned: &[] },
+    Published { architecture: "resnet-cifar", covered: &["*"], never_pruned: &["linear"] },
+    Published { architecture: "efficientnet-lite", covered: &["*"], never_pruned: &["_fc"] },
 ];
 
 /// What a model of the user's own has: every product with a parameter.

@@ -3,6 +3,8 @@
 mod container;
 mod folder;
 mod mutation;
+mod torch;
+mod vision;
 mod vocabulary;
 mod zoo;
 
@@ -12,6 +14,7 @@ pub use container::Builder;
 
 /// Every case of this file's modules.
 pub fn cases() -> Vec<Trial> {
-    let modules = [container::cases(), folder::cases(), mutation::cases(), vocabulary::cases(), zoo::cases()];
-    modules.into_iter().flatten().collect()
+    let weights = [container::cases(), folder::cases(), mutation::cases(), torch::cases()];
+    let models = [vision::cases(), vocabulary::cases(), zoo::cases()];
+    weights.into_iter().chain(models).flatten().collect()
 }

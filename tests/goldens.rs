@@ -17,7 +17,7 @@ use crate::oracles::{case, case_with_fetched};
 /// The largest difference of logits that is allowed: float32 noise is 2e-5, a wrong epsilon 1e-3.
 pub const LOGITS: f32 = 1e-4;
 /// The same for hidden states, as a fraction of the largest magnitude.
-const HIDDEN: f32 = 1e-4;
+pub const HIDDEN: f32 = 1e-4;
 
 /// Every case of this file.
 pub fn cases() -> Vec<Trial> {
@@ -87,7 +87,7 @@ pub fn all_logits(model: &Model, input: &Activation) -> Result<Vec<f32>, Failed>
     Ok(logits)
 }
 
-fn check_stages(model: &Model, golden: &SafeTensors, input: &Activation) -> Result<(), Failed> {
+pub fn check_stages(model: &Model, golden: &SafeTensors, input: &Activation) -> Result<(), Failed> {
     let states = hidden_states(model, input)?;
     let want = golden.floats("hidden_states")?;
     assert_eq!(states.len() * states[0].len(), want.len());

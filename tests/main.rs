@@ -4,6 +4,7 @@ mod bad_input;
 mod exec;
 mod gguf;
 mod goldens;
+mod goldens_vision;
 mod oracles;
 mod tidy;
 mod train;
@@ -14,6 +15,7 @@ fn main() -> std::process::ExitCode {
     let mut cases = tidy::cases();
     cases.extend(goldens::cases());
     cases.extend(gguf::cases());
+    cases.extend(goldens_vision::cases());
     cases.extend(bad_input::cases());
     cases.extend(exec::cases());
     cases.extend(train::cases());

@@ -97,8 +97,12 @@ pub fn for_each_logits(
         }
         runner.enter(head)?;
         for (offset, activation) in waiting.iter().enumerate() {
-            let Activation::Rows(rows) = task.head_input(activation.clone()) else {
-                return Err(Error::Invalid("a stage before the head did not give a sequence".into()));
+            let rows = match task.head_input(activation.clone()) {
+                Activation::Rows(rows) => rows,
+                other => {
+                    let problem = format!("the stage before the head gave {:?}, not rows or sequences", other.shape());
+                    return Err(Error::Invalid(problem));
+                }
             };
             head_in_chunks(runner, rows, |r, logits| row(start + offset, r, logits))?;
         }

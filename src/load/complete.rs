@@ -65,6 +65,10 @@ impl Weights for Watched {
     fn has(&self, name: &str) -> bool {
         self.weights.has(name)
     }
+
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        self.weights.shape(name)
+    }
 }
 
 /// A checkpoint that knows when all of its stages have been built.

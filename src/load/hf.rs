@@ -9,12 +9,14 @@ use serde_json::Value;
 
 use super::complete::complete;
 use super::safetensors::SafeTensors;
-use super::{Tokenizer, finite, index, nearest, sentence};
+use super::{Tokenizer, finite, index, nearest, recognise, sentence};
 use crate::Error;
 use crate::models::bert::BertCheckpoint;
+use crate::models::deit::DeitCheckpoint;
 use crate::models::gpt2::Gpt2Checkpoint;
 use crate::models::llama::{LlamaCheckpoint, LlamaConfig};
 use crate::models::opt::OptCheckpoint;
+use crate::models::resnet::ResnetCheckpoint;
 use crate::models::vit::VitCheckpoint;
 use crate::models::{Checkpoint, Weights};
 
@@ -22,13 +24,15 @@ use crate::models::{Checkpoint, Weights};
 type Build = fn(&Path, Value, Arc<dyn Weights>) -> Result<Arc<dyn Checkpoint>, Error>;
 
 /// The architectures that [`checkpoint`] knows: `model_type`, and who builds it.
-const ARCHITECTURES: [(&str, Build); 7] = [
+const ARCHITECTURES: [(&str, Build); 9] = [
     ("bert", bert),
+    ("deit", |path, config, weights| Ok(Arc::new(DeitCheckpoint::new(typed(path, config)?, weights)?))),
     ("gpt2", |path, config, weights| Ok(Arc::new(Gpt2Checkpoint::new(typed(path, config)?, weights)?))),
     ("llama", llama),
     ("mistral", llama),
     ("opt", |path, config, weights| Ok(Arc::new(OptCheckpoint::new(typed(path, config)?, weights)?))),
     ("qwen2", llama),
+    ("resnet", resnet),
     ("vit", |path, config, weights| Ok(Arc::new(VitCheckpoint::new(typed(path, config)?, weights)?))),
 ];
 
@@ -42,8 +46,13 @@ fn llama(path: &Path, config: Value, weights: Arc<dyn Weights>) -> Result<Arc<dy
     Ok(Arc::new(LlamaCheckpoint::new(config, weights)?))
 }
 
+fn resnet(path: &Path, config: Value, weights: Arc<dyn Weights>) -> Result<Arc<dyn Checkpoint>, Error> {
+    let config = with_image_size(config, &path.with_file_name("preprocessor_config.json"))?;
+    Ok(Arc::new(ResnetCheckpoint::new(typed(path, config)?, weights)?))
+}
+
 /// What older and partial exports put in front of a name, or leave away.
-const PREFIXES: [&str; 5] = ["model.", "transformer.", "decoder.", "vit.", "bert."];
+const PREFIXES: [&str; 7] = ["model.", "transformer.", "decoder.", "vit.", "bert.", "deit.", "resnet."];
 
 /// The tensors of a folder, from one file or many.
 #[derive(Debug)]
@@ -153,6 +162,11 @@ impl Weights for Tensors {
     fn names(&self) -> Vec<String> {
         self.exact.keys().cloned().collect()
     }
+
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        let (file, stored) = self.find(name)?;
+        file.shape(stored).ok().map(<[usize]>::to_vec)
+    }
 }
 
 /// The checkpoint that `config`, the text of a `config.json` found at `path`, describes over `weights`.
@@ -173,6 +187,21 @@ pub fn checkpoint(path: &Path, config: &str, weights: Arc<dyn Weights>) -> Resul
     complete(path, weights, |weights| build(path, value, weights))
 }
 
+/// A configuration with the size of the images that the folder's preprocessing makes, where one file lacks it and the other
+/// has it.
+fn with_image_size(mut config: Value, preprocessor: &Path) -> Result<Value, Error> {
+    if !preprocessor.is_file() {
+        return Ok(config);
+    }
+    let prepared = json(preprocessor)?;
+    let sizes = ["/crop_size/height", "/crop_size", "/size/height", "/size/shortest_edge", "/size"];
+    let size = sizes.iter().find_map(|place| prepared.pointer(place).filter(|size| size.is_u64()));
+    if let (Some(config), Some(size)) = (config.as_object_mut(), size) {
+        config.entry("image_size").or_insert_with(|| size.clone());
+    }
+    Ok(config)
+}
+
 fn typed<C: DeserializeOwned>(path: &Path, value: Value) -> Result<C, Error> {
     serde_json::from_value(value).map_err(|e| wrong_type(path, &e))
 }
@@ -181,12 +210,19 @@ fn wrong_type(path: &Path, e: &serde_json::Error) -> Error {
     Error::Malformed { path: path.to_owned(), problem: format!("a key has a value of the wrong type: {e}") }
 }
 
-/// Opens the model in `folder`, with its tokenizer where it has one.
+/// Opens the model in `folder`, with its tokenizer where it has one. A folder of tensors alone is known by their names.
 ///
 /// # Errors
 /// A file is missing or malformed, or the architecture is not supported.
 pub fn open(folder: &Path) -> Result<super::Model, Error> {
     let config = folder.join("config.json");
+    if !config.exists()
+        && let Ok(tensors) = Tensors::open(folder)
+        && let files = tensors.files().map(Path::to_owned).collect()
+        && let Some(checkpoint) = recognise::checkpoint(Arc::new(tensors))?
+    {
+        return Ok(super::Model { checkpoint, tokenizer: None, files });
+    }
     let text = std::fs::read_to_string(&config).map_err(|source| Error::Io { path: config.clone(), source })?;
     let tensors = Arc::new(Tensors::open(folder)?);
     let mut files = vec![config.clone()];

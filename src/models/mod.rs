@@ -4,11 +4,16 @@
 //! source, so that a model never needs more memory than its evaluation does.
 
 pub mod bert;
+mod convolution;
+pub mod deit;
+pub mod efficientnet;
 pub mod embedded;
 pub mod gpt2;
 pub mod llama;
 pub mod opt;
 mod parts;
+pub mod resnet;
+pub mod resnet_cifar;
 pub mod vit;
 
 pub(crate) use parts::transposed;
@@ -35,6 +40,11 @@ pub trait Weights: Send + Sync {
     /// Every tensor, by its canonical name; none where the source cannot tell.
     fn names(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// The shape of tensor `name`; `None` where there is no such tensor, or where the source cannot tell without reading it.
+    fn shape(&self, _name: &str) -> Option<Vec<usize>> {
+        None
     }
 }
 
@@ -119,7 +129,8 @@ pub trait Checkpoint: Send + Sync {
 
     /// Builds stage `index`. Stage 0 takes [`Activation::Ids`], `Text` or `Images` and gives a `Sequence` `[B, T, D]`; blocks map
     /// `Sequence` to `Sequence`; the head takes `Rows` `[R, D]` and gives `Rows` `[R, V]` (one row an image
-    /// or a text where the positions are pooled).
+    /// or a text where the positions are pooled). A convolutional network hands on `Images`; where the last block gives `Rows`, the
+    /// head reads them as they are.
     ///
     /// # Errors
     /// A tensor is missing or malformed.

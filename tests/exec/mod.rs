@@ -6,14 +6,13 @@ mod quantized;
 mod replay;
 mod sessions;
 mod units;
+mod vision;
 mod zoo;
 
 use libtest_mimic::Trial;
 
 /// Every case of this file's modules.
 pub fn cases() -> Vec<Trial> {
-    [replay::cases(), units::cases(), plans::cases(), sessions::cases(), quantized::cases(), zoo::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let plain = [replay::cases(), units::cases(), plans::cases(), sessions::cases(), quantized::cases()];
+    plain.into_iter().chain([vision::cases(), zoo::cases()]).flatten().collect()
 }
