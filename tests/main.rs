@@ -1,6 +1,7 @@
 //! The integration tests of this crate, in one program.
 
 mod bad_input;
+mod eval;
 mod exec;
 mod goldens;
 mod oracles;
@@ -13,6 +14,7 @@ fn main() -> std::process::ExitCode {
     let mut cases = tidy::cases();
     cases.extend(goldens::cases());
     cases.extend(bad_input::cases());
+    cases.extend(eval::cases());
     cases.extend(exec::cases());
     cases.extend(train::cases());
     run(&Arguments::from_args(), cases).exit_code()

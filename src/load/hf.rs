@@ -16,7 +16,7 @@ use crate::models::vit::{VitCheckpoint, VitConfig};
 use crate::models::{Checkpoint, Weights};
 
 /// The architectures that [`checkpoint`] builds, as `model_type` spells them.
-const ARCHITECTURES: [&str; 3] = ["llama", "opt", "vit"];
+pub const ARCHITECTURES: [&str; 3] = ["llama", "opt", "vit"];
 
 /// What older and partial exports put in front of a name, or leave away.
 const PREFIXES: [&str; 4] = ["model.", "transformer.", "decoder.", "vit."];

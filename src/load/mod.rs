@@ -6,6 +6,7 @@
 mod bytes;
 mod gguf;
 pub mod hf;
+pub mod image;
 mod safetensors;
 pub mod text;
 mod tokenizer;
@@ -49,6 +50,11 @@ pub fn open(path: &Path) -> Result<Model, Error> {
     let tokenizer = Tokenizer::from_gguf(&file)?;
     let checkpoint = LlamaCheckpoint::new(file.llama_config()?, file)?;
     Ok(Model { checkpoint: Arc::new(checkpoint), tokenizer: Some(tokenizer), files: vec![path.to_owned()] })
+}
+
+/// Whether a model of that architecture can be loaded.
+pub(crate) fn reads(architecture: &str) -> bool {
+    hf::ARCHITECTURES.contains(&architecture)
 }
 
 /// The known name that is most like `given`, if any is like it at all.
