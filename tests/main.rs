@@ -1,6 +1,7 @@
 //! The integration tests of this crate, in one program.
 
 mod bad_input;
+mod eval;
 mod exec;
 mod gguf;
 mod goldens;
@@ -17,6 +18,7 @@ fn main() -> std::process::ExitCode {
     cases.extend(gguf::cases());
     cases.extend(goldens_vision::cases());
     cases.extend(bad_input::cases());
+    cases.extend(eval::cases());
     cases.extend(exec::cases());
     cases.extend(train::cases());
     run(&Arguments::from_args(), cases).exit_code()

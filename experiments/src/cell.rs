@@ -1,7 +1,7 @@
 //! One cell of a table: a model under one configuration, evaluated and costed by the same session.
 
 use anyhow::Result;
-use interplay::eval::{Classification, Estimate, Logits, Perplexity, input, logits, perplexity};
+use interplay::eval::{Classification, Estimate, Logits, Perplexity, input, logits, strided_perplexity};
 use interplay::session::Session;
 use interplay_formats::Footprint;
 use interplay_hw::cost::{Accelerator, CycleModel, PriceList, cost};
@@ -56,7 +56,7 @@ pub struct Outcome {
 /// The model's arithmetic overflowed, or a layer cannot run under the plan.
 pub fn evaluate(subject: &Subject, session: &mut Session, baseline: Option<&Baseline>) -> Result<Outcome> {
     match &subject.data {
-        Data::Windows(windows) => Ok(of_text(perplexity(session, windows)?)),
+        Data::Windows(windows) => Ok(of_text(strided_perplexity(session, windows, subject.stride)?)),
         Data::Images { pixels, labels } => {
             let logits = logits(session, pixels)?;
             let reference = baseline.and_then(|b| b.logits.as_ref()).unwrap_or(&logits);
@@ -109,22 +109,20 @@ pub fn cell(
 ) -> Result<Cell> {
     let workload = session.workload(&one_input(subject, session)?)?;
     let cost = cost(&workload, machine.accelerator, machine.cycle_model, machine.prices)?;
-    let placements = session.placements()?;
-    let mut units: Vec<&str> = placements.iter().map(|p| p.datapath).collect();
-    units.sort_unstable();
-    units.dedup();
     let stored = session.footprint()?.total;
     Ok(Cell {
         schema_version: SCHEMA_VERSION,
         model: subject.model_name.clone(),
         data: subject.data_name.clone(),
         window: subject.window(),
+        stride: subject.stride,
+        protocol: subject.protocol.map(|protocol| protocol.name.to_owned()),
         windows: subject.inputs(),
-        tokens: subject.inputs() * subject.window().saturating_sub(1).max(1),
+        tokens: subject.tokens(),
         format: labels.format,
         sparsity: labels.sparsity,
         order: labels.order,
-        datapath: if units.is_empty() { "fake".to_owned() } else { units.join("+") },
+        datapath: used_datapaths(session)?,
         metric: outcome.metric.clone(),
         more: outcome.more.clone(),
         fp32: baseline.clone(),
@@ -150,6 +148,19 @@ pub fn one_input(subject: &Subject, session: &Session) -> Result<interplay::burn
     })
 }
 
-fn bits(f: Footprint) -> FootprintBits {
+/// The datapaths of a session's products, as results name them.
+///
+/// # Errors
+/// A layer cannot be prepared under the plan.
+pub fn used_datapaths(session: &mut Session) -> Result<String> {
+    let placements = session.placements()?;
+    let mut units: Vec<&str> = placements.iter().map(|p| p.datapath).collect();
+    units.sort_unstable();
+    units.dedup();
+    Ok(if units.is_empty() { "fake".to_owned() } else { units.join("+") })
+}
+
+/// A footprint as results have it.
+pub fn bits(f: Footprint) -> FootprintBits {
     FootprintBits { values: f.values, scales: f.scales, metadata: f.metadata, other: f.other, total: f.total() }
 }

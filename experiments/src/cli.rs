@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use crate::commands::train::Train;
 use crate::commands::{
-    bench, dequantize, dot, eval, explain, fetch, format, identify, logits, quantize, sparsify, verify,
+    bench, dequantize, dot, eval, explain, fetch, format, identify, logits, quantize, sparsify, trace, verify,
 };
 use crate::studies::orders;
 
@@ -50,6 +50,8 @@ pub enum Command {
     Study(Study),
     /// Evaluate one model in one format, sparsity and order.
     Eval(eval::Args),
+    /// List every matrix product of a model: operation, shape, name, datapath, multiply-accumulates.
+    Trace(trace::Args),
     /// Write the logits of given inputs, to compare with another implementation.
     Logits(logits::Args),
     /// Fetch a model or a data set into the cache, checked by its sha256.
@@ -109,8 +111,10 @@ pub enum Listed {
     Datapaths,
     /// Machines with arrays, memories and prices.
     Accelerators,
-    /// Models that are embedded, fetched, or can be fetched.
+    /// Models that are embedded, fetched, can be fetched, or are yours.
     Models,
+    /// Texts, images, pairs and tasks to evaluate on.
+    Data,
     /// Studies.
     Studies,
     /// Rules by which a scale follows from its block.

@@ -4,6 +4,7 @@ mod cell;
 mod cli;
 mod commands;
 mod fetch;
+mod images;
 mod interrupt;
 mod output;
 mod progress;
@@ -58,6 +59,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     match cli.command.as_ref().unwrap_or(&default) {
         Command::Study(Study::Orders(args)) => return studies::orders::run(args),
         Command::Eval(args) => commands::eval::run(args)?,
+        Command::Trace(args) => commands::trace::run(args)?,
         Command::Logits(args) => commands::logits::run(args)?,
         Command::Fetch(args) => commands::fetch::run(args)?,
         Command::Train(args) => commands::train::run(args)?,

@@ -116,6 +116,11 @@ pub struct Cell {
     pub data: String,
     /// Tokens a window; 0 for images.
     pub window: usize,
+    /// Tokens from the beginning of one window to that of the next; 0 for images.
+    pub stride: usize,
+    /// The protocol that made the text, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
     /// Windows, or images.
     pub windows: usize,
     /// Predicted tokens, or images.

@@ -1,16 +1,20 @@
 //! What is evaluated: a model with the data it is evaluated on, opened by the names of the command line.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use interplay::load::{self, Model, SafeTensors, text};
+use interplay::eval::{PROTOCOLS, Protocol};
+use interplay::load::{self, Model, text};
 use interplay::models::{Input, Task, embedded};
 use interplay::{catalogue, eval};
 
-/// Tokens a window, and windows, where the command line does not say; chosen so that the main job stays within minutes.
+use crate::images::Wanted;
+
+/// Windows where the command line does not say; chosen, as the next, so that the main job stays within minutes.
 const DEFAULT_WINDOWS: usize = 40;
-const DEFAULT_WINDOW: usize = 256;
+/// Tokens a window where the command line does not say.
+pub const DEFAULT_WINDOW: usize = 256;
 
 /// Held-out inputs.
 pub enum Data {
@@ -25,13 +29,19 @@ pub enum Data {
     },
 }
 
-/// How much of the data is used.
-#[derive(Debug, Clone, Copy, Default)]
+/// How much of the data is used, and how it is cut.
+#[derive(Debug, Clone, Default)]
 pub struct Amount {
+    /// How a file becomes a text; none is the file as it is.
+    pub protocol: Option<&'static Protocol>,
+    /// Tokens from the beginning of one window to that of the next; none is the window's length.
+    pub stride: Option<usize>,
     /// Tokens a window.
     pub window: Option<usize>,
     /// Windows, or images.
     pub windows: Option<usize>,
+    /// The `preprocessor_config.json` for images, where it is not the model's own.
+    pub preprocess: Option<PathBuf>,
 }
 
 /// A model and its data.
@@ -44,6 +54,10 @@ pub struct Subject {
     pub model: Model,
     /// The inputs.
     pub data: Data,
+    /// Tokens from the beginning of one window to that of the next; 0 for images.
+    pub stride: usize,
+    /// The protocol that made the text, where one was asked for.
+    pub protocol: Option<&'static Protocol>,
     /// What a reader of the results must know.
     pub caveat: Option<&'static str>,
     /// sha256 of every input by name.
@@ -66,14 +80,28 @@ impl Subject {
             None => bail!("--data is needed for `{model_name}`: a fetched text such as `wiki`, or a file"),
         };
         let data = match model.checkpoint.task() {
-            Task::CausalLm => windows(&model, data_name, amount, &mut checksums)?,
-            Task::ImageClassification => images(&model, data_name, amount, &mut checksums)?,
+            Task::CausalLm => windows(&model, data_name, &amount, &mut checksums)?,
+            Task::ImageClassification => images(&model, model_name, data_name, &amount, &mut checksums)?,
             Task::SentenceEmbedding(_) => {
                 bail!("`{model_name}` is a sentence encoder; this command takes models that predict")
             }
         };
-        let names = (model_name.to_owned(), data_name.to_owned());
-        Ok(Self { model_name: names.0, data_name: names.1, model, data, caveat, checksums })
+        let stride = match &data {
+            Data::Windows(windows) => amount.stride.unwrap_or(windows[0].len()),
+            Data::Images { .. } => 0,
+        };
+        let (model_name, data_name) = (model_name.to_owned(), data_name.to_owned());
+        Ok(Self { model_name, data_name, model, data, stride, protocol: amount.protocol, caveat, checksums })
+    }
+
+    /// Predicted tokens, or images.
+    pub fn tokens(&self) -> usize {
+        match &self.data {
+            Data::Windows(windows) => {
+                (0..windows.len()).map(|index| eval::predicted(index, self.window(), self.stride)).sum()
+            }
+            Data::Images { labels, .. } => labels.len(),
+        }
     }
 
     /// Tokens a window; 0 for images.
@@ -110,6 +138,9 @@ pub fn open_model(name: &str, checksums: &mut Checksums) -> Result<(Model, Optio
         _ => {}
     }
     let known = catalogue::Item::by_name(name).ok().filter(|item| item.kind == catalogue::Kind::Model);
+    if let Some(unread) = known.and_then(catalogue::Item::unread) {
+        bail!("`{name}` cannot be evaluated: {unread}")
+    }
     let path = match known {
         Some(item) => catalogue::locate(item.name)?,
         None if Path::new(name).exists() => Path::new(name).to_owned(),
@@ -126,7 +157,7 @@ pub fn open_model(name: &str, checksums: &mut Checksums) -> Result<(Model, Optio
     Ok((model, known.and_then(|item| item.caveat)))
 }
 
-fn windows(model: &Model, data: &str, amount: Amount, checksums: &mut Checksums) -> Result<Data> {
+fn windows(model: &Model, data: &str, amount: &Amount, checksums: &mut Checksums) -> Result<Data> {
     let Some(tokenizer) = &model.tokenizer else {
         bail!("the model has no tokenizer.json, so a text cannot be cut into tokens")
     };
@@ -136,32 +167,27 @@ fn windows(model: &Model, data: &str, amount: Amount, checksums: &mut Checksums)
         name if Path::new(name).exists() => text::read(Path::new(name))?,
         name => text::read(&catalogue::locate(name)?)?,
     };
+    let protocol = amount.protocol.unwrap_or(&PROTOCOLS[0]);
+    let text = protocol.text(&text).with_context(|| format!("`{data}` under the protocol `{}`", protocol.name))?;
     checksums.insert(format!("data:{data}"), text::sha256(text.as_bytes()));
     let Input::Tokens { longest, .. } = model.checkpoint.input() else { bail!("this model takes images, not text") };
     // One token of beginning at the very start, where the tokenizer adds one.
     let ids = tokenizer.encode(&text, true)?;
-    let length = amount.window.unwrap_or(DEFAULT_WINDOW.min(longest));
-    Ok(Data::Windows(eval::windows(&ids, length, amount.windows.unwrap_or(DEFAULT_WINDOWS))?))
+    let length = amount.window.or(protocol.window.map(|w| w.min(longest))).unwrap_or(DEFAULT_WINDOW.min(longest));
+    let count = amount.windows.or(protocol.windows).unwrap_or(DEFAULT_WINDOWS);
+    Ok(Data::Windows(eval::strided_windows(&ids, length, amount.stride.unwrap_or(length), count)?))
 }
 
-fn images(model: &Model, data: &str, amount: Amount, checksums: &mut Checksums) -> Result<Data> {
+fn images(model: &Model, model_name: &str, data: &str, amount: &Amount, checksums: &mut Checksums) -> Result<Data> {
     let Input::Images { channels, height, width } = model.checkpoint.input() else {
         bail!("this model takes text, not images")
     };
-    let file = match data {
-        "heldout" => SafeTensors::from_bytes("heldout", embedded::heldout_images().to_vec())?,
-        name => SafeTensors::open(Path::new(name))?,
+    let wanted = Wanted {
+        shape: (channels, height, width),
+        count: amount.windows.unwrap_or(usize::MAX),
+        model: model_name,
+        preprocess: amount.preprocess.as_deref(),
     };
-    checksums.insert(format!("data:{data}"), text::sha256(file.bytes()));
-    let (pixels, labels) = embedded::labelled_images(&file)?;
-    let image = channels * height * width;
-    let count = amount.windows.unwrap_or(labels.len()).min(labels.len());
-    if count == 0 || pixels.len() < count * image {
-        bail!(
-            "`{data}` has {} values for {} labels; an image is {channels} x {height} x {width}",
-            pixels.len(),
-            labels.len()
-        );
-    }
-    Ok(Data::Images { pixels: pixels[..count * image].to_vec(), labels: labels[..count].to_vec() })
+    let (pixels, labels) = crate::images::open(data, &wanted, checksums)?;
+    Ok(Data::Images { pixels, labels })
 }

@@ -100,7 +100,7 @@ fn one_value_step_by_step() -> Result<(), Failed> {
 }
 
 fn json_lists_parse() -> Result<(), Failed> {
-    for what in ["formats", "datapaths", "accelerators", "models", "studies", "rules", "roundings"] {
+    for what in ["formats", "datapaths", "accelerators", "models", "data", "studies", "rules", "roundings"] {
         let (code, out, _) = interplay(&["list", what, "--json"]);
         assert_eq!(code, 0);
         let list: serde_json::Value = serde_json::from_str(&out)?;
@@ -122,6 +122,7 @@ fn help_has_examples() -> Result<(), Failed> {
         &["--help"][..],
         &["study", "orders", "--help"],
         &["eval", "--help"],
+        &["trace", "--help"],
         &["fetch", "--help"],
         &["format", "--help"],
         &["quantize", "--help"],

@@ -77,6 +77,11 @@ impl Units {
         self.keys.iter().filter_map(place).collect()
     }
 
+    /// The name of the unit that computes product `index` of the capture that was prepared last; `fake` where Burn does.
+    pub fn datapath(&self, index: usize) -> &'static str {
+        self.at(index).map_or("fake", |prepared| prepared.datapath())
+    }
+
     /// The paths of the parameters that a unit stores in its own form.
     pub(crate) fn stored_parameters(&self, captured: &Captured) -> BTreeSet<String> {
         let stored =

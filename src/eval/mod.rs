@@ -1,17 +1,21 @@
-//! Evaluation: perplexity, classification and embeddings of texts.
+//! Evaluation: perplexity, multiple choice, classification and similarity.
 //!
 //! An evaluation runs on anything that is a [`Runner`]; it does not know formats or machines. Losses are computed in `f64` from
 //! `f32` logits.
 
 mod classification;
+mod embedding;
 pub mod input;
 mod perplexity;
+mod protocol;
 mod runner;
-mod similarity;
+pub mod similarity;
 mod stats;
+pub mod tasks;
 
 pub use classification::{Classification, Logits, logits};
-pub use perplexity::{Perplexity, perplexity, windows};
+pub use embedding::embeddings;
+pub use perplexity::{Perplexity, perplexity, predicted, strided_perplexity, strided_windows, windows};
+pub use protocol::{PROTOCOLS, Protocol};
 pub use runner::{Eager, Runner, for_each_logits};
-pub use similarity::embeddings;
 pub use stats::{Estimate, log_sum_exp};

@@ -1,7 +1,9 @@
-//! Perplexity by non-overlapping windows.
+//! Perplexity by windows of equal length.
 //!
-//! The text is tokenised once and cut into windows of equal length; the remainder is dropped and nothing is carried over. A
-//! window's loss is the mean over its `length - 1` predicted tokens; the perplexity is the exponential of the mean over windows.
+//! The text is tokenised once and cut into windows that begin a stride apart; the remainder is dropped and nothing is carried
+//! over. No token is predicted twice: the first window predicts its last `length - 1` tokens, each further one the last
+//! `stride` of them (`length - 1` where windows do not overlap, because nothing stands before the first token). The perplexity is
+//! the exponential of the mean loss over predicted tokens; its standard error is over windows.
 
 use super::input;
 use super::runner::{Runner, for_each_logits};
@@ -11,16 +13,21 @@ use crate::Error;
 /// The losses of a text's windows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Perplexity {
-    /// The negative log-likelihood of every predicted token, `[windows, length - 1]` row-major.
+    /// The negative log-likelihood of every predicted token, in the order of the text.
     pub token_nll: Vec<f64>,
     /// The mean of each window.
     pub window_nll: Vec<f64>,
+    /// The predicted tokens of each window.
+    pub window_tokens: Vec<usize>,
 }
 
 impl Perplexity {
-    /// The mean loss over windows, with its standard error.
+    /// The mean loss over predicted tokens, with its standard error over windows.
     pub fn nll(&self) -> Estimate {
-        Estimate::of(&self.window_nll)
+        let first = self.window_tokens.first().map_or(1.0, |&tokens| tokens as f64);
+        // Weights relative to the first, so that windows of one size have weights of exactly 1.
+        let weights: Vec<f64> = self.window_tokens.iter().map(|&tokens| tokens as f64 / first).collect();
+        Estimate::weighted(&self.window_nll, &weights)
     }
 
     /// `exp` of the mean loss.
@@ -34,48 +41,82 @@ impl Perplexity {
     }
 }
 
-/// The first windows of `length` tokens of `ids`, at most `count` of them.
+/// The first windows of `length` tokens of `ids`, one after the other, at most `count` of them.
 ///
 /// # Errors
-/// `length` is below 2 (nothing would be predicted), or not one window or none is asked for.
+/// Those of [`strided_windows`].
 pub fn windows(ids: &[u32], length: usize, count: usize) -> Result<Vec<Vec<i64>>, Error> {
+    strided_windows(ids, length, length, count)
+}
+
+/// The first windows of `length` tokens of `ids` that begin `stride` tokens apart, at most `count` of them.
+///
+/// # Errors
+/// `length` is below 2 (nothing would be predicted), the stride is 0 or leaves tokens out, or not one window or none is asked
+/// for.
+pub fn strided_windows(ids: &[u32], length: usize, stride: usize, count: usize) -> Result<Vec<Vec<i64>>, Error> {
     if length < 2 {
         return Err(Error::Invalid(format!("a window of {length} tokens predicts nothing; give at least 2")));
     }
-    let available = ids.len() / length;
-    if count == 0 || available == 0 {
+    check_stride(length, stride)?;
+    if count == 0 || ids.len() < length {
         return Err(Error::Invalid(format!(
             "{count} windows of {length} tokens were asked for, but the text has {} tokens; give a shorter window or a longer text",
             ids.len()
         )));
     }
-    Ok(ids.chunks_exact(length).take(count).map(|window| window.iter().copied().map(i64::from).collect()).collect())
+    let windows = ids.windows(length).step_by(stride).take(count);
+    Ok(windows.map(|window| window.iter().copied().map(i64::from).collect()).collect())
 }
 
-/// The perplexity of `runner`'s model on `windows` of equal length.
+fn check_stride(length: usize, stride: usize) -> Result<(), Error> {
+    if (1..=length).contains(&stride) {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!(
+        "a stride of {stride} does not fit windows of {length} tokens; give 1 to {length}, which is without overlap"
+    )))
+}
+
+/// How many tokens window `index` predicts.
+pub fn predicted(index: usize, length: usize, stride: usize) -> usize {
+    let most = length.saturating_sub(1);
+    if index == 0 { most } else { stride.min(most) }
+}
+
+/// The perplexity of `runner`'s model on `windows` of equal length that do not overlap.
 ///
 /// # Errors
 /// The model takes no tokens, a window does not fit it, or a stage fails.
 pub fn perplexity(runner: &mut dyn Runner, windows: &[Vec<i64>]) -> Result<Perplexity, Error> {
-    let length = windows.first().map_or(0, Vec::len);
+    strided_perplexity(runner, windows, windows.first().map_or(1, Vec::len))
+}
+
+/// The perplexity of `runner`'s model on `windows` of equal length that begin `stride` tokens apart.
+///
+/// # Errors
+/// Those of [`perplexity`], or a stride that does not fit the windows.
+pub fn strided_perplexity(runner: &mut dyn Runner, windows: &[Vec<i64>], stride: usize) -> Result<Perplexity, Error> {
+    let length = windows.first().map_or(1, Vec::len);
+    check_stride(length, stride)?;
     let inputs =
         windows.iter().map(|ids| input::tokens(runner.checkpoint(), ids, length)).collect::<Result<Vec<_>, _>>()?;
-    let predicted = length.saturating_sub(1);
-    let mut token_nll = vec![0.0; windows.len() * predicted];
+    let window_tokens: Vec<usize> = (0..windows.len()).map(|index| predicted(index, length, stride)).collect();
+    let mut losses: Vec<Vec<f64>> = window_tokens.iter().map(|&tokens| Vec::with_capacity(tokens)).collect();
     for_each_logits(runner, &inputs, |window, position, logits| {
-        if position < predicted {
-            let target = windows[window][position + 1] as usize;
-            token_nll[window * predicted + position] = negative_log_likelihood(logits, target);
+        let target = position + 1;
+        if (length - window_tokens[window]..length).contains(&target) {
+            losses[window].push(negative_log_likelihood(logits, windows[window][target] as usize));
         }
     })?;
-    let window_nll: Vec<f64> = token_nll.chunks_exact(predicted.max(1)).map(|nll| Estimate::of(nll).mean).collect();
+    let window_nll: Vec<f64> = losses.iter().map(|nll| Estimate::of(nll).mean).collect();
     if let Some(window) = window_nll.iter().position(|nll| !nll.is_finite()) {
         return Err(Error::Invalid(format!(
             "window {window} has a loss of {}; the model's arithmetic overflowed",
             window_nll[window]
         )));
     }
-    Ok(Perplexity { token_nll, window_nll })
+    Ok(Perplexity { token_nll: losses.concat(), window_nll, window_tokens })
 }
 
 #[cfg(test)]
@@ -87,6 +128,24 @@ mod tests {
         let ids: Vec<u32> = (0..11).collect();
         assert_eq!(windows(&ids, 4, 9).unwrap(), [[0, 1, 2, 3], [4, 5, 6, 7]]);
         assert_eq!(windows(&ids, 4, 1).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn windows_overlap_by_a_stride() {
+        let ids: Vec<u32> = (0..9).collect();
+        assert_eq!(strided_windows(&ids, 4, 2, 9).unwrap(), [[0, 1, 2, 3], [2, 3, 4, 5], [4, 5, 6, 7]]);
+        assert_eq!([0, 1, 2].map(|index| predicted(index, 4, 2)), [3, 2, 2]);
+        assert_eq!([0, 1, 2].map(|index| predicted(index, 4, 4)), [3, 3, 3]);
+        for stride in [0, 5] {
+            assert!(strided_windows(&ids, 4, stride, 9).unwrap_err().to_string().contains("give 1 to 4"));
+        }
+    }
+
+    #[test]
+    fn losses_count_by_their_tokens() {
+        let losses =
+            Perplexity { token_nll: vec![1.0, 1.0, 1.0, 3.0], window_nll: vec![1.0, 3.0], window_tokens: vec![3, 1] };
+        assert_eq!((losses.nll().mean, losses.value()), (1.5, 1.5f64.exp()));
     }
 
     #[test]

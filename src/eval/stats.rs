@@ -12,10 +12,20 @@ pub struct Estimate {
 impl Estimate {
     /// The mean of `samples`, which must not be empty, summed in order.
     pub fn of(samples: &[f64]) -> Self {
+        Self::weighted(samples, &vec![1.0; samples.len()])
+    }
+
+    /// The mean of `samples`, each counted as often as its weight says: `sum(w x) / sum(w)`.
+    ///
+    /// The standard error is that of a ratio of two sums over independent samples, to first order:
+    /// `sqrt(sum(w^2 (x - mean)^2) / (n (n - 1))) / mean(w)`; for equal weights it is the usual one.
+    pub fn weighted(samples: &[f64], weights: &[f64]) -> Self {
         let n = samples.len() as f64;
-        let mean = samples.iter().sum::<f64>() / n;
-        let spread = samples.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>();
-        let stderr = if samples.len() > 1 { (spread / (n - 1.0) / n).sqrt() } else { 0.0 };
+        let total = weights.iter().sum::<f64>();
+        let mean = samples.iter().zip(weights).map(|(x, w)| w * x).sum::<f64>() / total;
+        let square = |x: f64| x * x;
+        let spread = samples.iter().zip(weights).map(|(x, w)| square(w * (x - mean))).sum::<f64>();
+        let stderr = if samples.len() > 1 { (spread / (n - 1.0) / n).sqrt() / (total / n) } else { 0.0 };
         Self { mean, stderr }
     }
 }
@@ -43,6 +53,16 @@ mod tests {
         assert_eq!(estimate.mean, 2.5);
         assert!((estimate.stderr - (5.0f64 / 3.0 / 4.0).sqrt()).abs() < 1e-15);
         assert_eq!(Estimate::of(&[7.0]), Estimate { mean: 7.0, stderr: 0.0 });
+    }
+
+    #[test]
+    fn weights_count_as_often() {
+        let estimate = Estimate::weighted(&[1.0, 4.0], &[3.0, 1.0]);
+        assert_eq!(estimate.mean, 1.75);
+        // Deviations 3 * -0.75 and 1 * 2.25, over 2 * 1, and the mean weight 2.
+        assert!((estimate.stderr - (2.0 * 2.25f64 * 2.25 / 2.0).sqrt() / 2.0).abs() < 1e-15);
+        let samples = [0.1, 0.7, 0.2, 0.9];
+        assert_eq!(Estimate::of(&samples), Estimate::weighted(&samples, &[1.0; 4]));
     }
 
     #[test]

@@ -36,6 +36,11 @@ const ARCHITECTURES: [(&str, Build); 9] = [
     ("vit", |path, config, weights| Ok(Arc::new(VitCheckpoint::new(typed(path, config)?, weights)?))),
 ];
 
+/// The names of [`ARCHITECTURES`].
+pub fn architectures() -> impl Iterator<Item = &'static str> {
+    ARCHITECTURES.iter().map(|(name, _)| *name)
+}
+
 fn bert(path: &Path, config: Value, weights: Arc<dyn Weights>) -> Result<Arc<dyn Checkpoint>, Error> {
     let pooling = sentence::pooling(path.parent().unwrap_or(path))?;
     Ok(Arc::new(BertCheckpoint::new(typed(path, config)?, pooling, weights)?))
@@ -176,12 +181,11 @@ impl Weights for Tensors {
 pub fn checkpoint(path: &Path, config: &str, weights: Arc<dyn Weights>) -> Result<Arc<dyn Checkpoint>, Error> {
     let malformed = |problem: String| Error::Malformed { path: path.to_owned(), problem };
     let value: Value = serde_json::from_str(config).map_err(|e| malformed(format!("this is not JSON: {e}")))?;
-    let known = || ARCHITECTURES.iter().map(|(name, _)| *name);
-    let list = || known().collect::<Vec<_>>().join(", ");
+    let list = || architectures().collect::<Vec<_>>().join(", ");
     let kind = value.get("model_type").and_then(Value::as_str);
     let kind = kind.ok_or_else(|| malformed(format!("there is no `model_type`; one of {} is needed", list())))?;
     let Some((_, build)) = ARCHITECTURES.iter().find(|(name, _)| *name == kind) else {
-        let near = nearest(kind, known()).map_or_else(String::new, |near| format!("; the nearest is `{near}`"));
+        let near = nearest(kind, architectures()).map_or_else(String::new, |near| format!("; the nearest is `{near}`"));
         return Err(malformed(format!("architecture `{kind}` is not known; known are {}{near}", list())));
     };
     complete(path, weights, |weights| build(path, value, weights))

@@ -10,6 +10,7 @@ mod complete;
 mod gguf;
 mod gguf_llama;
 pub mod hf;
+pub mod image;
 mod index;
 mod pickle;
 mod recognise;
@@ -96,4 +97,9 @@ fn torch_file(path: &Path) -> Result<Option<TorchFile>, Error> {
     let bytes = Bytes::map(path)?;
     let named = path.extension().is_some_and(|extension| ["pth", "pt", "th", "bin"].iter().any(|e| extension == *e));
     Ok(if named || pickle::is_torch(&bytes) { Some(TorchFile::parse(bytes)?) } else { None })
+}
+
+/// The architectures that can be loaded, as `config.json` spells them where they have one.
+pub fn architectures() -> impl Iterator<Item = &'static str> {
+    hf::architectures().chain(recognise::ARCHITECTURES)
 }

@@ -7,6 +7,9 @@ use crate::models::efficientnet::{EfficientNetCheckpoint, EfficientNetConfig};
 use crate::models::resnet_cifar::{ResnetCifarCheckpoint, ResnetCifarConfig};
 use crate::models::{Checkpoint, Weights};
 
+/// What can be recognised, as [`crate::models::Checkpoint::architecture`] names it.
+pub(crate) const ARCHITECTURES: [&str; 2] = ["efficientnet-lite", "resnet-cifar"];
+
 /// What is said of a file whose tensors are of no such architecture.
 pub(crate) const UNKNOWN: &str = "without a config.json only EfficientNet-Lite0 (`_conv_stem.weight` …) and the ResNets of CIFAR \
                                   (`conv1.weight`, `layer1.0.conv1.weight` …) are known by their tensors; give a folder with \

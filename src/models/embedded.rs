@@ -47,6 +47,11 @@ pub fn heldout_text() -> &'static str {
     include_str!("../../models/lm/heldout.txt")
 }
 
+/// How images become what the vision transformer takes, as a `preprocessor_config.json`.
+pub fn vit_preprocessor() -> &'static str {
+    include_str!("../../models/vit/preprocessor_config.json")
+}
+
 /// The digits that the vision transformer has not seen: `images_u8` `[N, 28, 28]` and `labels` `[N]`.
 pub fn heldout_images() -> &'static [u8] {
     include_bytes!("../../models/vit/test.safetensors")

@@ -112,7 +112,15 @@ fn counts() -> Result<(), Failed> {
     assert_eq!(trace.iter().map(|o| o.macs).sum::<u64>(), macs);
     let product = trace.iter().find(|o| o.macs > 0).ok_or("no product")?;
     assert_eq!((product.operation.as_str(), product.stage), ("Float::Matmul", 1));
-    assert_eq!(product.layers, ["decoder.layers.0.self_attn.q_proj"]);
+    let [q] = &product.products[..] else { return Err("a linear layer is one product".into()) };
+    assert_eq!((q.name.as_str(), q.datapath), ("decoder.layers.0.self_attn.q_proj", "fake"));
+    assert_eq!((q.m * q.k * q.n * q.count) as u64, product.macs);
+    session.set_plan(Plan::from_toml("format = \"mxfp8\"")?)?;
+    let trace = session.trace(&input)?;
+    let datapath = |name: &str| trace.iter().flat_map(|o| &o.products).find(|p| p.name == name).map(|p| p.datapath);
+    assert_eq!(datapath("decoder.layers.1.fc2"), Some("block"));
+    assert_eq!(datapath("decoder.layers.1.self_attn.qk"), Some("fake"));
+    assert_eq!(trace.iter().flat_map(|o| &o.products).count(), session.placements()?.len());
     Ok(())
 }
 

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use interplay::eval::{Runner, input};
+use interplay::eval::{Protocol, Runner, input};
 use interplay::plan::{LayerSpec, Plan, Preset};
 use interplay::session::{LayerError, Session, compare};
 use interplay_hw::cost::{Accelerator, CycleModel, PriceList};
 use serde_json::json;
 
 use crate::cell::{Labels, Machine, cell, evaluate};
-use crate::commands::define;
+use crate::commands::{define, tasks};
 use crate::output::sayln;
 use crate::result::{Cell, Metric};
 use crate::subject::{Amount, Data, Subject};
@@ -23,19 +23,47 @@ Examples:
   interplay eval --model lm --format hbfp6 --sparsity 2:4 --order sq
   interplay eval --model vit --format mxfp4 --preset all --layer-errors
   interplay eval --model smollm2 --data wiki --window 512 --windows 8 --format fp32 --json
-  interplay eval --model ./opt-125m --data text.txt --layers rules.toml")]
+  interplay eval --model ./opt-125m --data text.txt --window 1024 --stride 512 --layers rules.toml
+  interplay eval --model ./opt-125m --data wiki.test.raw --protocol wikitext2
+  interplay eval --model ./opt-125m --data c4-validation.00000-of-00008.json --protocol c4
+  interplay eval --model ./opt-125m --tasks ./tasks --format mxfp8 --json
+  interplay eval --model vit --data mnist-20 --format hbfp6")]
 pub struct Args {
     /// `lm`, `vit`, a fetched model such as `smollm2`, a Hugging Face folder, or a GGUF file.
     #[arg(long, default_value = "lm")]
     model: String,
 
-    /// `heldout` (embedded models), a fetched text such as `wiki`, a text file, or a safetensors file of labelled images.
+    /// `heldout` (embedded models), a fetched text or images such as `wiki` or `imagenet-20`, a text file, a folder of images
+    /// (a sub-folder a class, or files NAME_LABEL.png or .jpg), or a safetensors file of labelled images.
     #[arg(long)]
     data: Option<String>,
+
+    /// The preprocessor_config.json by which image files become pixels [default: the model's].
+    #[arg(long, value_name = "FILE")]
+    preprocess: Option<PathBuf>,
+
+    /// Zero-shot multiple choice instead: a folder with piqa.jsonl, boolq.jsonl, hellaswag.jsonl, winogrande.jsonl,
+    /// arc_easy.jsonl, arc_challenge.jsonl or openbookqa.jsonl, one item a line in the fields of the public data sets.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "window", "stride", "protocol", "windows", "layer_errors"])]
+    tasks: Option<PathBuf>,
+
+    /// Items a task, from the start of its file [default: all].
+    #[arg(long, value_name = "N", requires = "tasks")]
+    items: Option<usize>,
 
     /// Tokens a window.
     #[arg(long, value_name = "N")]
     window: Option<usize>,
+
+    /// Tokens from the beginning of one window to that of the next; each token is predicted once [default: --window].
+    #[arg(long, value_name = "N")]
+    stride: Option<usize>,
+
+    /// How the file becomes a text, and which windows are cut: `text` (as it is), `wikitext2` (lines of wiki.test.raw joined by
+    /// two newlines; all windows of 2048), `c4` (first 1100 documents of a JSON-lines shard joined by a blank; 256 windows of
+    /// 2048).
+    #[arg(long, value_name = "NAME")]
+    protocol: Option<String>,
 
     /// Windows, or images, from the start of the data.
     #[arg(long, value_name = "N")]
@@ -174,9 +202,20 @@ impl Configuration {
 /// An unknown name, a model or data that cannot be opened, or a configuration that the model cannot run.
 pub fn run(args: &Args) -> Result<()> {
     let (plan, machine) = (args.configuration.plan()?, args.machine.resolve()?);
-    let amount = Amount { window: args.window, windows: args.windows };
-    let subject = Subject::open(&args.model, args.data.as_deref(), amount)?;
+    let protocol = args.protocol.as_deref().map(Protocol::by_name).transpose()?;
     let labels = args.configuration.labels(&plan);
+    if let Some(folder) = &args.tasks {
+        let items = args.items.unwrap_or(usize::MAX);
+        return tasks::run(tasks::Request { model: &args.model, folder, items, plan, labels, json: args.json });
+    }
+    let amount = Amount {
+        window: args.window,
+        windows: args.windows,
+        stride: args.stride,
+        protocol,
+        preprocess: args.preprocess.clone(),
+    };
+    let subject = Subject::open(&args.model, args.data.as_deref(), amount)?;
 
     let mut session = Session::new(Arc::clone(&subject.model.checkpoint), Plan::fp32())?;
     // A rule that matches nothing is refused before anything long runs.
@@ -250,7 +289,10 @@ fn print_summary(cell: &Cell, errors: Option<&[LayerError]>) {
 fn size(cell: &Cell) -> String {
     match cell.window {
         0 => format!("{} images", cell.windows),
-        window => format!("{} windows of {window} tokens", cell.windows),
+        window => {
+            let protocol = cell.protocol.as_ref().map_or_else(String::new, |name| format!(", protocol {name}"));
+            format!("{} windows of {window} tokens, stride {}{protocol}", cell.windows, cell.stride)
+        }
     }
 }
 

@@ -13,13 +13,16 @@ use crate::output::sayln;
 #[command(after_help = "\
 Examples:
   interplay fetch smollm2 wiki
-  interplay fetch smollm2 --file ~/models/SmolLM2-135M-Instruct.Q4_1.gguf")]
+  interplay fetch minilm wordsim353
+  interplay fetch smollm2 --file ~/models/SmolLM2-135M-Instruct.Q4_1.gguf
+  interplay fetch imagenet-20 --file foolbox-3.3.4-py3-none-any.whl")]
 pub struct Args {
-    /// What to fetch; `interplay list models` shows all.
+    /// What to fetch; `interplay list models` and `interplay list data` show all.
     #[arg(required = true)]
     names: Vec<String>,
 
-    /// Take the content from this file instead of downloading it; it is checked all the same.
+    /// Take the content from here instead of downloading it: the file, a folder of the files, or the package's archive. It is
+    /// checked all the same.
     #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
 }
@@ -40,6 +43,9 @@ pub fn run(args: &Args) -> Result<()> {
         };
         sayln!("{}: {how}, sha256 checked: {}", item.name, path.display());
         sayln!("  licence: {}", item.licence);
+        if let Some(unread) = item.unread() {
+            sayln!("  not loadable: {unread}");
+        }
         if let Some(caveat) = item.caveat {
             sayln!("  note: {caveat}");
         }

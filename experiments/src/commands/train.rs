@@ -111,7 +111,10 @@ fn train_vit(data: Option<&Path>, run: &Run) -> Result<()> {
 }
 
 /// The contents of `0.json` to `9.json` in a folder or in the package as it is fetched.
-fn digit_files(path: &Path) -> Result<Vec<Vec<u8>>> {
+///
+/// # Errors
+/// One of them is missing or cannot be read.
+pub fn digit_files(path: &Path) -> Result<Vec<Vec<u8>>> {
     let read = |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
     if path.is_dir() {
         return (0..10).map(|digit| read(&path.join(format!("{digit}.json")))).collect();

@@ -20,6 +20,37 @@ const LONGEST_COMMENT: usize = 0xffff;
 /// # Errors
 /// The bytes are no zip archive, or the member is missing, damaged or of another size.
 pub fn zip_member(archive: &[u8], member: &str, size: u64) -> Result<Vec<u8>> {
+    for entry in directory(archive)? {
+        let (name, entry) = entry?;
+        if name == member.as_bytes() {
+            let content = content(archive, entry, size)?;
+            ensure!(content.len() as u64 == size, "`{member}` has {} bytes, expected {size}", content.len());
+            return Ok(content);
+        }
+    }
+    bail!("the archive has no member `{member}`")
+}
+
+/// The members of a zip archive whose paths start with `prefix`, with their contents, at most `limit` bytes together.
+///
+/// # Errors
+/// The bytes are no zip archive, a member is damaged, or they hold more than `limit`.
+pub fn zip_members(archive: &[u8], prefix: &str, limit: u64) -> Result<Vec<(String, Vec<u8>)>> {
+    let (mut files, mut left) = (Vec::new(), limit);
+    for entry in directory(archive)? {
+        let (name, entry) = entry?;
+        if !name.starts_with(prefix.as_bytes()) || name.ends_with(b"/") {
+            continue;
+        }
+        let content = content(archive, entry, left)?;
+        left -= content.len() as u64;
+        files.push((String::from_utf8_lossy(name).into_owned(), content));
+    }
+    Ok(files)
+}
+
+/// The name and the record of every entry of a zip archive's directory.
+fn directory(archive: &[u8]) -> Result<impl Iterator<Item = Result<(&[u8], &[u8])>>> {
     let from = archive.len().saturating_sub(END.1 + LONGEST_COMMENT);
     let end = archive[from..]
         .windows(4)
@@ -27,36 +58,33 @@ pub fn zip_member(archive: &[u8], member: &str, size: u64) -> Result<Vec<u8>> {
         .context("this is not a zip archive, or it is truncated")?;
     let end = record(archive, from + end, END)?;
     let mut at = u32_at(end, 16) as usize;
-    for _ in 0..u16_at(end, 10) {
+    Ok((0..u16_at(end, 10)).map(move |_| {
         let entry = record(archive, at, ENTRY)?;
         let [name, extra, comment] = [28, 30, 32].map(|offset| usize::from(u16_at(entry, offset)));
         let found = archive.get(at + ENTRY.1..at + ENTRY.1 + name).context("the archive's directory is truncated")?;
-        if found == member.as_bytes() {
-            return content(archive, entry, size);
-        }
         at += ENTRY.1 + name + extra + comment;
-    }
-    bail!("the archive has no member `{member}`")
+        Ok((found, entry))
+    }))
 }
 
-/// The content that directory entry `entry` describes.
-fn content(archive: &[u8], entry: &[u8], size: u64) -> Result<Vec<u8>> {
+/// The content that directory entry `entry` describes, at most `limit` bytes.
+fn content(archive: &[u8], entry: &[u8], limit: u64) -> Result<Vec<u8>> {
     let (method, packed, local) = (u16_at(entry, 10), u32_at(entry, 20) as usize, u32_at(entry, 42) as usize);
     let header = record(archive, local, LOCAL)?;
     let start = local + LOCAL.1 + usize::from(u16_at(header, 26)) + usize::from(u16_at(header, 28));
     let data = archive.get(start..).and_then(|rest| rest.get(..packed)).context("the member's data are truncated")?;
     match method {
-        0 => limited(data, size),
-        8 => limited(DeflateDecoder::new(data), size),
+        0 => limited(data, limit),
+        8 => limited(DeflateDecoder::new(data), limit),
         other => bail!("the member is compressed by method {other}; only 0 (stored) and 8 (deflate) can be read"),
     }
 }
 
-/// Everything that `reader` gives, which must be exactly `size` bytes.
-fn limited(reader: impl Read, size: u64) -> Result<Vec<u8>> {
+/// Everything that `reader` gives, which must be at most `limit` bytes.
+fn limited(reader: impl Read, limit: u64) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    reader.take(size + 1).read_to_end(&mut out).context("the member does not decompress")?;
-    ensure!(out.len() as u64 == size, "the member has {} bytes (at least), expected {size}", out.len());
+    reader.take(limit + 1).read_to_end(&mut out).context("the member does not decompress")?;
+    ensure!(out.len() as u64 <= limit, "the member has more than the {limit} bytes that are left for it");
     Ok(out)
 }
 
@@ -133,9 +161,19 @@ mod tests {
         for deflate in [false, true] {
             let archive = zip("a/b.txt", &content, deflate);
             assert_eq!(zip_member(&archive, "a/b.txt", 3000).unwrap(), content);
-            assert!(zip_member(&archive, "a/b.txt", 2999).is_err(), "a larger member than expected");
+            for other in [2999, 3001] {
+                assert!(zip_member(&archive, "a/b.txt", other).is_err(), "a member of another size than expected");
+            }
             assert!(zip_member(&archive, "b.txt", 3000).unwrap_err().to_string().contains("no member"));
         }
+    }
+
+    #[test]
+    fn several_members_respect_prefix_and_limit() {
+        let archive = zip("m/1/a.json", b"1234", true);
+        assert_eq!(zip_members(&archive, "m/", 4).unwrap(), [("m/1/a.json".to_owned(), b"1234".to_vec())]);
+        assert_eq!(zip_members(&archive, "n/", 4).unwrap(), []);
+        assert!(zip_members(&archive, "m/", 3).is_err());
     }
 
     #[test]
@@ -147,7 +185,7 @@ mod tests {
         for at in 0..archive.len() {
             let mut damaged = archive.clone();
             damaged[at] ^= 0xff;
-            let _ = zip_member(&damaged, "a", 150);
+            let _ = (zip_member(&damaged, "a", 150), zip_members(&damaged, "", 150));
         }
     }
 

@@ -4,15 +4,20 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use interplay::catalogue::{Item, Registry};
 
 /// Names under which pip may be installed, best first.
 const PIP: [&[&str]; 4] = [&["pip"], &["pip3"], &["python3", "-m", "pip"], &["python", "-m", "pip"]];
+/// How often pip resumes a download whose connection broke.
+const RESUMPTIONS: &str = "5";
 /// Names under which npm may be installed.
 const NPM: [&[&str]; 2] = [&["npm"], &["npm.cmd"]];
 
-/// Downloads the archive of `item`'s package into the empty `folder`.
+/// The archive of `item`'s package in `folder`, downloaded unless it is there.
+///
+/// pip moves a finished file into place and resumes a broken connection where its version can; npm leaves a broken file, which the
+/// caller finds out by its content.
 ///
 /// # Errors
 /// The client is not installed or fails, or leaves no archive.
@@ -37,15 +42,20 @@ pub fn download(item: &Item, folder: &Path) -> Result<PathBuf> {
             (&NPM, vec!["pack".to_owned(), "--ignore-scripts".into(), format!("{package}@{version}")], "tgz")
         }
     };
-    run_first(clients, &arguments, folder, item)?;
-    let found = std::fs::read_dir(folder)?.flatten().map(|entry| entry.path());
-    let mut found = found.filter(|path| path.extension().is_some_and(|extension| extension == suffix));
-    match found.next() {
-        Some(archive) => Ok(archive),
-        None => {
-            bail!("the download of {package} {version} ended without an archive (.{suffix}); try again, or use --file")
-        }
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    if let Some(archive) = finished(folder, suffix)? {
+        return Ok(archive);
     }
+    run_first(clients, &arguments, folder, item)?;
+    finished(folder, suffix)?.with_context(|| {
+        format!("the download of {package} {version} ended without an archive (.{suffix}); try again, or use --file")
+    })
+}
+
+/// The file of that suffix in `folder`.
+fn finished(folder: &Path, suffix: &str) -> Result<Option<PathBuf>> {
+    let found = std::fs::read_dir(folder)?.flatten().map(|entry| entry.path());
+    Ok(found.filter(|path| path.extension().is_some_and(|extension| extension == suffix)).min())
 }
 
 /// Runs the first of `clients` that is installed.
@@ -53,6 +63,8 @@ fn run_first(clients: &[&[&str]], arguments: &[String], folder: &Path, item: &It
     for client in clients {
         let mut command = Command::new(client[0]);
         command.args(&client[1..]).args(arguments).current_dir(folder).stdin(Stdio::null());
+        // Read by a pip that can resume, passed over by an older one.
+        command.env("PIP_RESUME_RETRIES", RESUMPTIONS);
         // The client's progress is no result of this program.
         command.stdout(std::io::stderr());
         match command.status() {

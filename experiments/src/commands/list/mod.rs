@@ -1,9 +1,9 @@
 //! `interplay list WHAT`: every record of a kind, as a table or as JSON.
 
 mod datapaths;
+mod inputs;
 
 use anyhow::Result;
-use interplay::catalogue;
 use interplay_formats::{Block, Format, Scale, ScaleRule};
 use interplay_hw::cost::Accelerator;
 use serde_json::{Value, json};
@@ -31,7 +31,8 @@ pub fn run(what: Listed, word: Option<&str>, as_json: bool, declared: &Declared)
         Listed::Formats => formats(&declared.formats)?,
         Listed::Datapaths => datapaths::list(word, &declared.datapaths)?,
         Listed::Accelerators => accelerators()?,
-        Listed::Models => models(),
+        Listed::Models => inputs::models(),
+        Listed::Data => inputs::data(),
         Listed::Studies => studies(),
         Listed::Rules => rules(),
         Listed::Roundings => roundings(),
@@ -139,31 +140,6 @@ fn accelerators() -> Result<(Table, Value)> {
         table.row([a.name, &array, &clock, &a.datapaths.join(" "), a.about]);
     }
     Ok((table, serde_json::to_value(Accelerator::all())?))
-}
-
-fn models() -> (Table, Value) {
-    let mut table = Table::new("", ["name", "kind", "here", "licence", "from"]);
-    let mut rows = vec![
-        ("lm", "model", true, "CC BY-SA text, own weights", "embedded; trained by `interplay train lm`".to_owned()),
-        ("vit", "model", true, "MIT data, own weights", "embedded; trained by `interplay train vit`".to_owned()),
-    ];
-    for item in &catalogue::ITEMS {
-        let kind = match item.kind {
-            catalogue::Kind::Model => "model",
-            catalogue::Kind::Text => "text",
-            catalogue::Kind::Images => "images",
-        };
-        let from = format!("{} {}; `interplay fetch {}`", item.package, item.version, item.name);
-        rows.push((item.name, kind, catalogue::locate(item.name).is_ok(), item.licence, from));
-    }
-    for &(name, kind, here, licence, ref from) in &rows {
-        table.row([name, kind, if here { "yes" } else { "no" }, licence, from.as_str()]);
-    }
-    let json = rows.into_iter().map(|(name, kind, here, licence, from)| {
-        json!({"name": name, "kind": kind, "here": here, "licence": licence, "from": from})
-    });
-    let json = json.collect();
-    (table, json)
 }
 
 fn studies() -> (Table, Value) {

@@ -154,7 +154,7 @@ impl Request {
         let folder = if args.quick { "figures/orders-quick" } else { "figures/orders" };
         Ok(Self {
             subjects: models.into_iter().map(|m| (m, args.data.clone())).collect(),
-            amount: Amount { window: args.window, windows: args.windows },
+            amount: Amount { window: args.window, windows: args.windows, ..Amount::default() },
             points: points(&formats, &patterns),
             compared: compared(&patterns),
             preset: Preset::by_name(&args.preset)?,

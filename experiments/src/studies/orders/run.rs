@@ -83,7 +83,7 @@ fn expect(request: &Request, subjects: &[Subject], progress: &mut Progress) -> R
 impl Request {
     fn amount_for(&self, model: &str) -> Amount {
         let quick = if model == "vit" { 10 * super::QUICK_WINDOWS } else { super::QUICK_WINDOWS };
-        Amount { windows: self.amount.windows.or(self.quick.then_some(quick)), ..self.amount }
+        Amount { windows: self.amount.windows.or(self.quick.then_some(quick)), ..self.amount.clone() }
     }
 
     fn plan(&self, point: &Point) -> Result<Plan> {
