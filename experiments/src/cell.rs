@@ -1,7 +1,10 @@
 //! One cell of a table: a model under one configuration, evaluated and costed by the same session.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
-use interplay::eval::{Classification, Estimate, Logits, Perplexity, input, logits, strided_perplexity};
+use interplay::eval::similarity::similarity;
+use interplay::eval::{Classification, Estimate, Logits, Perplexity, embeddings, input, logits, strided_perplexity};
 use interplay::session::Session;
 use interplay_formats::Footprint;
 use interplay_hw::cost::{Accelerator, CycleModel, PriceList, cost};
@@ -41,11 +44,11 @@ pub struct Baseline {
 
 /// What an evaluation gives.
 pub struct Outcome {
-    /// The metric by which cells are compared; lower is better.
+    /// The metric by which cells are compared; lower is better, but for `spearman`.
     pub metric: Metric,
     /// Further metrics.
     pub more: Vec<Metric>,
-    /// The loss of each window or image.
+    /// The loss of each window or image; none where a metric is of all pairs together.
     pub losses: Vec<f64>,
     logits: Option<Logits>,
 }
@@ -68,6 +71,13 @@ pub fn evaluate(subject: &Subject, session: &mut Session, baseline: Option<&Base
                 losses,
                 logits: Some(logits),
             })
+        }
+        Data::Pairs { pairs, texts } => {
+            let vectors = embeddings(session, &texts.values().cloned().collect::<Vec<_>>())?;
+            let vectors: BTreeMap<&str, Vec<f32>> = texts.keys().map(String::as_str).zip(vectors).collect();
+            let mut known = |text: &str| Ok(vectors.get(text).cloned().unwrap_or_default());
+            let found = similarity(&mut known, pairs)?;
+            Ok(Outcome { metric: metric("spearman", found), more: Vec::new(), losses: Vec::new(), logits: None })
         }
     }
 }
@@ -136,7 +146,7 @@ pub fn cell(
     })
 }
 
-/// One window or one image: the unit of work that cycles and energy are given for.
+/// One window, one image or one text: the unit of work that cycles and energy are given for.
 ///
 /// # Errors
 /// The input is none of the model's.
@@ -145,6 +155,10 @@ pub fn one_input(subject: &Subject, session: &Session) -> Result<interplay::burn
     Ok(match &subject.data {
         Data::Windows(windows) => input::tokens(session.checkpoint(), &windows[0], windows[0].len())?,
         Data::Images { pixels, labels } => input::images(session.checkpoint(), &pixels[..pixels.len() / labels.len()])?,
+        Data::Pairs { pairs, texts } => {
+            let ids = pairs.first().and_then(|pair| texts.get(&pair.first)).map_or(&[][..], Vec::as_slice);
+            input::text(session.checkpoint(), ids, &vec![0; ids.len()], ids.len())?
+        }
     })
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use interplay::eval::similarity::{self, Pair};
 use interplay::eval::{PROTOCOLS, Protocol};
 use interplay::load::{self, Model, text};
 use interplay::models::{Input, Task, embedded};
@@ -27,6 +28,13 @@ pub enum Data {
         /// The class of each image.
         labels: Vec<usize>,
     },
+    /// Pairs of texts that people judged.
+    Pairs {
+        /// The pairs.
+        pairs: Vec<Pair>,
+        /// The token ids of every text in them.
+        texts: BTreeMap<String, Vec<i64>>,
+    },
 }
 
 /// How much of the data is used, and how it is cut.
@@ -38,7 +46,7 @@ pub struct Amount {
     pub stride: Option<usize>,
     /// Tokens a window.
     pub window: Option<usize>,
-    /// Windows, or images.
+    /// Windows, images, or pairs.
     pub windows: Option<usize>,
     /// The `preprocessor_config.json` for images, where it is not the model's own.
     pub preprocess: Option<PathBuf>,
@@ -66,7 +74,7 @@ pub struct Subject {
 
 impl Subject {
     /// Opens a model (`lm`, `vit`, a fetched name, a Hugging Face folder, a GGUF file) and its data (`heldout` for the embedded
-    /// models, a fetched text, a text file, a safetensors file with `pixel_values` and `labels`).
+    /// models, a fetched text, a text file, a safetensors file with `pixel_values` and `labels`, pairs of texts).
     ///
     /// # Errors
     /// Either cannot be opened, or they do not go together.
@@ -82,41 +90,40 @@ impl Subject {
         let data = match model.checkpoint.task() {
             Task::CausalLm => windows(&model, data_name, &amount, &mut checksums)?,
             Task::ImageClassification => images(&model, model_name, data_name, &amount, &mut checksums)?,
-            Task::SentenceEmbedding(_) => {
-                bail!("`{model_name}` is a sentence encoder; this command takes models that predict")
-            }
+            Task::SentenceEmbedding(_) => pairs(&model, data_name, &amount, &mut checksums)?,
         };
         let stride = match &data {
             Data::Windows(windows) => amount.stride.unwrap_or(windows[0].len()),
-            Data::Images { .. } => 0,
+            Data::Images { .. } | Data::Pairs { .. } => 0,
         };
         let (model_name, data_name) = (model_name.to_owned(), data_name.to_owned());
         Ok(Self { model_name, data_name, model, data, stride, protocol: amount.protocol, caveat, checksums })
     }
 
-    /// Predicted tokens, or images.
+    /// Predicted tokens, images, or pairs.
     pub fn tokens(&self) -> usize {
         match &self.data {
             Data::Windows(windows) => {
                 (0..windows.len()).map(|index| eval::predicted(index, self.window(), self.stride)).sum()
             }
-            Data::Images { labels, .. } => labels.len(),
+            Data::Images { .. } | Data::Pairs { .. } => self.inputs(),
         }
     }
 
-    /// Tokens a window; 0 for images.
+    /// Tokens a window; 0 for images and pairs.
     pub fn window(&self) -> usize {
         match &self.data {
             Data::Windows(windows) => windows.first().map_or(0, Vec::len),
-            Data::Images { .. } => 0,
+            Data::Images { .. } | Data::Pairs { .. } => 0,
         }
     }
 
-    /// Windows, or images.
+    /// Windows, images, or pairs.
     pub fn inputs(&self) -> usize {
         match &self.data {
             Data::Windows(windows) => windows.len(),
             Data::Images { labels, .. } => labels.len(),
+            Data::Pairs { pairs, .. } => pairs.len(),
         }
     }
 }
@@ -176,6 +183,23 @@ fn windows(model: &Model, data: &str, amount: &Amount, checksums: &mut Checksums
     let length = amount.window.or(protocol.window.map(|w| w.min(longest))).unwrap_or(DEFAULT_WINDOW.min(longest));
     let count = amount.windows.or(protocol.windows).unwrap_or(DEFAULT_WINDOWS);
     Ok(Data::Windows(eval::strided_windows(&ids, length, amount.stride.unwrap_or(length), count)?))
+}
+
+fn pairs(model: &Model, data: &str, amount: &Amount, checksums: &mut Checksums) -> Result<Data> {
+    let Some(tokenizer) = &model.tokenizer else {
+        bail!("the model has no tokenizer.json, so a text cannot be cut into tokens")
+    };
+    let path = if Path::new(data).exists() { PathBuf::from(data) } else { catalogue::locate(data)? };
+    let text = text::read(&path)?;
+    checksums.insert(format!("data:{data}"), text::sha256(text.as_bytes()));
+    let mut pairs = similarity::pairs(&path, &text)?;
+    pairs.truncate(amount.windows.unwrap_or(usize::MAX));
+    let mut texts = BTreeMap::new();
+    for text in pairs.iter().flat_map(|pair| [&pair.first, &pair.second]) {
+        let ids = tokenizer.encode(text, true)?;
+        texts.insert(text.clone(), ids.into_iter().map(i64::from).collect());
+    }
+    Ok(Data::Pairs { pairs, texts })
 }
 
 fn images(model: &Model, model_name: &str, data: &str, amount: &Amount, checksums: &mut Checksums) -> Result<Data> {

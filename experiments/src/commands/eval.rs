@@ -4,17 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use interplay::eval::{Protocol, Runner, input};
+use interplay::eval::Protocol;
 use interplay::plan::{LayerSpec, Plan, Preset};
 use interplay::session::{LayerError, Session, compare};
 use interplay_hw::cost::{Accelerator, CycleModel, PriceList};
 use serde_json::json;
 
-use crate::cell::{Labels, Machine, cell, evaluate};
+use crate::cell::{Labels, Machine, cell, evaluate, one_input};
 use crate::commands::{define, tasks};
 use crate::output::sayln;
 use crate::result::{Cell, Metric};
-use crate::subject::{Amount, Data, Subject};
+use crate::subject::{Amount, Subject};
 
 /// Arguments of `eval`.
 #[derive(Debug, clap::Args)]
@@ -27,14 +27,16 @@ Examples:
   interplay eval --model ./opt-125m --data wiki.test.raw --protocol wikitext2
   interplay eval --model ./opt-125m --data c4-validation.00000-of-00008.json --protocol c4
   interplay eval --model ./opt-125m --tasks ./tasks --format mxfp8 --json
-  interplay eval --model vit --data mnist-20 --format hbfp6")]
+  interplay eval --model vit --data mnist-20 --format hbfp6
+  interplay eval --model minilm --data wordsim353 --format mxfp4")]
 pub struct Args {
     /// `lm`, `vit`, a fetched model such as `smollm2`, a Hugging Face folder, or a GGUF file.
     #[arg(long, default_value = "lm")]
     model: String,
 
     /// `heldout` (embedded models), a fetched text or images such as `wiki` or `imagenet-20`, a text file, a folder of images
-    /// (a sub-folder a class, or files NAME_LABEL.png or .jpg), or a safetensors file of labelled images.
+    /// (a sub-folder a class, or files NAME_LABEL.png or .jpg), a safetensors file of labelled images, or for an encoder of texts
+    /// pairs such as `wordsim353`: a file of two texts and a number a line, with tabs between.
     #[arg(long)]
     data: Option<String>,
 
@@ -65,7 +67,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     protocol: Option<String>,
 
-    /// Windows, or images, from the start of the data.
+    /// Windows, images or pairs, from the start of the data.
     #[arg(long, value_name = "N")]
     windows: Option<usize>,
 
@@ -243,10 +245,7 @@ pub fn run(args: &Args) -> Result<()> {
 
 /// The error of every product on the first window or image.
 fn layer_errors(subject: &Subject, session: &mut Session) -> Result<Vec<LayerError>> {
-    let first = match &subject.data {
-        Data::Windows(windows) => input::tokens(session.checkpoint(), &windows[0], windows[0].len())?,
-        Data::Images { pixels, labels } => input::images(session.checkpoint(), &pixels[..pixels.len() / labels.len()])?,
-    };
+    let first = one_input(subject, session)?;
     let mut reference = Session::new(Arc::clone(&subject.model.checkpoint), Plan::fp32())?;
     Ok(compare(&mut reference, session, &[first])?)
 }
@@ -278,7 +277,11 @@ fn print_summary(cell: &Cell, errors: Option<&[LayerError]>) {
         kib(stored.metadata),
         kib(stored.other)
     );
-    let unit = if cell.window == 0 { "an image" } else { "a window" };
+    let unit = match (cell.window, cell.metric.name.as_str()) {
+        (0, "spearman") => "a text",
+        (0, _) => "an image",
+        _ => "a window",
+    };
     sayln!("  {:<22}{} {unit} ({})", "cycles", cell.cycles.total, cell.cycles.model);
     sayln!("  {:<22}{:.2} uJ {unit} ({})", "energy", cell.energy_pj.total / 1e6, cell.energy_pj.prices);
     for error in errors.unwrap_or_default() {
@@ -288,6 +291,7 @@ fn print_summary(cell: &Cell, errors: Option<&[LayerError]>) {
 
 fn size(cell: &Cell) -> String {
     match cell.window {
+        0 if cell.metric.name == "spearman" => format!("{} pairs of texts", cell.windows),
         0 => format!("{} images", cell.windows),
         window => {
             let protocol = cell.protocol.as_ref().map_or_else(String::new, |name| format!(", protocol {name}"));

@@ -52,12 +52,12 @@ pub fn run(args: &Args) -> Result<()> {
     let (model, _) = open_model(&args.model, &mut Default::default())?;
     let input = match model.checkpoint.input() {
         Input::Tokens { longest, .. } => {
-            let window = args.window.unwrap_or(crate::subject::DEFAULT_WINDOW.min(longest));
-            anyhow::ensure!(
-                (1..=longest).contains(&window),
-                "--window is {window}, but this model takes sequences of 1 to {longest} tokens"
-            );
+            let window = window(args, longest)?;
             Activation::ids(&vec![0; window], window)
+        }
+        Input::Text { longest, .. } => {
+            let window = window(args, longest)?;
+            Activation::text(&vec![0; window], &vec![0; window], window)
         }
         Input::Images { channels, height, width } => Activation::images([1, channels, height, width]),
     };
@@ -69,6 +69,16 @@ pub fn run(args: &Args) -> Result<()> {
         false => print_table(args, &input.shape(), &operations),
     }
     Ok(())
+}
+
+/// The length of the traced sequence.
+fn window(args: &Args, longest: usize) -> Result<usize> {
+    let window = args.window.unwrap_or(crate::subject::DEFAULT_WINDOW.min(longest));
+    anyhow::ensure!(
+        (1..=longest).contains(&window),
+        "--window is {window}, but this model takes sequences of 1 to {longest} tokens"
+    );
+    Ok(window)
 }
 
 fn print_table(args: &Args, input: &[usize], operations: &[Operation]) {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use interplay::burn::Activation;
 use interplay::eval::input;
 use interplay::models::Checkpoint;
@@ -14,7 +14,7 @@ use interplay::session::{Session, compare};
 use super::estimate::{self, Speeds};
 use super::tables::{self, Measured};
 use super::{Point, Request, write};
-use crate::cell::{Baseline, cell, evaluate};
+use crate::cell::{Baseline, cell, evaluate, one_input};
 use crate::interrupt;
 use crate::output::sayln;
 use crate::progress::{Progress, clock};
@@ -38,8 +38,14 @@ pub(super) struct Results {
 pub(super) fn run(request: &Request) -> Result<ExitCode> {
     let subjects = request.subjects.iter().map(|(model, data)| {
         let amount = request.amount_for(model);
-        Subject::open(model, data.as_deref(), amount).with_context(|| format!("cannot study `{model}`"))
+        let subject = Subject::open(model, data.as_deref(), amount)?;
+        // A rank correlation is of all pairs together: there is no loss of each to compare two orders by.
+        ensure!(!matches!(subject.data, Data::Pairs { .. }), "an encoder of texts has no losses; use `interplay eval`");
+        Ok(subject)
     });
+    let subjects = subjects
+        .zip(&request.subjects)
+        .map(|(subject, (model, _))| subject.with_context(|| format!("cannot study `{model}`")));
     let subjects = subjects.collect::<Result<Vec<_>>>()?;
     let kinds = subjects.iter().flat_map(|s| {
         let baseline = std::iter::once(kind(s, None));
@@ -159,6 +165,7 @@ fn layer_errors(
             let count = (8 * COMPARED).min(labels.len());
             vec![input::images(session.checkpoint(), &pixels[..pixels.len() / labels.len() * count])?]
         }
+        Data::Pairs { .. } => vec![one_input(subject, session)?],
     };
     let labels = point.labels();
     let errors = compare(reference, session, &inputs)?;
