@@ -265,7 +265,7 @@ mod tests {
         assert_eq!(config.window(), None);
         let config = parsed(r#"{"model_type":"qwen2"}"#).expect("a configuration");
         assert_eq!((config.qkv_bias, config.window(), config.vocab_size), (true, None, 151_936));
-        assert!(parsed("[]").is_err());
+        assert!(parsed("7").is_err());
     }
 
     #[test]
