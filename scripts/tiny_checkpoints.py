@@ -109,6 +109,8 @@ def write(folder, number, kind, config, stored, length):
         "computed_in": "float32", "torch": torch.__version__, "transformers": transformers.__version__, "seed": str(SEED + number),
         "max_abs_logits_difference_to_float64": f"{noise:.2e}",
     }
+    # One entry, because safetensors writes several in random order.
+    about = {"about": json.dumps(about)}
     save_file({n: t.contiguous() for n, t in golden.items()}, folder / "golden.safetensors", about)
     sizes = [(folder / f).stat().st_size for f in ("model.safetensors", "golden.safetensors")]
     print(f"{folder.name}: logits deviate by {logits.std():.2f}, noise {noise:.1e}, {sizes} bytes")

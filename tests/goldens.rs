@@ -108,34 +108,36 @@ fn language_model(folder: &Path) -> Result<(), Failed> {
 /// The positions whose mask is 1 of each text, run at its own length: what masked attention gives for the padded batch.
 fn encoder(folder: &Path) -> Result<(), Failed> {
     let golden = SafeTensors::open(&folder.join("golden.safetensors"))?;
-    let [texts, length] = golden.shape("input_ids")? else { return Err("input_ids are not [2, T]".into()) };
+    let [texts, length] = *golden.shape("input_ids")? else { return Err("input_ids are not [2, T]".into()) };
     let (ids, segments) = (golden.integers("input_ids")?, golden.integers("token_type_ids")?);
     let (mask, states) = (golden.integers("attention_mask")?, golden.floats("hidden_states")?);
+    let (last, mean) = (golden.floats("last_hidden_state")?, golden.floats("mean_pooled")?);
+    let (normalised, pooler) = (golden.floats("mean_pooled_normalised")?, golden.floats("pooler_output")?);
     let width = golden.shape("mean_pooled")?[1];
-    for text in 0..*texts {
+    let (model, tensors) = (load::open(folder)?, Arc::new(Tensors::open(folder)?));
+    for text in 0..texts {
         let start = text * length;
         let kept = mask[start..start + length].iter().filter(|&&kept| kept == 1).count();
-        let (ids, segments) = (&ids[start..start + kept], &segments[start..start + kept]);
-        let model = load::open(folder)?;
-        let input = input::text(&*model.checkpoint, ids, segments, kept)?;
+        let positions = start..start + kept;
+        let input = input::text(&*model.checkpoint, &ids[positions.clone()], &segments[positions], kept)?;
         for (layer, got) in hidden_states(&model, &input)?.iter().enumerate() {
             let at = (layer * texts + text) * length * width;
-            within(
-                &format!("text {text}, hidden state {layer}"),
-                difference(got, &states[at..at + kept * width]).0,
-                HIDDEN,
-            )?;
+            let (relative, _) = difference(got, &states[at..at + kept * width]);
+            within(&format!("text {text}, hidden state {layer}"), relative, HIDDEN)?;
         }
         let row = text * width..(text + 1) * width;
-        let want = golden.floats("mean_pooled_normalised")?;
-        within("mean", difference(&all_logits(&model, &input)?, &want[row.clone()]).1, LOGITS)?;
-        let want = golden.floats("pooler_output")?;
-        let norm = want[row.clone()].iter().map(|x| x * x).sum::<f32>().sqrt();
-        let want: Vec<f32> = want[row].iter().map(|x| x / norm).collect();
-        let config = serde_json::from_slice(&std::fs::read(folder.join("config.json"))?)?;
-        let tensors = Arc::new(Tensors::open(folder)?);
-        let checkpoint = Arc::new(BertCheckpoint::new(config, Pooling::Pooler, tensors)?);
-        within("pooler", difference(&all_logits(&Model { checkpoint, ..model }, &input)?, &want).1, LOGITS)?;
+        within("embedding", difference(&all_logits(&model, &input)?, &normalised[row.clone()]).1, LOGITS)?;
+        let first = &last[start * width..(start + 1) * width];
+        for (pooling, want) in
+            [(Pooling::Mean, &mean[row.clone()]), (Pooling::First, first), (Pooling::Pooler, &pooler[row])]
+        {
+            let config = serde_json::from_slice(&std::fs::read(folder.join("config.json"))?)?;
+            let checkpoint = Arc::new(BertCheckpoint::new(config, pooling, tensors.clone())?);
+            let norm = want.iter().map(|x| x * x).sum::<f32>().sqrt();
+            let want: Vec<f32> = want.iter().map(|x| x / norm).collect();
+            let got = all_logits(&Model { checkpoint, tokenizer: None, files: Vec::new() }, &input)?;
+            within(&format!("{pooling:?}"), difference(&got, &want).1, LOGITS)?;
+        }
     }
     Ok(())
 }

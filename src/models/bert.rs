@@ -282,13 +282,13 @@ impl Checkpoint for BertCheckpoint {
     }
 
     fn stages(&self) -> usize {
-        self.config.num_hidden_layers + 2
+        self.config.num_hidden_layers.saturating_add(2)
     }
 
     fn stage(&self, index: usize) -> Result<Box<dyn Stage>, Error> {
         let source = Source { weights: &*self.weights, device: &self.device };
         let config = &self.config;
-        let last = config.num_hidden_layers + 1;
+        let last = config.num_hidden_layers.saturating_add(1);
         Ok(match index {
             0 => Box::new(Piece::new("embeddings", Embeddings::load(source, config)?, |module, input| {
                 Activation::Sequence(module.forward(text(input)))
@@ -303,7 +303,7 @@ impl Checkpoint for BertCheckpoint {
                     Activation::Rows(module.forward(rows(input)))
                 }))
             }
-            _ => return Err(Error::Invalid(format!("stage {index} of {}: give 0 to {last}", last + 1))),
+            _ => return Err(Error::Invalid(format!("there is no stage {index}: give 0 to {last}"))),
         })
     }
 }

@@ -243,12 +243,12 @@ impl Checkpoint for Gpt2Checkpoint {
     }
 
     fn stages(&self) -> usize {
-        self.config.n_layer + 2
+        self.config.n_layer.saturating_add(2)
     }
 
     fn stage(&self, index: usize) -> Result<Box<dyn Stage>, Error> {
         let source = Source { weights: &*self.weights, device: &self.device };
-        let last = self.config.n_layer + 1;
+        let last = self.config.n_layer.saturating_add(1);
         Ok(match index {
             0 => Box::new(Piece::new("", Embeddings::load(source, &self.config)?, |module, input| {
                 Activation::Sequence(module.forward(ids(input)))
@@ -261,7 +261,7 @@ impl Checkpoint for Gpt2Checkpoint {
             index if index == last => Box::new(Piece::new("", Head::load(source, &self.config)?, |module, input| {
                 Activation::Rows(module.forward(rows(input)))
             })),
-            _ => return Err(Error::Invalid(format!("stage {index} of {}: give 0 to {last}", last + 1))),
+            _ => return Err(Error::Invalid(format!("there is no stage {index}: give 0 to {last}"))),
         })
     }
 }

@@ -196,13 +196,13 @@ impl Checkpoint for LlamaCheckpoint {
     }
 
     fn stages(&self) -> usize {
-        self.config.num_hidden_layers + 2
+        self.config.num_hidden_layers.saturating_add(2)
     }
 
     fn stage(&self, index: usize) -> Result<Box<dyn Stage>, Error> {
         let source = Source { weights: &*self.weights, device: &self.device };
         let config = &self.config;
-        let last = config.num_hidden_layers + 1;
+        let last = config.num_hidden_layers.saturating_add(1);
         Ok(match index {
             0 => {
                 let embed_tokens = source.embedding("model.embed_tokens", config.vocab_size, config.hidden_size)?;
@@ -218,7 +218,7 @@ impl Checkpoint for LlamaCheckpoint {
             index if index == last => Box::new(Piece::new("", Head::load(source, config)?, |module, input| {
                 Activation::Rows(module.forward(rows(input)))
             })),
-            _ => return Err(Error::Invalid(format!("stage {index} of {}: give 0 to {last}", last + 1))),
+            _ => return Err(Error::Invalid(format!("there is no stage {index}: give 0 to {last}"))),
         })
     }
 }

@@ -65,7 +65,10 @@ fn other_models() -> Result<(), Failed> {
 fn variants() -> Result<(), Failed> {
     let gpt2 = |key: &str| format!("{{\"model_type\":\"gpt2\",{key}}}");
     let bert = |key: &str| format!("{{\"model_type\":\"bert\",{key}}}");
-    let cases: [(String, &[&str]); 10] = [
+    let most = u64::MAX;
+    let huge = format!(r#"{{"model_type":"llama","num_attention_heads":{},"head_dim":{}}}"#, 1u64 << 40, 1u64 << 40);
+    let cases: [(String, &[&str]); 11] = [
+        (huge, &["1099511627776 heads", "more than memory can hold"]),
         (gpt2(r#""activation_function":"relu""#), &["GPT-2", "`relu`", "gelu_new"]),
         (gpt2(r#""n_head":0"#), &["n_embd 768", "n_head 0"]),
         (gpt2(r#""n_positions":0"#), &["n_positions", "at least 1"]),
@@ -81,6 +84,16 @@ fn variants() -> Result<(), Failed> {
     for (config, parts) in cases {
         fs::write(folder.path().join("config.json"), config)?;
         says(&message(load::open(folder.path()))?, parts)?;
+    }
+    // Sizes that no checkpoint has are seen when its first tensor is looked up.
+    for config in [
+        gpt2(&format!(r#""n_layer":{most},"n_embd":{most},"n_head":1"#)),
+        bert(&format!(r#""num_hidden_layers":{most},"vocab_size":{most}"#)),
+        format!(r#"{{"model_type":"opt","num_hidden_layers":{most},"max_position_embeddings":{most}}}"#),
+        format!(r#"{{"model_type":"qwen2","num_hidden_layers":{most},"vocab_size":{most}}}"#),
+    ] {
+        fs::write(folder.path().join("config.json"), config)?;
+        message(build_all(&*load::open(folder.path())?.checkpoint))?;
     }
     Ok(())
 }

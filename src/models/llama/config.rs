@@ -226,6 +226,8 @@ impl LlamaConfig {
             format!("hidden_size {} is not a multiple of num_attention_heads {heads}", self.hidden_size)
         } else if self.head_dim() == 0 || !self.head_dim().is_multiple_of(2) {
             format!("heads of width {} have no rotary pairs; the width must be even", self.head_dim())
+        } else if heads.checked_mul(self.head_dim()).is_none() {
+            format!("{heads} heads of width {} are more than memory can hold", self.head_dim())
         } else if self.hidden_act != "silu" {
             format!("hidden_act `{}` is not supported, only `silu`", self.hidden_act)
         } else if self.attention_bias || self.mlp_bias {
@@ -265,7 +267,7 @@ mod tests {
         assert_eq!(config.window(), None);
         let config = parsed(r#"{"model_type":"qwen2"}"#).expect("a configuration");
         assert_eq!((config.qkv_bias, config.window(), config.vocab_size), (true, None, 151_936));
-        assert!(parsed("[]").is_err());
+        assert!(parsed("7").is_err());
     }
 
     #[test]
