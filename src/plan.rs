@@ -88,11 +88,15 @@ struct Published {
 }
 
 /// The `sparsify and quantise` switches of the released code, read per architecture.
-const PUBLISHED: [Published; 4] = [
+const PUBLISHED: [Published; 7] = [
     Published { architecture: "opt", covered: &["decoder.layers.*"], never_pruned: &[] },
     Published { architecture: "llama", covered: &["layers.*"], never_pruned: &[] },
     Published { architecture: "vit", covered: &["*"], never_pruned: &[] },
     Published { architecture: "resnet", covered: &["*"], never_pruned: &["classifier*", "fc"] },
+    // Not among the published models: each is treated as its nearest relative there.
+    Published { architecture: "deit", covered: &["*"], never_pruned: &[] },
+    Published { architecture: "resnet-cifar", covered: &["*"], never_pruned: &["linear"] },
+    Published { architecture: "efficientnet-lite", covered: &["*"], never_pruned: &["_fc"] },
 ];
 
 /// What a model of the user's own has: every product with a parameter.

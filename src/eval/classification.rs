@@ -7,8 +7,11 @@ use super::runner::{Runner, for_each_logits};
 use super::stats::{Estimate, log_sum_exp, negative_log_likelihood};
 use crate::Error;
 
-/// Images that go through the model together.
+/// Images that go through the model together, at most.
 const BATCH: usize = 100;
+
+/// Values of images that go through the model together: a convolution's windows take hundreds of times their memory.
+const BATCH_VALUES: usize = 1 << 20;
 
 /// Logits `[images, classes]`, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,7 +76,9 @@ pub fn logits(runner: &mut dyn Runner, pixels: &[f32]) -> Result<Logits, Error> 
             return input::images(runner.checkpoint(), pixels).and(Logits::new(vec![], 1));
         }
     };
-    let batches = pixels.chunks((BATCH * image).max(1)).map(|batch| input::images(runner.checkpoint(), batch));
+    let batches = pixels
+        .chunks((BATCH_VALUES / image.max(1)).clamp(1, BATCH) * image.max(1))
+        .map(|batch| input::images(runner.checkpoint(), batch));
     let batches = batches.collect::<Result<Vec<_>, _>>()?;
     let (mut values, mut classes) = (Vec::new(), 0);
     for_each_logits(runner, &batches, |_, _, row| {

@@ -86,7 +86,7 @@ pub fn for_each_logits(
                 break;
             }
             let embedded = runner.forward(input.clone())?;
-            values += sequence(&embedded)?.shape().num_elements();
+            values += embedded.shape().iter().product::<usize>();
             waiting.push(embedded);
         }
         for index in 1..head {
@@ -97,7 +97,7 @@ pub fn for_each_logits(
         }
         runner.enter(head)?;
         for (offset, activation) in waiting.iter().enumerate() {
-            let rows = predicted_rows(task, sequence(activation)?.clone());
+            let rows = predicted_rows(task, activation.clone())?;
             head_in_chunks(runner, rows, |r, logits| row(start + offset, r, logits))?;
         }
         start += waiting.len();
@@ -105,12 +105,17 @@ pub fn for_each_logits(
     Ok(())
 }
 
-/// The rows `[R, D]` of the residual stream that the head reads: every position, or an image's class token.
-fn predicted_rows(task: Task, sequence: Tensor<3>) -> Tensor<2> {
-    let [batch, positions, width] = sequence.dims();
-    match task {
-        Task::CausalLm => sequence.reshape([batch * positions, width]),
-        Task::ImageClassification => sequence.narrow(1, 0, 1).reshape([batch, width]),
+/// The rows `[R, D]` that the head reads: every position, an image's class token, or what the last block pooled.
+fn predicted_rows(task: Task, activation: Activation) -> Result<Tensor<2>, Error> {
+    let rows = match task {
+        Task::CausalLm => activation.into_all_rows(),
+        Task::ImageClassification => activation.into_first_rows(),
+    };
+    match rows {
+        Activation::Rows(rows) => Ok(rows),
+        other => {
+            Err(Error::Invalid(format!("the stage before the head gave {:?}, not rows or sequences", other.shape())))
+        }
     }
 }
 
@@ -129,12 +134,4 @@ fn head_in_chunks(runner: &mut dyn Runner, rows: Tensor<2>, mut row: impl FnMut(
         }
     }
     Ok(())
-}
-
-/// The sequence that stages hand on.
-fn sequence(activation: &Activation) -> Result<&Tensor<3>, Error> {
-    match activation {
-        Activation::Sequence(tensor) => Ok(tensor),
-        _ => Err(Error::Invalid("a stage before the head did not give a sequence".into())),
-    }
 }

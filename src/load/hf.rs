@@ -8,18 +8,20 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::safetensors::SafeTensors;
-use super::{Tokenizer, finite, nearest};
+use super::{Tokenizer, finite, nearest, recognise};
 use crate::Error;
+use crate::models::deit::DeitCheckpoint;
 use crate::models::llama::{LlamaCheckpoint, LlamaConfig};
 use crate::models::opt::{OptCheckpoint, OptConfig};
+use crate::models::resnet::{ResnetCheckpoint, ResnetConfig};
 use crate::models::vit::{VitCheckpoint, VitConfig};
 use crate::models::{Checkpoint, Weights};
 
 /// The architectures that [`checkpoint`] builds, as `model_type` spells them.
-const ARCHITECTURES: [&str; 3] = ["llama", "opt", "vit"];
+const ARCHITECTURES: [&str; 5] = ["deit", "llama", "opt", "resnet", "vit"];
 
 /// What older and partial exports put in front of a name, or leave away.
-const PREFIXES: [&str; 4] = ["model.", "transformer.", "decoder.", "vit."];
+const PREFIXES: [&str; 6] = ["model.", "transformer.", "decoder.", "vit.", "deit.", "resnet."];
 
 /// The tensors of a folder, from one file or many.
 #[derive(Debug)]
@@ -127,6 +129,11 @@ impl Weights for Tensors {
     fn has(&self, name: &str) -> bool {
         self.find(name).is_some()
     }
+
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        let (file, stored) = self.find(name)?;
+        file.shape(stored).ok().map(<[usize]>::to_vec)
+    }
 }
 
 /// The checkpoint that `config`, the text of a `config.json` found at `path`, describes over `weights`.
@@ -140,8 +147,13 @@ pub fn checkpoint(path: &Path, config: &str, weights: Arc<dyn Weights>) -> Resul
     let kind = kind
         .ok_or_else(|| malformed(format!("there is no `model_type`; one of {} is needed", ARCHITECTURES.join(", "))))?;
     Ok(match kind {
+        "deit" => Arc::new(DeitCheckpoint::new(typed::<VitConfig>(path, value)?, weights)?),
         "llama" => Arc::new(LlamaCheckpoint::new(typed::<LlamaConfig>(path, value)?, weights)?),
         "opt" => Arc::new(OptCheckpoint::new(typed::<OptConfig>(path, value)?, weights)?),
+        "resnet" => {
+            let value = with_image_size(value, &path.with_file_name("preprocessor_config.json"))?;
+            Arc::new(ResnetCheckpoint::new(typed::<ResnetConfig>(path, value)?, weights)?)
+        }
         "vit" => Arc::new(VitCheckpoint::new(typed::<VitConfig>(path, value)?, weights)?),
         other => {
             let near = nearest(other, ARCHITECTURES.into_iter());
@@ -152,6 +164,21 @@ pub fn checkpoint(path: &Path, config: &str, weights: Arc<dyn Weights>) -> Resul
     })
 }
 
+/// A configuration with the size of the images that the folder's preprocessing makes, where one file lacks it and the other
+/// has it.
+fn with_image_size(mut config: Value, preprocessor: &Path) -> Result<Value, Error> {
+    if !preprocessor.is_file() {
+        return Ok(config);
+    }
+    let prepared = json(preprocessor)?;
+    let sizes = ["/crop_size/height", "/crop_size", "/size/height", "/size/shortest_edge", "/size"];
+    let size = sizes.iter().find_map(|place| prepared.pointer(place).filter(|size| size.is_u64()));
+    if let (Some(config), Some(size)) = (config.as_object_mut(), size) {
+        config.entry("image_size").or_insert_with(|| size.clone());
+    }
+    Ok(config)
+}
+
 fn typed<C: DeserializeOwned>(path: &Path, value: Value) -> Result<C, Error> {
     serde_json::from_value(value).map_err(|e| Error::Malformed {
         path: path.to_owned(),
@@ -159,12 +186,19 @@ fn typed<C: DeserializeOwned>(path: &Path, value: Value) -> Result<C, Error> {
     })
 }
 
-/// Opens the model in `folder`, with its tokenizer where it has one.
+/// Opens the model in `folder`, with its tokenizer where it has one. A folder of tensors alone is known by their names.
 ///
 /// # Errors
 /// A file is missing or malformed, or the architecture is not supported.
 pub fn open(folder: &Path) -> Result<super::Model, Error> {
     let config = folder.join("config.json");
+    if !config.exists()
+        && let Ok(tensors) = Tensors::open(folder)
+        && let files = tensors.files().map(Path::to_owned).collect()
+        && let Some(checkpoint) = recognise::checkpoint(Arc::new(tensors))?
+    {
+        return Ok(super::Model { checkpoint, tokenizer: None, files });
+    }
     let text = std::fs::read_to_string(&config).map_err(|source| Error::Io { path: config.clone(), source })?;
     let tensors = Arc::new(Tensors::open(folder)?);
     let mut files = vec![config.clone()];

@@ -1,14 +1,17 @@
 //! Readers of checkpoints, tokenizers and texts.
 //!
 //! Every reader validates lengths before it allocates and answers malformed input with a typed error; none panics. Nothing here
-//! executes what it reads: pickles and other programs are not supported.
+//! executes what it reads: a pickle is read by a list of allowed names.
 
 mod bytes;
 mod gguf;
 pub mod hf;
+mod pickle;
+mod recognise;
 mod safetensors;
 pub mod text;
 mod tokenizer;
+mod torch;
 mod widen;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +25,7 @@ pub use bytes::Bytes;
 pub use gguf::Gguf;
 pub use safetensors::SafeTensors;
 pub use tokenizer::Tokenizer;
+pub use torch::TorchFile;
 
 /// A model ready to be run: its stages, its tokenizer, and the files that it came from.
 pub struct Model {
@@ -33,7 +37,7 @@ pub struct Model {
     pub files: Vec<PathBuf>,
 }
 
-/// Opens a Hugging Face folder or a GGUF file.
+/// Opens a Hugging Face folder, a GGUF file, or a torch checkpoint of an architecture that is known by its tensors.
 ///
 /// # Errors
 /// `path` is neither, or what it holds is malformed or not supported.
@@ -45,10 +49,24 @@ pub fn open(path: &Path) -> Result<Model, Error> {
         let source = std::io::Error::new(std::io::ErrorKind::NotFound, "there is no such folder or GGUF file");
         return Err(Error::Io { path: path.to_owned(), source });
     }
+    if let Some(file) = torch_file(path)? {
+        let files = vec![path.to_owned()];
+        return match recognise::checkpoint(Arc::new(file))? {
+            Some(checkpoint) => Ok(Model { checkpoint, tokenizer: None, files }),
+            None => Err(Error::Malformed { path: path.to_owned(), problem: recognise::UNKNOWN.into() }),
+        };
+    }
     let file = Arc::new(Gguf::open(path)?);
     let tokenizer = Tokenizer::from_gguf(&file)?;
     let checkpoint = LlamaCheckpoint::new(file.llama_config()?, file)?;
     Ok(Model { checkpoint: Arc::new(checkpoint), tokenizer: Some(tokenizer), files: vec![path.to_owned()] })
+}
+
+/// The torch checkpoint at `path`; `None` where the file is something else.
+fn torch_file(path: &Path) -> Result<Option<TorchFile>, Error> {
+    let bytes = Bytes::map(path)?;
+    let named = path.extension().is_some_and(|extension| ["pth", "pt", "th", "bin"].iter().any(|e| extension == *e));
+    Ok(if named || pickle::is_torch(&bytes) { Some(TorchFile::parse(bytes)?) } else { None })
 }
 
 /// The known name that is most like `given`, if any is like it at all.

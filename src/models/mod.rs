@@ -3,10 +3,15 @@
 //! A model is a list of stages: the embeddings, the blocks, the head. Stages are built one at a time from a [`Weights`]
 //! source, so that a model never needs more memory than its evaluation does.
 
+mod convolution;
+pub mod deit;
+pub mod efficientnet;
 pub mod embedded;
 pub mod llama;
 pub mod opt;
 mod parts;
+pub mod resnet;
+pub mod resnet_cifar;
 pub mod vit;
 
 pub(crate) use parts::transposed;
@@ -24,6 +29,11 @@ pub trait Weights: Send + Sync {
 
     /// Whether the source has a tensor of this name.
     fn has(&self, name: &str) -> bool;
+
+    /// The shape of tensor `name`; `None` where there is no such tensor, or where the source cannot tell without reading it.
+    fn shape(&self, _name: &str) -> Option<Vec<usize>> {
+        None
+    }
 }
 
 /// What a model reads and predicts.
@@ -71,8 +81,9 @@ pub trait Checkpoint: Send + Sync {
     fn stages(&self) -> usize;
 
     /// Builds stage `index`. Stage 0 takes [`crate::burn::Activation::Ids`] or `Images` and gives a `Sequence` `[B, T, D]`; blocks map
-    /// `Sequence` to `Sequence`; the head takes `Rows` `[R, D]` and gives `Rows` `[R, V]` (for image classification the pooled
-    /// positions, one row an image).
+    /// `Sequence` to `Sequence`; the head takes `Rows` `[R, D]` and gives `Rows` `[R, V]` (for image classification one row an
+    /// image). A convolutional network hands on `Images`; where the last block gives `Rows`, the head reads them as they are,
+    /// else every position of a text or the class token of an image.
     ///
     /// # Errors
     /// A tensor is missing or malformed.

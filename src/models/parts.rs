@@ -47,7 +47,8 @@ impl Source<'_> {
         Ok(Embedding { weight: self.param(&format!("{name}.weight"), [rows, width])? })
     }
 
-    fn place<const D: usize>(&self, values: Vec<f32>, shape: [usize; D]) -> Param<Tensor<D>> {
+    /// Row-major values as a parameter.
+    pub fn place<const D: usize>(&self, values: Vec<f32>, shape: [usize; D]) -> Param<Tensor<D>> {
         Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), self.device))
     }
 }
@@ -83,6 +84,17 @@ pub(crate) fn causal_mask(positions: usize, device: &Device) -> Tensor<4> {
         .flat_map(|row| (0..positions).map(move |column| if column <= row { 0.0 } else { f32::MIN }))
         .collect::<Vec<_>>();
     Tensor::from_data(TensorData::new(values, [1, 1, positions, positions]), device)
+}
+
+/// Whether one image of `channels` x `side` x `side` values is of a size that is ever run (at most 1 GiB).
+pub(crate) fn is_image(channels: usize, side: usize) -> bool {
+    let values = [channels, side, side].iter().try_fold(1usize, |values, &n| values.checked_mul(n));
+    values.is_some_and(|values| (1..=1 << 28).contains(&values))
+}
+
+/// The error for stage `index` of a model that has `stages`.
+pub(crate) fn no_stage(index: usize, stages: usize) -> Error {
+    Error::Invalid(format!("stage {index} of {stages}: give 0 to {}", stages - 1))
 }
 
 /// The ids in an activation. A stage is only ever given what the stage before it makes.

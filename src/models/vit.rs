@@ -13,7 +13,7 @@ use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::parts::{Source, attend, images, rows, sequence, split_heads};
+use super::parts::{Source, attend, images, is_image, no_stage, rows, sequence, split_heads};
 use super::{Checkpoint, Input, Task, Weights};
 use crate::Error;
 use crate::burn::{Activation, Piece, Stage};
@@ -73,8 +73,13 @@ impl VitConfig {
     /// # Errors
     /// An unsupported variant, or sizes that cannot be.
     pub fn check(&self) -> Result<(), Error> {
-        let problem = if self.model_type != "vit" {
-            format!("model_type `{}` is not `vit`", self.model_type)
+        self.check_as("vit")
+    }
+
+    /// [`VitConfig::check`] for an architecture of the same configuration.
+    pub(crate) fn check_as(&self, model_type: &str) -> Result<(), Error> {
+        let problem = if self.model_type != model_type {
+            format!("model_type `{}` is not `{model_type}`", self.model_type)
         } else if self.hidden_act != "gelu" {
             format!("hidden_act `{}` is not supported, only `gelu`", self.hidden_act)
         } else if self.num_attention_heads == 0 || !self.hidden_size.is_multiple_of(self.num_attention_heads) {
@@ -82,8 +87,11 @@ impl VitConfig {
             format!("hidden_size {width} is not a multiple of num_attention_heads {heads}")
         } else if self.patch_size == 0 || self.image_size == 0 || !self.image_size.is_multiple_of(self.patch_size) {
             format!("image_size {} is not a multiple of patch_size {}", self.image_size, self.patch_size)
-        } else if [self.hidden_size, self.intermediate_size, self.num_channels, self.id2label.len()].contains(&0) {
-            "hidden_size, intermediate_size, num_channels and the number of labels must be at least 1".into()
+        } else if [self.hidden_size, self.intermediate_size, self.id2label.len()].contains(&0) {
+            "hidden_size, intermediate_size and the number of labels must be at least 1".into()
+        } else if !is_image(self.num_channels, self.image_size) {
+            let (channels, side) = (self.num_channels, self.image_size);
+            format!("images of {channels} x {side} x {side} are empty or beyond what is ever run")
         } else {
             return Ok(());
         };
@@ -92,8 +100,13 @@ impl VitConfig {
 
     /// Positions of a sequence: the patches and the class token.
     pub fn positions(&self) -> usize {
+        self.patches() + 1
+    }
+
+    /// Patches of an image.
+    pub fn patches(&self) -> usize {
         let side = self.image_size / self.patch_size;
-        side * side + 1
+        side * side
     }
 }
 
@@ -101,6 +114,23 @@ impl VitConfig {
 #[derive(Module, Debug)]
 pub struct Patches {
     projection: Conv2d,
+}
+
+impl Patches {
+    pub(crate) fn load(source: Source<'_>, config: &VitConfig, name: &str) -> Result<Self, Error> {
+        let (width, patch, channels) = (config.hidden_size, config.patch_size, config.num_channels);
+        let convolution = Conv2dConfig::new([channels, width], [patch, patch]).with_stride([patch, patch]);
+        let mut projection = convolution.init(source.device);
+        projection.weight = source.param(&format!("{name}.projection.weight"), [width, channels, patch, patch])?;
+        projection.bias = Some(source.param(&format!("{name}.projection.bias"), [width])?);
+        Ok(Self { projection })
+    }
+
+    /// Images `[B, C, H, W]` to `[B, patches, D]`.
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<3> {
+        let patches: Tensor<3> = self.projection.forward(images).flatten(2, 3);
+        patches.swap_dims(1, 2)
+    }
 }
 
 /// Images to the input of the first block.
@@ -113,23 +143,17 @@ pub struct Embeddings {
 
 impl Embeddings {
     fn load(source: Source<'_>, config: &VitConfig) -> Result<Self, Error> {
-        let (width, patch, channels) = (config.hidden_size, config.patch_size, config.num_channels);
-        let convolution = Conv2dConfig::new([channels, width], [patch, patch]).with_stride([patch, patch]);
-        let mut projection = convolution.init(source.device);
-        let name = "vit.embeddings.patch_embeddings.projection";
-        projection.weight = source.param(&format!("{name}.weight"), [width, channels, patch, patch])?;
-        projection.bias = Some(source.param(&format!("{name}.bias"), [width])?);
+        let width = config.hidden_size;
         Ok(Self {
             cls_token: source.param("vit.embeddings.cls_token", [1, 1, width])?,
             position_embeddings: source.param("vit.embeddings.position_embeddings", [1, config.positions(), width])?,
-            patch_embeddings: Patches { projection },
+            patch_embeddings: Patches::load(source, config, "vit.embeddings.patch_embeddings")?,
         })
     }
 
     /// Images `[B, C, H, W]` to `[B, positions, D]`, the class token first.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<3> {
-        let patches: Tensor<3> = self.patch_embeddings.projection.forward(images).flatten(2, 3);
-        let patches = patches.swap_dims(1, 2);
+        let patches = self.patch_embeddings.forward(images);
         let [batch, _, width] = patches.dims();
         let class = self.cls_token.val().expand([batch, 1, width]);
         Tensor::cat(vec![class, patches], 1) + self.position_embeddings.val()
@@ -196,9 +220,9 @@ pub struct Block {
 }
 
 impl Block {
-    fn load(source: Source<'_>, config: &VitConfig, index: usize) -> Result<Self, Error> {
+    pub(crate) fn load(source: Source<'_>, config: &VitConfig, name: &str) -> Result<Self, Error> {
         let (width, inner, epsilon) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
-        let name = |part: &str| format!("vit.encoder.layer.{index}.{part}");
+        let name = |part: &str| format!("{name}.{part}");
         Ok(Self {
             attention: Attention::load(source, config, &name("attention"))?,
             intermediate: Dense::load(source, &name("intermediate"), width, inner)?,
@@ -220,6 +244,10 @@ impl Block {
         let inner = gelu(self.intermediate.dense.forward(self.layernorm_after.forward(x.clone())));
         x + regularise(self.output.dense.forward(inner))
     }
+}
+
+fn block_name(index: usize) -> String {
+    format!("vit.encoder.layer.{index}")
 }
 
 /// The last norm, under its name in the checkpoint.
@@ -278,7 +306,7 @@ impl VitModel {
         config.check()?;
         let source = Source { weights, device };
         let embeddings = Embeddings::load(source, config)?;
-        let layer = (0..config.num_hidden_layers).map(|index| Block::load(source, config, index));
+        let layer = (0..config.num_hidden_layers).map(|index| Block::load(source, config, &block_name(index)));
         let encoder = Encoder { layer: layer.collect::<Result<_, _>>()? };
         let Head { vit: HeadNorm { layernorm }, classifier } = Head::load(source, config)?;
         Ok(Self { vit: Backbone { embeddings, encoder, layernorm }, classifier })
@@ -349,15 +377,14 @@ impl Checkpoint for VitCheckpoint {
                 Activation::Sequence(module.forward(images(input)))
             })),
             index if index < last => {
-                let block = Block::load(source, &self.config, index - 1)?;
-                Box::new(Piece::new(format!("vit.encoder.layer.{}", index - 1), block, |module, input| {
-                    Activation::Sequence(module.forward(sequence(input)))
-                }))
+                let name = block_name(index - 1);
+                let block = Block::load(source, &self.config, &name)?;
+                Box::new(Piece::new(name, block, |module, input| Activation::Sequence(module.forward(sequence(input)))))
             }
             index if index == last => Box::new(Piece::new("", Head::load(source, &self.config)?, |module, input| {
                 Activation::Rows(module.forward(rows(input)))
             })),
-            _ => return Err(Error::Invalid(format!("stage {index} of {}: give 0 to {last}", last + 1))),
+            _ => return Err(no_stage(index, last + 1)),
         })
     }
 }
