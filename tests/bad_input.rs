@@ -3,10 +3,15 @@
 mod container;
 mod folder;
 mod mutation;
+mod torch;
+mod vision;
 
 use libtest_mimic::Trial;
 
 /// Every case of this file's modules.
 pub fn cases() -> Vec<Trial> {
-    [container::cases(), folder::cases(), mutation::cases()].into_iter().flatten().collect()
+    [container::cases(), folder::cases(), mutation::cases(), torch::cases(), vision::cases()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

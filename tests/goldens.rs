@@ -11,9 +11,9 @@ use libtest_mimic::{Failed, Trial};
 use crate::oracles::{case, case_with_fetched};
 
 /// The largest difference of logits that is allowed: float32 noise is 2e-5, a wrong epsilon 1e-3.
-const LOGITS: f32 = 1e-4;
+pub const LOGITS: f32 = 1e-4;
 /// The same for hidden states, as a fraction of the largest magnitude.
-const HIDDEN: f32 = 1e-4;
+pub const HIDDEN: f32 = 1e-4;
 
 /// Every case of this file.
 pub fn cases() -> Vec<Trial> {
@@ -31,7 +31,7 @@ pub fn cases() -> Vec<Trial> {
 }
 
 /// The largest difference as a fraction of the largest magnitude of `want`, and itself.
-fn difference(got: &[f32], want: &[f32]) -> (f32, f32) {
+pub fn difference(got: &[f32], want: &[f32]) -> (f32, f32) {
     assert_eq!(got.len(), want.len());
     let largest = want.iter().fold(0f32, |m, x| m.max(x.abs()));
     let gap = got.iter().zip(want).fold(0f32, |m, (g, w)| m.max((g - w).abs()));
@@ -39,7 +39,7 @@ fn difference(got: &[f32], want: &[f32]) -> (f32, f32) {
     (gap / largest, gap)
 }
 
-fn within(what: &str, given: f32, allowed: f32) -> Result<(), Failed> {
+pub fn within(what: &str, given: f32, allowed: f32) -> Result<(), Failed> {
     // A NaN is not within anything.
     if given <= allowed { Ok(()) } else { Err(format!("{what}: difference {given:e}, at most {allowed:e}").into()) }
 }
@@ -58,14 +58,14 @@ fn hidden_states(model: &Model, input: &Activation) -> Result<Vec<Vec<f32>>, Fai
     Ok(states)
 }
 
-fn all_logits(model: &Model, input: &Activation) -> Result<Vec<f32>, Failed> {
+pub fn all_logits(model: &Model, input: &Activation) -> Result<Vec<f32>, Failed> {
     let mut logits = Vec::new();
     let mut runner = Eager::new(&*model.checkpoint);
     for_each_logits(&mut runner, std::slice::from_ref(input), |_, _, row| logits.extend_from_slice(row))?;
     Ok(logits)
 }
 
-fn check_stages(model: &Model, golden: &SafeTensors, input: &Activation) -> Result<(), Failed> {
+pub fn check_stages(model: &Model, golden: &SafeTensors, input: &Activation) -> Result<(), Failed> {
     let states = hidden_states(model, input)?;
     let want = golden.floats("hidden_states")?;
     assert_eq!(states.len() * states[0].len(), want.len());

@@ -3,6 +3,7 @@
 mod bad_input;
 mod exec;
 mod goldens;
+mod goldens_vision;
 mod oracles;
 mod tidy;
 mod train;
@@ -12,6 +13,7 @@ use libtest_mimic::{Arguments, run};
 fn main() -> std::process::ExitCode {
     let mut cases = tidy::cases();
     cases.extend(goldens::cases());
+    cases.extend(goldens_vision::cases());
     cases.extend(bad_input::cases());
     cases.extend(exec::cases());
     cases.extend(train::cases());

@@ -48,3 +48,15 @@ pub fn case_with_fetched(
         }
     })
 }
+
+/// A case that needs the catalogue's file `item` alone, and is given its place.
+pub fn case_of_fetched(
+    name: &str,
+    item: &'static str,
+    run: impl FnOnce(&Path) -> Result<(), Failed> + Send + 'static,
+) -> Trial {
+    Trial::ignorable_test(name, move || match interplay::catalogue::locate(item) {
+        Ok(file) => run(&file).map(|()| Completion::Completed),
+        Err(_) => Ok(Completion::ignored_with(format!("run `interplay fetch {item}`"))),
+    })
+}

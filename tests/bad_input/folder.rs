@@ -85,7 +85,7 @@ fn configurations() -> Result<(), Failed> {
     let with = |from: &str, to: &str| CONFIG.replacen(from, to, 1);
     let cases: [(String, &[&str]); 9] = [
         ("{".into(), &["config.json", "not JSON"]),
-        ("{}".into(), &["no `model_type`", "llama, opt, vit"]),
+        ("{}".into(), &["no `model_type`", "deit, llama, opt, resnet, vit"]),
         (with("\"llama\"", "\"lama\""), &["`lama` is not known", "nearest is `llama`"]),
         (with("\"vocab_size\":4", "\"vocab_size\":\"four\""), &["wrong type", "four"]),
         (with("\"vocab_size\":4", "\"vocab_size\":-4"), &["wrong type", "-4"]),

@@ -1,6 +1,6 @@
 //! Random damage to small valid files: readers answer, they do not panic and do not allocate what the file cannot hold.
 
-use interplay::load::{Bytes, Gguf, SafeTensors, Tokenizer};
+use interplay::load::{Bytes, Gguf, SafeTensors, Tokenizer, TorchFile};
 use interplay::models::Weights;
 use libtest_mimic::{Failed, Trial};
 use proptest::prelude::*;
@@ -18,6 +18,8 @@ pub fn cases() -> Vec<Trial> {
     vec![
         Trial::test("bad_input::mutated_safetensors", || mutate(&valid_safetensors(), read_safetensors)),
         Trial::test("bad_input::mutated_gguf", || mutate(&valid_gguf(), read_gguf)),
+        Trial::test("bad_input::mutated_torch_legacy", || mutate(&torch_file("legacy.pth")?, read_torch)),
+        Trial::test("bad_input::mutated_torch_zip", || mutate(&torch_file("zip.pth")?, read_torch)),
     ]
 }
 
@@ -74,6 +76,22 @@ fn read_gguf(bytes: Vec<u8>) -> Result<(), TestCaseError> {
         let _ = file.get("model.embed_tokens.weight", &[config.vocab_size, config.hidden_size]);
     }
     let _ = Tokenizer::from_gguf(&file);
+    Ok(())
+}
+
+fn torch_file(name: &str) -> Result<Vec<u8>, Failed> {
+    Ok(std::fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/zoo/torch").join(name))?)
+}
+
+fn read_torch(bytes: Vec<u8>) -> Result<(), TestCaseError> {
+    let length = bytes.len();
+    let Ok(file) = TorchFile::parse(Bytes::owned("x", bytes)) else { return Ok(()) };
+    for name in file.names().map(str::to_owned).collect::<Vec<_>>() {
+        let shape = file.shape(&name).unwrap_or_default();
+        if let Ok(values) = file.get(&name, &shape) {
+            prop_assert!(values.len() * 2 <= length, "{} values from {length} bytes", values.len());
+        }
+    }
     Ok(())
 }
 
