@@ -65,7 +65,7 @@ pub fn all_logits(model: &Model, input: &Activation) -> Result<Vec<f32>, Failed>
     Ok(logits)
 }
 
-pub fn check_stages(model: &Model, golden: &SafeTensors, input: &Activation) -> Result<(), Failed> {
+fn check_stages(model: &Model, golden: &SafeTensors, input: &Activation) -> Result<(), Failed> {
     let states = hidden_states(model, input)?;
     let want = golden.floats("hidden_states")?;
     assert_eq!(states.len() * states[0].len(), want.len());
