@@ -88,8 +88,12 @@ fn of_text(perplexity: Perplexity) -> Outcome {
 }
 
 fn more(judged: Classification) -> Vec<Metric> {
-    let named =
-        [("top1", judged.top1), ("kl_to_fp32", judged.kl_to_reference), ("agreement_with_fp32", judged.agreement)];
+    let named = [
+        ("top1", judged.top1),
+        ("top5", judged.top5),
+        ("kl_to_fp32", judged.kl_to_reference),
+        ("agreement_with_fp32", judged.agreement),
+    ];
     named.into_iter().map(|(name, estimate)| metric(name, estimate)).collect()
 }
 

@@ -12,7 +12,7 @@ pub fn cases() -> Vec<Trial> {
 }
 
 /// Arguments, and what the message must say.
-const WRONG: [(&[&str], &[&str]); 12] = [
+const WRONG: [(&[&str], &[&str]); 18] = [
     (&["format", "hbpf8"], &["hbpf8", "hbfp8"]),
     (&["eval", "--format", "mxpf4"], &["mxpf4", "mxfp4"]),
     (&["eval", "--format", "int8", "--sparsity", "2:4"], &["order", "sq", "qs"]),
@@ -24,6 +24,12 @@ const WRONG: [(&[&str], &[&str]); 12] = [
     (&["eval", "--model", "nowhere"], &["nowhere", "Hugging Face folder"]),
     (&["eval", "--model", "smollm2", "--data", "wiki"], &["smollm2", "interplay fetch smollm2"]),
     (&["eval", "--window", "1"], &["window", "at least 2"]),
+    (&["eval", "--stride", "0"], &["stride", "1 to 256"]),
+    (&["eval", "--window", "16", "--stride", "17"], &["stride of 17", "1 to 16"]),
+    (&["eval", "--protocol", "wikitext"], &["wikitext", "`wikitext2`"]),
+    (&["eval", "--tasks", "nowhere"], &["nowhere", "no such folder"]),
+    (&["eval", "--model", "vit", "--data", "nowhere"], &["nowhere", "interplay list data"]),
+    (&["trace", "--window", "300"], &["300", "1 to 256"]),
     (&["study", "orders", "--formats", "fp31"], &["fp31", "fp32"]),
 ];
 

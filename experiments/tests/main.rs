@@ -1,6 +1,7 @@
 //! The command line as a user meets it: output, exit codes, files.
 
 mod bad_use;
+mod evaluation;
 mod files;
 mod results;
 mod run;
@@ -12,6 +13,7 @@ use libtest_mimic::Arguments;
 fn main() -> std::process::ExitCode {
     let mut cases = text::cases();
     cases.extend(bad_use::cases());
+    cases.extend(evaluation::cases());
     cases.extend(files::cases());
     cases.extend(results::cases());
     cases.extend(verify::cases());

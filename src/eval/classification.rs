@@ -1,4 +1,4 @@
-//! Image classification: top-1, cross-entropy, and the divergence from a reference's predictions.
+//! Image classification: top-1, top-5, cross-entropy, and the divergence from a reference's predictions.
 //!
 //! Top-1 saturates on an easy set, so the other two are always computed beside it.
 
@@ -93,6 +93,8 @@ pub fn logits(runner: &mut dyn Runner, pixels: &[f32]) -> Result<Logits, Error> 
 pub struct Classification {
     /// Fraction of images whose largest logit is that of the label; the lower class wins a tie.
     pub top1: Estimate,
+    /// Fraction of images whose label has one of the five largest logits; the lower class wins a tie.
+    pub top5: Estimate,
     /// Mean negative log-likelihood of the labels, in nats.
     pub cross_entropy: Estimate,
     /// Mean Kullback-Leibler divergence from the reference's distribution to this one, in nats.
@@ -128,6 +130,7 @@ impl Classification {
         let hit = |hit: bool| f64::from(u8::from(hit));
         Ok(Self {
             top1: mean(logits.rows().zip(labels).map(|(row, label)| hit(largest(row) == *label)).collect()),
+            top5: mean(logits.rows().zip(labels).map(|(row, label)| hit(rank(row, *label) < 5)).collect()),
             cross_entropy: mean(losses),
             kl_to_reference: mean(rows().map(|(row, reference)| divergence(reference, row)).collect()),
             agreement: mean(rows().map(|(row, reference)| hit(largest(row) == largest(reference))).collect()),
@@ -138,6 +141,12 @@ impl Classification {
 /// The first of the largest.
 fn largest(row: &[f32]) -> usize {
     row.iter().enumerate().fold(0, |best, (class, value)| if *value > row[best] { class } else { best })
+}
+
+/// How many classes come before `label` in the order of logits.
+fn rank(row: &[f32], label: usize) -> usize {
+    let before = |(class, value): (usize, &f32)| *value > row[label] || (*value == row[label] && class < label);
+    row.iter().enumerate().filter(|at| before(*at)).count()
 }
 
 /// `sum p ln(p / q)` of two rows of logits.
@@ -162,7 +171,8 @@ mod tests {
         let reference = Logits::new(vec![2.0, 0.0, 0.0, 1.0, 0.0, 0.0], 3).unwrap();
         let result = Classification::of(&logits, &[0, 2], &reference).unwrap();
         assert_eq!(result.top1.mean, 0.5, "the lower class wins the tie");
-        assert_eq!(result.agreement.mean, 0.5);
+        assert_eq!((result.agreement.mean, result.top5.mean), (0.5, 1.0));
+        assert_eq!([0, 1, 2].map(|label| rank(&[1.0, 3.0, 1.0], label)), [1, 0, 2]);
         let p = 1f64.exp() / (1f64.exp() + 2.0);
         let q = 1.0 / (2.0 * 1f64.exp() + 1.0);
         let rest = (1.0 - p) / 2.0;

