@@ -1,19 +1,18 @@
-//! PNG and JPEG files to 8-bit values.
-//!
-//! The PNG reader takes what data sets have: 8 or 16 bits a channel, grey, colours or a palette, with or without transparency,
-//! rows in order. Sizes are bounded and compared with the file before anything is unpacked.
+//! PNG and JPEG files to 8-bit values. Sizes are bounded, and compared with the file before anything is unpacked.
 
-use std::io::{Cursor, Read};
+use std::io::Cursor;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use flate2::Crc;
-use flate2::read::ZlibDecoder;
 use interplay::load::image::{LONGEST_SIDE, Picture};
+use png::{Decoder, Transformations};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+/// Bytes that one packed byte can become: 258 for every two bits (RFC 1951, 3.2.5).
+const DENSEST: usize = 1032;
 
 /// The image in `bytes`, a PNG or JPEG file; `origin` names it in messages. Colours are red, green, blue; transparency is left
 /// out; 16 bits a channel become their upper 8.
@@ -22,7 +21,7 @@ const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 /// The bytes are neither, are damaged, or a side is longer than [`LONGEST_SIDE`].
 pub fn decode(origin: &Path, bytes: &[u8]) -> Result<Picture> {
     let picture = match bytes {
-        bytes if bytes.starts_with(SIGNATURE) => png(&bytes[SIGNATURE.len()..]),
+        bytes if bytes.starts_with(SIGNATURE) => png(bytes),
         [0xff, 0xd8, ..] => jpeg(bytes),
         _ => bail!("{}: this is neither a PNG nor a JPEG file; convert it to one of them", origin.display()),
     };
@@ -37,129 +36,32 @@ fn jpeg(bytes: &[u8]) -> Result<Picture> {
     Ok(Picture::new(info.width.into(), info.height.into(), 3, values)?)
 }
 
-/// What a PNG file's header says.
-struct Header {
-    width: usize,
-    height: usize,
-    /// Channels as stored, and how many of them are kept.
-    channels: (usize, usize),
-    /// Bytes a channel.
-    depth: usize,
-    palette: bool,
-}
-
-fn png(mut rest: &[u8]) -> Result<Picture> {
-    let (kind, data) = chunk(&mut rest)?;
-    ensure!(&kind == b"IHDR" && data.len() == 13, "the PNG file does not begin with its header");
-    let header = header(data)?;
-    let (mut packed, mut palette) = (Vec::new(), &[][..]);
-    loop {
-        let (kind, data) = chunk(&mut rest)?;
-        match &kind {
-            b"IDAT" => packed.extend_from_slice(data),
-            b"PLTE" => palette = data,
-            b"IEND" => break,
-            _ => {}
-        }
-    }
-    let values = unfiltered(&header, &packed)?;
-    let (stored, kept) = header.channels;
-    let pixels = values.chunks_exact(stored * header.depth);
-    let values: Vec<u8> = match header.palette {
-        false => pixels.flat_map(|pixel| pixel.iter().step_by(header.depth).take(kept)).copied().collect(),
-        true => {
-            let colour = |pixel: &[u8]| palette.get(3 * usize::from(pixel[0])..)?.get(..3);
-            pixels.map(colour).collect::<Option<Vec<_>>>().context("a colour is not in the palette")?.concat()
-        }
-    };
-    Ok(Picture::new(header.width, header.height, if header.palette { 3 } else { kept }, values)?)
-}
-
-/// The next chunk: its kind and content, whose checksum must be right.
-fn chunk<'a>(rest: &mut &'a [u8]) -> Result<([u8; 4], &'a [u8])> {
-    let cut = "the PNG file is cut off";
-    let (length, after) = rest.split_first_chunk::<4>().context(cut)?;
-    let length = usize::try_from(u32::from_be_bytes(*length))?;
-    let (named, after) = after.split_at_checked(length.checked_add(4).context(cut)?).context(cut)?;
-    let (sum, after) = after.split_first_chunk::<4>().context(cut)?;
-    let mut crc = Crc::new();
-    crc.update(named);
-    ensure!(crc.sum() == u32::from_be_bytes(*sum), "the PNG file is damaged: a checksum is wrong");
-    *rest = after;
-    let (kind, data) = named.split_first_chunk::<4>().context(cut)?;
-    Ok((*kind, data))
-}
-
-fn header(data: &[u8]) -> Result<Header> {
-    let side = |at: usize| usize::try_from(u32::from_be_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]]));
-    let (width, height) = (side(0)?, side(4)?);
+fn png(bytes: &[u8]) -> Result<Picture> {
+    let mut decoder = Decoder::new(Cursor::new(bytes));
+    decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
+    let header = decoder.read_header_info().context("the PNG file's header is damaged")?;
+    let (width, height) = (header.width as usize, header.height as usize);
     ensure!(
         (1..=LONGEST_SIDE).contains(&width) && (1..=LONGEST_SIDE).contains(&height),
         "the image has {height} x {width} pixels; a side has 1 to {LONGEST_SIDE}"
     );
-    let (depth, colour) = (data[8], data[9]);
-    let channels = match colour {
-        0 | 3 => (1, 1),
-        2 => (3, 3),
-        4 => (2, 1),
-        6 => (4, 3),
-        _ => bail!("the PNG file has an unknown kind of colour, {colour}"),
-    };
-    let known = depth == 8 || (depth == 16 && colour != 3);
-    ensure!(known, "the PNG file has {depth} bits a channel; convert it to 8");
-    ensure!(
-        data[10..13] == [0, 0, 0],
-        "the PNG file is interlaced or packed in another way; save it without interlacing"
-    );
-    Ok(Header { width, height, channels, depth: usize::from(depth / 8), palette: colour == 3 })
-}
-
-/// The unpacked rows, each predicted from its neighbours to the left and above.
-fn unfiltered(header: &Header, packed: &[u8]) -> Result<Vec<u8>> {
-    let pixel = header.channels.0 * header.depth;
-    let row = header.width * pixel;
-    let size = header.height * (row + 1);
-    let mut rows = Vec::new();
-    let reader = ZlibDecoder::new(packed).take(size as u64 + 1);
-    { reader }.read_to_end(&mut rows).context("the PNG file does not unpack")?;
-    ensure!(rows.len() == size, "the PNG file unpacks to another size than its header says");
-    let mut out: Vec<u8> = Vec::with_capacity(header.height * row);
-    for line in rows.chunks_exact(row + 1) {
-        let start = out.len();
-        for (at, &value) in line[1..].iter().enumerate() {
-            let left = if at >= pixel { out[start + at - pixel] } else { 0 };
-            let above = if start >= row { out[start - row + at] } else { 0 };
-            let corner = if at >= pixel && start >= row { out[start - row + at - pixel] } else { 0 };
-            let predicted = match line[0] {
-                0 => 0,
-                1 => left,
-                2 => above,
-                3 => left.midpoint(above),
-                4 => nearest(left, above, corner),
-                other => bail!("the PNG file is damaged: a row has filter {other}"),
-            };
-            out.push(value.wrapping_add(predicted));
-        }
-    }
-    Ok(out)
-}
-
-/// The neighbour that is nearest to `left + above - corner`, the first of equal ones (PNG specification, 9.4).
-fn nearest(left: u8, above: u8, corner: u8) -> u8 {
-    let estimate = i16::from(left) + i16::from(above) - i16::from(corner);
-    let distance = |value: u8| (estimate - i16::from(value)).abs();
-    if distance(left) <= distance(above) && distance(left) <= distance(corner) {
-        left
-    } else if distance(above) <= distance(corner) {
-        above
-    } else {
-        corner
-    }
+    // A pixel has one bit at least.
+    ensure!(width * height / 8 / DENSEST <= bytes.len(), "the PNG file is too short for {height} x {width} pixels");
+    let mut reader = decoder.read_info().context("the PNG file is damaged")?;
+    let mut values = vec![0; reader.output_buffer_size().context("the PNG file's size cannot be counted")?];
+    let frame = reader.next_frame(&mut values).context("the PNG file is damaged or cut off")?;
+    values.truncate(frame.buffer_size());
+    let stored = frame.color_type.samples();
+    let kept = if stored > 2 { 3 } else { 1 };
+    let values = values.chunks_exact(stored).flat_map(|pixel| &pixel[..kept]).copied().collect();
+    Ok(Picture::new(width, height, kept, values)?)
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+
+    use flate2::Crc;
 
     use super::*;
 
@@ -213,7 +115,7 @@ mod tests {
             damaged[at] ^= 0xff;
             assert!(decode(Path::new("x.png"), &damaged).is_err());
         }
-        for (depth, colour, rows) in [(1, 0, &[0, 0][..]), (8, 3, &[0, 0, 9]), (8, 0, &[9, 0, 0]), (8, 0, &[0, 0])] {
+        for (depth, colour, rows) in [(8, 3, &[0, 0, 9][..]), (8, 0, &[9, 0, 0]), (8, 0, &[0, 0])] {
             assert!(decode(Path::new("x.png"), &file(depth, colour, 1, rows, &[0; 3])).is_err());
         }
         assert!(decode(Path::new("x.jpg"), &[0xff, 0xd8, 0xff, 0xe0, 0, 1]).is_err());
