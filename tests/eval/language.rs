@@ -79,7 +79,7 @@ fn tasks() -> Result<(), Failed> {
                 assert!((got - want).abs() <= allowed, "{}: {got} instead of {want} for {choice:?}", form.name);
             }
         }
-        // Half of the hits by hand: the first item alone is right or wrong with certainty.
+        // The first item alone is right or wrong, without a spread.
         let first = accuracy(&items[..1], &got[..1])?;
         let best = got[0].iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let right = got[0].iter().position(|score| *score == best) == Some(items[0].answer);

@@ -58,7 +58,7 @@ pub fn fetch(item: &Item, file: Option<&Path>) -> Result<(PathBuf, Outcome)> {
     }
     // A broken archive would be found again and again, and a good one has done its work.
     std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
-    kept?;
+    kept.context("what was downloaded is not the known package; it was removed, so run the command again")?;
     Ok((item.path()?, Outcome::Downloaded))
 }
 

@@ -1,6 +1,7 @@
 //! Resizing as the Pillow library does it for 8-bit images, to the bit.
 //!
-//! Each side is resampled by itself, columns first; the image in between is rounded to 8 bits. A filter that shrinks is stretched
+//! Each side is resampled by itself, the width first (Pillow 11.3; 13.0 also takes the height first where an image gets wider and
+//! lower, which moves some values by one); the image in between is rounded to 8 bits. A filter that shrinks is stretched
 //! by the ratio, so that every pixel counts. Weights are computed in `f64`, normalised, and rounded to 22 binary places; the sums
 //! are exact integers, rounded half up and limited to 0..=255.
 
@@ -131,6 +132,22 @@ mod tests {
         // Doubled: centres at a quarter between two pixels.
         let doubled = resize(&row(&[0, 100]), 1, 4, Filter::Bilinear).unwrap();
         assert_eq!(doubled.values(), [0, 25, 75, 100]);
+    }
+
+    /// Values of Pillow 11.3.0, `Image.resize` of a grey image of 5 x 7.
+    #[test]
+    fn smaller_and_larger_as_pillow_does() {
+        let values = (0..5).flat_map(|y| (0..7).map(move |x| ((x * 37 + y * 91 + x * y * 13) % 256) as u8));
+        let picture = Picture::new(7, 5, 1, values.collect()).unwrap();
+        let at = |height, width, filter| resize(&picture, height, width, filter).unwrap().values().to_vec();
+        let smaller = [58, 125, 166, 154, 151, 120, 123, 153, 155, 117, 132, 120];
+        assert_eq!(at(4, 3, Filter::Bilinear), smaller);
+        let mixed = [79, 113, 125, 132, 171, 120, 133, 152, 147, 87, 137, 135, 116, 175, 144, 132, 135, 147];
+        assert_eq!(at(2, 9, Filter::Bilinear), mixed);
+        let smaller = [45, 124, 172, 163, 151, 114, 121, 153, 161, 113, 131, 119];
+        assert_eq!(at(4, 3, Filter::Bicubic), smaller);
+        let mixed = [77, 111, 125, 131, 170, 112, 134, 160, 146, 87, 149, 139, 106, 174, 147, 129, 132, 145];
+        assert_eq!(at(2, 9, Filter::Bicubic), mixed);
     }
 
     #[test]
