@@ -30,9 +30,10 @@ impl Source<'_> {
 
     /// `{name}.weight` (and `{name}.bias` where `bias`) as a linear layer from `input` to `output` features.
     pub fn linear(&self, name: &str, input: usize, output: usize, bias: bool) -> Result<Linear, Error> {
-        let weight = self.weights.get(&format!("{name}.weight"), &[output, input])?;
+        // The checkpoint's order is let go before anything else is made.
+        let weight = transposed(&self.weights.get(&format!("{name}.weight"), &[output, input])?, output, input);
         let bias = bias.then(|| self.param(&format!("{name}.bias"), [output])).transpose()?;
-        Ok(Linear { weight: self.place(transposed(&weight, output, input), [input, output]), bias })
+        Ok(Linear { weight: self.place(weight, [input, output]), bias })
     }
 
     /// `{name}.weight` and `{name}.bias` as a linear layer whose weight is stored `[in, out]`, as GPT-2's are.
