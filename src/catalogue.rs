@@ -68,6 +68,8 @@ pub struct Item {
     pub bytes: u64,
     /// Its sha256, lower-case hexadecimal; of several files that of their [`listing`].
     pub sha256: &'static str,
+    /// A `preprocessor_config.json` for a model of images whose package has none.
+    pub preprocessing: Option<&'static str>,
     /// The licence of the content.
     pub licence: &'static str,
     /// What a reader of results on it must know.

