@@ -23,7 +23,7 @@ use crate::models::{Checkpoint, Weights};
 /// Builds a checkpoint from the place of its `config.json`, what that says, and the tensors.
 type Build = fn(&Path, Value, Arc<dyn Weights>) -> Result<Arc<dyn Checkpoint>, Error>;
 
-/// The architectures that [`checkpoint`] knows: `model_type`, and who builds it.
+/// Each `model_type` and who builds it.
 const ARCHITECTURES: [(&str, Build); 9] = [
     ("bert", bert),
     ("deit", |path, config, weights| Ok(Arc::new(DeitCheckpoint::new(typed(path, config)?, weights)?))),
@@ -36,7 +36,7 @@ const ARCHITECTURES: [(&str, Build); 9] = [
     ("vit", |path, config, weights| Ok(Arc::new(VitCheckpoint::new(typed(path, config)?, weights)?))),
 ];
 
-/// The names of [`ARCHITECTURES`].
+/// The architectures that [`checkpoint`] builds, as `model_type` spells them.
 pub fn architectures() -> impl Iterator<Item = &'static str> {
     ARCHITECTURES.iter().map(|(name, _)| *name)
 }
