@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use interplay::load::image::{LONGEST_SIDE, Picture};
-use png::{Decoder, Transformations};
+use png::{DecodeOptions, Decoder, Transformations};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
@@ -37,7 +37,9 @@ fn jpeg(bytes: &[u8]) -> Result<Picture> {
 }
 
 fn png(bytes: &[u8]) -> Result<Picture> {
-    let mut decoder = Decoder::new(Cursor::new(bytes));
+    let mut options = DecodeOptions::default();
+    options.set_ignore_checksums(false);
+    let mut decoder = Decoder::new_with_options(Cursor::new(bytes), options);
     decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
     let header = decoder.read_header_info().context("the PNG file's header is damaged")?;
     let (width, height) = (header.width as usize, header.height as usize);
@@ -50,6 +52,7 @@ fn png(bytes: &[u8]) -> Result<Picture> {
     let mut reader = decoder.read_info().context("the PNG file is damaged")?;
     let mut values = vec![0; reader.output_buffer_size().context("the PNG file's size cannot be counted")?];
     let frame = reader.next_frame(&mut values).context("the PNG file is damaged or cut off")?;
+    reader.finish().context("the PNG file is cut off")?;
     values.truncate(frame.buffer_size());
     let stored = frame.color_type.samples();
     let kept = if stored > 2 { 3 } else { 1 };
@@ -71,8 +74,9 @@ mod tests {
         let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(rows).unwrap();
         let mut out = SIGNATURE.to_vec();
-        let chunks = [(b"IHDR", header), (b"PLTE", palette.to_vec()), (b"IDAT", encoder.finish().unwrap())];
-        for (kind, data) in chunks.into_iter().chain([(b"IEND", Vec::new())]) {
+        let palette = (!palette.is_empty()).then(|| (b"PLTE", palette.to_vec()));
+        let rest = [(b"IDAT", encoder.finish().unwrap()), (b"IEND", Vec::new())];
+        for (kind, data) in [(b"IHDR", header)].into_iter().chain(palette).chain(rest) {
             let named = [&kind[..], &data].concat();
             let mut crc = Crc::new();
             crc.update(&named);
@@ -116,7 +120,10 @@ mod tests {
             assert!(decode(Path::new("x.png"), &damaged).is_err());
         }
         for (depth, colour, rows) in [(8, 3, &[0, 0, 9][..]), (8, 0, &[9, 0, 0]), (8, 0, &[0, 0])] {
-            assert!(decode(Path::new("x.png"), &file(depth, colour, 1, rows, &[0; 3])).is_err());
+            assert!(
+                decode(Path::new("x.png"), &file(depth, colour, 1, rows, if colour == 3 { &[0; 3] } else { &[] }))
+                    .is_err()
+            );
         }
         assert!(decode(Path::new("x.jpg"), &[0xff, 0xd8, 0xff, 0xe0, 0, 1]).is_err());
         assert!(decode(Path::new("x.gif"), b"GIF89a").unwrap_err().to_string().contains("PNG"));
