@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(values(8, 2, &[1, 2, 3, 4, 5, 6], &[]), [1, 2, 3, 4, 5, 6]);
         assert_eq!(values(8, 6, &[1, 2, 3, 9, 4, 5, 6, 9], &[]), [1, 2, 3, 4, 5, 6]);
         assert_eq!(values(8, 3, &[1, 0], &[1, 2, 3, 4, 5, 6]), [4, 5, 6, 1, 2, 3]);
-        // The standard makes a colour beyond the palette black (PNG, third edition, 11.2.2).
+        // A colour beyond the palette is black, as in other decoders.
         assert_eq!(values(8, 3, &[1, 9], &[1, 2, 3, 4, 5, 6]), [4, 5, 6, 0, 0, 0]);
     }
 
