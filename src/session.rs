@@ -23,7 +23,7 @@ use crate::burn::{Activation, Captured, Observer, Placement, Product, Stage, Uni
 use crate::eval::Runner;
 use crate::formats::Footprint;
 use crate::hw::Workload;
-use crate::models::{Checkpoint, Input};
+use crate::models::{Checkpoint, Input, no_stage};
 use crate::plan::Plan;
 
 /// A model that runs under a [`Plan`].
@@ -207,7 +207,7 @@ impl Session {
     fn ready(&mut self, index: usize, input: &Activation) -> Result<(&Captured, &mut Units), Error> {
         let count = self.stages.len();
         let Some(resident) = self.stages.get_mut(index) else {
-            return Err(Error::Invalid(format!("stage {index} of {count}: give 0 to {}", count.saturating_sub(1))));
+            return Err(no_stage(index, count));
         };
         if resident.kind != discriminant(input) {
             return Err(Error::Invalid(format!(

@@ -13,7 +13,7 @@ use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::parts::{Source, attend, rows, sequence, split_heads, text};
+use super::parts::{Source, attend, no_stage, rows, sequence, split_heads, text};
 use super::{Checkpoint, Input, Pooling, Task, Weights};
 use crate::Error;
 use crate::burn::{Activation, Piece, Stage};
@@ -303,7 +303,7 @@ impl Checkpoint for BertCheckpoint {
                     Activation::Rows(module.forward(rows(input)))
                 }))
             }
-            _ => return Err(Error::Invalid(format!("there is no stage {index}: give 0 to {last}"))),
+            _ => return Err(no_stage(index, self.stages())),
         })
     }
 }

@@ -11,7 +11,7 @@ use burn::tensor::activation::gelu_approximate;
 use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::parts::{Source, attend, causal_mask, ids, rows, sequence, split_heads};
+use super::parts::{Source, attend, causal_mask, ids, no_stage, rows, sequence, split_heads};
 use super::{Checkpoint, Input, Task, Weights};
 use crate::Error;
 use crate::burn::{Activation, Piece, Stage};
@@ -261,7 +261,7 @@ impl Checkpoint for Gpt2Checkpoint {
             index if index == last => Box::new(Piece::new("", Head::load(source, &self.config)?, |module, input| {
                 Activation::Rows(module.forward(rows(input)))
             })),
-            _ => return Err(Error::Invalid(format!("there is no stage {index}: give 0 to {last}"))),
+            _ => return Err(no_stage(index, self.stages())),
         })
     }
 }

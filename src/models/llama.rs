@@ -15,7 +15,7 @@ use burn::nn::{Embedding, Linear, RmsNorm};
 use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
-use super::parts::{Source, attend, causal_mask, ids, rows, sequence, split_heads};
+use super::parts::{Source, attend, causal_mask, ids, no_stage, rows, sequence, split_heads};
 use super::{Checkpoint, Input, Task, Weights};
 use crate::Error;
 use crate::burn::{Activation, Piece, Stage};
@@ -218,7 +218,7 @@ impl Checkpoint for LlamaCheckpoint {
             index if index == last => Box::new(Piece::new("", Head::load(source, config)?, |module, input| {
                 Activation::Rows(module.forward(rows(input)))
             })),
-            _ => return Err(Error::Invalid(format!("there is no stage {index}: give 0 to {last}"))),
+            _ => return Err(no_stage(index, self.stages())),
         })
     }
 }

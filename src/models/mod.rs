@@ -16,7 +16,7 @@ pub mod resnet;
 pub mod resnet_cifar;
 pub mod vit;
 
-pub(crate) use parts::transposed;
+pub(crate) use parts::{no_stage, transposed};
 
 use crate::Error;
 use crate::burn::{Activation, Stage};

@@ -13,7 +13,7 @@ use burn::nn::{Embedding, LayerNorm, Linear};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Int, Tensor};
 
-use super::parts::{Source, attend, causal_mask, ids, rows, sequence, split_heads};
+use super::parts::{Source, attend, causal_mask, ids, no_stage, rows, sequence, split_heads};
 use super::{Checkpoint, Input, Task, Weights};
 use crate::Error;
 use crate::burn::{Activation, Piece, Stage};
@@ -300,7 +300,7 @@ impl Checkpoint for OptCheckpoint {
                     Activation::Rows(module.forward(rows(input)))
                 }))
             }
-            _ => return Err(Error::Invalid(format!("there is no stage {index}: give 0 to {last}"))),
+            _ => return Err(no_stage(index, self.stages())),
         })
     }
 }

@@ -117,7 +117,7 @@ pub(crate) fn is_image(channels: usize, side: usize) -> bool {
 
 /// The error for stage `index` of a model that has `stages`.
 pub(crate) fn no_stage(index: usize, stages: usize) -> Error {
-    Error::Invalid(format!("stage {index} of {stages}: give 0 to {}", stages - 1))
+    Error::Invalid(format!("stage {index} of {stages}: give 0 to {}", stages.saturating_sub(1)))
 }
 
 /// The ids in an activation. A stage is only ever given what the stage before it makes.
