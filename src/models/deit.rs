@@ -132,8 +132,7 @@ impl Checkpoint for DeitCheckpoint {
     }
 
     fn input(&self) -> Input {
-        let VitConfig { num_channels, image_size, .. } = self.config;
-        Input::Images { channels: num_channels, height: image_size, width: image_size }
+        self.config.input()
     }
 
     fn stages(&self) -> usize {

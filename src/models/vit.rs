@@ -68,6 +68,11 @@ impl Default for VitConfig {
 }
 
 impl VitConfig {
+    /// The images that a model of this configuration takes.
+    pub(crate) fn input(&self) -> Input {
+        Input::Images { channels: self.num_channels, height: self.image_size, width: self.image_size }
+    }
+
     /// Refuses what this implementation does not compute.
     ///
     /// # Errors
@@ -361,8 +366,7 @@ impl Checkpoint for VitCheckpoint {
     }
 
     fn input(&self) -> Input {
-        let VitConfig { num_channels, image_size, .. } = self.config;
-        Input::Images { channels: num_channels, height: image_size, width: image_size }
+        self.config.input()
     }
 
     fn stages(&self) -> usize {
