@@ -64,23 +64,26 @@ impl Format {
     pub fn changed(&self, change: &str) -> Result<&'static Self, Error> {
         let refused = |problem: String| Error::Record { name: self.name.to_owned(), problem };
         let unknown = || refused(format!("`@{change}` is no scale rule, no rounding and no overflow"));
-        let kind = kind_of(change).ok_or_else(unknown)?;
-        if let Some(first) = self.name.split('@').skip(1).find(|first| kind_of(first) == Some(kind)) {
+        let new = Change::of(change).ok_or_else(unknown)?;
+        let same = |first: &&str| Change::of(first).is_some_and(|first| first.kind() == new.kind());
+        if let Some(first) = self.name.split('@').skip(1).find(same) {
+            let kind = new.kind();
             return Err(refused(format!(
                 "`@{first}` names its {kind} already, so `@{change}` cannot; give one of them"
             )));
         }
         let mut format = Self { aliases: &[], ..*self };
-        if let Ok(rounding) = change.parse::<Rounding>() {
-            format.rounding = rounding;
-            format.laws.idempotent &= self.scaling.is_none() || rounding == Rounding::NearestEven;
-        } else if let Some(overflow) = named::<Overflow>(change) {
-            format.overflow = overflow;
-        } else {
-            let rule = named::<ScaleRule>(change).ok_or_else(unknown)?;
-            format.scaling.as_mut().ok_or_else(unknown)?.rule = rule;
-            let exact = !matches!(rule, ScaleRule::FloorLog2 | ScaleRule::EnclosingLog2);
-            format.laws = Laws { idempotent: false, scale_invariant: exact, ..format.laws };
+        match new {
+            Change::Rounding(rounding) => {
+                format.rounding = rounding;
+                format.laws.idempotent &= self.scaling.is_none() || rounding == Rounding::NearestEven;
+            }
+            Change::Overflow(overflow) => format.overflow = overflow,
+            Change::Rule(rule) => {
+                format.scaling.as_mut().ok_or_else(unknown)?.rule = rule;
+                let exact = !matches!(rule, ScaleRule::FloorLog2 | ScaleRule::EnclosingLog2);
+                format.laws = Laws { idempotent: false, scale_invariant: exact, ..format.laws };
+            }
         }
         Self::kept(&format!("{}@{change}", self.name), |name| Ok(Self { name, ..format }))
     }
@@ -132,11 +135,26 @@ pub(crate) fn named<T: DeserializeOwned>(name: &str) -> Option<T> {
     T::deserialize(name).ok()
 }
 
-/// What a change of a record changes.
-fn kind_of(change: &str) -> Option<&'static str> {
-    let rounding = change.parse::<Rounding>().ok().map(|_| "rounding");
-    let overflow = || named::<Overflow>(change).map(|_| "overflow");
-    rounding.or_else(overflow).or_else(|| named::<ScaleRule>(change).map(|_| "scale rule"))
+/// What stands behind an `@`.
+enum Change {
+    Rounding(Rounding),
+    Overflow(Overflow),
+    Rule(ScaleRule),
+}
+
+impl Change {
+    fn of(text: &str) -> Option<Self> {
+        let rounding = text.parse().ok().map(Self::Rounding);
+        rounding.or_else(|| named(text).map(Self::Overflow)).or_else(|| named(text).map(Self::Rule))
+    }
+
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Rounding(_) => "rounding",
+            Self::Overflow(_) => "overflow",
+            Self::Rule(_) => "scale rule",
+        }
+    }
 }
 
 fn known(name: &str) -> Option<&'static Format> {

@@ -15,7 +15,7 @@ impl Quantized {
         let refused = |problem| Error::Parts { format: format.name, problem };
         let bits = format.element.bits();
         let count = format.checked_padded(k).and_then(|padded| rows.checked_mul(padded));
-        // Scales have no more bits than the codes of a row and 64 more each.
+        // A code and a scale have 64 bits at most, so that no length below overflows.
         let count =
             count.filter(|count| count.checked_mul(128).is_some()).ok_or(refused(PartsError::Size { rows, k }))?;
         whole("bytes of metadata", &packed.metadata, &[(0, 0)]).map_err(refused)?;
