@@ -119,6 +119,35 @@ impl fmt::Display for Pattern {
 }
 
 impl Pattern {
+    /// Kept positions and bits of metadata of a matrix [rows, k] whose groups are full; saturates.
+    pub(crate) fn counts(self, rows: u64, k: u64) -> (u64, u64) {
+        let all = rows.saturating_mul(k);
+        let part = |count: u64, points: u32| (u128::from(count) * u128::from(points) / 10_000) as u64;
+        let row = |n: usize, m: usize| k / m as u64 * n as u64 + (k % m as u64).min(n as u64);
+        let index = |m: usize| u64::from(index_bits(m));
+        match self {
+            Self::Dense => (all, 0),
+            Self::Unstructured { basis_points, scope: Scope::Matrix } => (all - part(all, basis_points), all),
+            Self::Unstructured { basis_points, scope: Scope::Row } => {
+                (rows.saturating_mul(k - part(k, basis_points)), all)
+            }
+            Self::NofM { n, m } => {
+                let stored = rows.saturating_mul(row(n, m));
+                (stored, stored.saturating_mul(index(m)))
+            }
+            Self::PairsOfM { n, m } => {
+                let stored = rows.saturating_mul(row(n, m));
+                (stored, (stored / 2).saturating_mul(index(m / 2)))
+            }
+            Self::Tiled { v, n, m } => {
+                let stored = rows.saturating_mul(row(n, m));
+                let tiles = rows.div_ceil(v as u64).saturating_mul(k.div_ceil(m as u64));
+                let columns = tiles.saturating_mul(Self::TILE_COLUMNS as u64);
+                (stored, stored.saturating_mul(2).saturating_add(columns.saturating_mul(index(m))))
+            }
+        }
+    }
+
     /// Columns that a tile of V:N:M keeps: a row of them is then an N:4 group, for which there is hardware.
     pub const TILE_COLUMNS: usize = 4;
 

@@ -247,6 +247,27 @@ pub enum Error {
         /// The dimension that is zero.
         dimension: &'static str,
     },
+    /// A machine that cannot be, or a text that describes none.
+    #[error("accelerator `{name}`: {problem}")]
+    Accelerator {
+        /// Its name, where the text has one.
+        name: String,
+        /// What is wrong, where, and what is allowed.
+        problem: String,
+    },
+    /// A memory that cannot hold one block of every operand.
+    #[error(
+        "memory `{memory}` of accelerator `{accelerator}` cannot hold the smallest tile of layer `{layer}`: one block of \
+         each operand, twice, and one sum; give it more `kib`"
+    )]
+    Room {
+        /// The machine.
+        accelerator: String,
+        /// The memory.
+        memory: String,
+        /// The layer.
+        layer: String,
+    },
     /// An N:M ratio that keeps nothing or more than everything.
     #[error("{n}:{m} is not a sparsity ratio; 1 <= N <= M is allowed")]
     Ratio {

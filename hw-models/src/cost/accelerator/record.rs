@@ -87,6 +87,9 @@ pub struct Unit {
     /// The vendor's dense peak in 10^12 operations a second, two a multiply-accumulate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor_tops: Option<f64>,
+    /// Bits of an output on its way to memory; sums have 32 until then.
+    #[serde(default = "word")]
+    pub output_bits: u64,
     /// N:M weights whose pruned positions are neither stored in the engine nor multiplied; others run as dense ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skips: Vec<Ratio>,
@@ -177,6 +180,10 @@ impl Default for Zeros {
 
 const fn one() -> u64 {
     1
+}
+
+const fn word() -> u64 {
+    32
 }
 
 const fn whole() -> f64 {

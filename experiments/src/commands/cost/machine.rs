@@ -1,0 +1,71 @@
+//! The machine, the cycle model and the prices, by name or by file.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use interplay_hw::cost::{Accelerator, CycleModel, PriceList};
+
+use crate::cell::Machine;
+
+/// The machine that is costed, by name.
+#[derive(Debug, clap::Args)]
+pub struct MachineNames {
+    /// The accelerator, or a TOML file that describes one; `interplay list accelerators` shows all.
+    #[arg(long, value_name = "NAME|FILE.toml", default_value = "systolic-128-sparse24")]
+    accelerator: String,
+
+    /// The price list of energy, or a TOML file with one; `interplay list prices` shows all.
+    #[arg(long, value_name = "NAME|FILE.toml", default_value = "horowitz45")]
+    prices: String,
+
+    /// How cycles are counted; `interplay list cycle-models` shows all [default: the machine's own].
+    #[arg(long, value_name = "NAME")]
+    cycle_model: Option<String>,
+}
+
+/// A machine with the way in which it is counted and priced.
+pub struct Chosen {
+    /// The machine.
+    pub machine: Accelerator,
+    /// How cycles are counted.
+    pub model: &'static CycleModel,
+    /// What an event costs.
+    pub prices: PriceList,
+}
+
+impl MachineNames {
+    /// Looks the names up and reads the files.
+    ///
+    /// # Errors
+    /// An unknown name, a file that cannot be read, a record that cannot be.
+    pub fn resolve(&self) -> Result<Chosen> {
+        let machine = match text_of(&self.accelerator)? {
+            Some(text) => Accelerator::from_toml(&text).with_context(|| self.accelerator.clone())?,
+            None => Accelerator::by_name(&self.accelerator)?.clone(),
+        };
+        let prices = match text_of(&self.prices)? {
+            Some(text) => PriceList::from_toml(&text).with_context(|| self.prices.clone())?,
+            None => PriceList::by_name(&self.prices)?.clone(),
+        };
+        let model = CycleModel::by_name(self.cycle_model.as_deref().unwrap_or(&machine.cycle_model))?;
+        Ok(Chosen { machine, model, prices })
+    }
+
+    /// The same for a whole run.
+    ///
+    /// # Errors
+    /// Those of [`MachineNames::resolve`].
+    pub fn machine(&self) -> Result<Machine> {
+        let Chosen { machine, model, prices } = self.resolve()?;
+        Ok(Machine { accelerator: machine.into(), cycle_model: model, prices: prices.into() })
+    }
+}
+
+/// The text of a file, where the name is that of one.
+fn text_of(name: &str) -> Result<Option<String>> {
+    let path = Path::new(name);
+    if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml")) {
+        return Ok(None);
+    }
+    std::fs::read_to_string(path).map(Some).with_context(|| format!("cannot read {name}"))
+}
