@@ -6,16 +6,19 @@
 
 mod accelerator;
 mod arithmetic;
+mod band;
 mod cycles;
 mod prices;
+pub mod scale;
 mod traffic;
 mod units;
 mod workload;
 
 pub use accelerator::{Accelerator, Buffers};
 pub use arithmetic::{Charge, Per, charges, charges_of};
+pub use band::Band;
 pub use cycles::{Array, CycleModel, Dataflow};
-pub use prices::{Price, PriceList, Status};
+pub use prices::{Access, Macro, Operations, Price, PriceList, Sram, Status, sram_spread};
 pub use traffic::{Accesses, Traffic, accesses};
 pub use units::{Bits, Cycles, Hertz, Picojoules};
 pub use workload::{Gemm, Layer, Ratio, Workload};
@@ -33,7 +36,7 @@ pub struct Cost {
     /// Name of the cycle model.
     pub cycle_model: &'static str,
     /// Name of the price list.
-    pub prices: &'static str,
+    pub prices: String,
     /// One entry a layer, in workload order.
     pub layers: Vec<LayerCost>,
     /// All layers together.
@@ -104,7 +107,7 @@ pub fn cost(
         total = total.plus(&layer.figures).ok_or_else(|| too_large(&layer.gemm, "totals"))?;
     }
     total.utilisation = accelerator.array.utilisation(total.macs_executed, total.cycles);
-    Ok(Cost { accelerator: accelerator.name, cycle_model: model.name(), prices: prices.name, layers, total })
+    Ok(Cost { accelerator: accelerator.name, cycle_model: model.name(), prices: prices.name.clone(), layers, total })
 }
 
 /// Counts one layer, then prices the counts.
@@ -123,7 +126,7 @@ fn layer_cost(
     let energy = Energy::new(
         events.energy(layer, prices),
         moved.sram_energy(&accelerator.buffers, prices),
-        prices.dram.of_bits(moved.dram.total()),
+        prices.main_memory().of_bits(moved.dram.total()),
     );
     let utilisation = accelerator.array.utilisation(events.macs_executed, cycles);
     let (sram, dram) = (moved.sram, moved.dram);

@@ -151,7 +151,7 @@ impl Moved {
         let outputs = t.partial_sums.0 + t.outputs.0;
         [(weights, buffers.weights_kib), (activations, buffers.activations_kib), (outputs, buffers.outputs_kib)]
             .into_iter()
-            .map(|(bits, kib)| prices.sram_access(kib).of_bits(Bits(bits)))
+            .map(|(bits, kib)| Picojoules(prices.sram(kib, 64).read.typical * bits as f64))
             .sum()
     }
 }
