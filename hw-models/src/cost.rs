@@ -6,11 +6,13 @@
 
 mod accelerator;
 mod arithmetic;
+mod band;
 mod count;
 mod cycles;
 mod figures;
 mod memory;
 mod prices;
+pub mod scale;
 mod units;
 mod workload;
 
@@ -19,7 +21,8 @@ pub use arithmetic::{Charge, Per, charges, charges_of};
 pub use cycles::{Accesses, CycleModel, Dataflow, Job, Timing};
 pub use figures::{Cost, Elementwise, Energy, Figures, Holdings, LayerCost, LevelMoves, Rates, Shares, TimeSplit};
 pub use memory::{Demand, Matrix, Moves, Order, Room, Tiling, tiled};
-pub use prices::{Band, Price, PriceList, Status};
+pub use band::Band;
+pub use prices::{Access, Macro, Operations, Price, PriceList, Sram, Status, sram_spread};
 pub use units::{Bits, Cycles, Hertz, Picojoules};
 pub use workload::{Gemm, Layer, Operation, Ratio, Second, Statistics, Workload};
 

@@ -304,6 +304,22 @@ pub enum Error {
         /// What was counted.
         quantity: &'static str,
     },
+    /// A price list that cannot be read.
+    #[error("price list `{name}`: {problem}")]
+    Prices {
+        /// Name of the list, where it has one.
+        name: String,
+        /// What is wrong with it and where, and the nearest name.
+        problem: String,
+    },
+    /// A technology that no scaling rule covers.
+    #[error("{nm} nm at {volts} V: scaling covers 2 to 130 nm at 0.4 to 1.4 V")]
+    Technology {
+        /// Feature size given.
+        nm: f64,
+        /// Supply given.
+        volts: f64,
+    },
     /// An error of the formats crate.
     #[error(transparent)]
     Format(#[from] interplay_formats::Error),

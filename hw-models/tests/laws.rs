@@ -152,7 +152,11 @@ fn formats() {
     let prices = PriceList::by_name("horowitz45").unwrap();
     let mac = |name: &str| -> f64 {
         let charges = charges(format(name), format(name), prices);
-        charges.iter().filter(|charge| charge.per == interplay_hw::cost::Per::Mac).map(|charge| charge.energy.0).sum()
+        charges
+            .iter()
+            .filter(|charge| charge.per == interplay_hw::cost::Per::Mac)
+            .map(|charge| charge.energy.typical)
+            .sum()
     };
     assert!((mac("fp32") - 4.6).abs() < 1e-12, "3.7 + 0.9 pJ");
     assert!((mac("int8") - 0.3).abs() < 1e-12, "0.2 + 0.1 pJ");
@@ -181,7 +185,7 @@ fn inventory() {
         for list in PriceList::all() {
             let charges = charges_of(datapath, format("hbfp8"), format("hbfp8"), list);
             let multiplies = charges.iter().any(|charge| charge.per == Per::Mac && charge.what.contains("multiply"));
-            assert!(multiplies && charges.iter().all(|charge| charge.energy.0 > 0.0), "{}", datapath.name);
+            assert!(multiplies && charges.iter().all(|charge| charge.energy.typical > 0.0), "{}", datapath.name);
         }
     }
 }
@@ -207,16 +211,13 @@ fn prices() {
     for list in PriceList::all() {
         for name in ["fp32", "int8", "int4", "hbfp8", "mxfp8", "mxfp4"] {
             for charge in charges(format(name), format(name), list) {
-                assert!(charge.energy.0 > 0.0 && !charge.source.is_empty(), "{charge:?}");
+                assert!(charge.energy.typical > 0.0 && !charge.source.is_empty(), "{charge:?}");
             }
         }
         let multiply = |name: &str| charges(format(name), format(name), list)[0];
-        assert_eq!(multiply("int8").status, Status::Measured);
+        assert_eq!(multiply("int8").status, list.operations.int8_multiply.status);
         assert_eq!(multiply("int4").status, Status::Derived);
-        assert_eq!(multiply("int4").energy.0, list.int8_multiply.energy.0 * 9.0 / 49.0);
-        assert!(list.sram.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1.energy.0 <= pair[1].1.energy.0));
-        assert_eq!(list.sram_access(9).energy, list.sram_access(32).energy);
-        assert_eq!(list.sram_access(1 << 30).energy, list.sram_access(1024).energy);
+        assert_eq!(multiply("int4").energy.typical, list.operations.int8_multiply.energy.typical * (9.0 / 49.0));
     }
 }
 

@@ -35,6 +35,11 @@ impl Accelerator {
         (unit.clock_mhz.unwrap_or(self.clock_mhz) * 1e6).round() as u64
     }
 
+    /// Bits a second that main memory reaches.
+    pub(super) fn main_memory_bits_per_second(&self) -> f64 {
+        self.memory.last().map_or(f64::NAN, |main| main.bits_per_second(self, (self.clock_mhz * 1e6) as u64))
+    }
+
     /// Dense peak of a unit in 10^12 operations a second, two a multiply-accumulate.
     pub fn peak_tops(&self, unit: &Unit) -> f64 {
         2.0 * self.engine.cores() as f64 * unit.rate(&self.engine) as f64 * self.clock_hz(unit) as f64 / 1e12

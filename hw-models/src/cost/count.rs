@@ -1,12 +1,11 @@
 //! One layer on one machine: counts first, then their prices.
 
-use super::accelerator::{Accelerator, Unit, ZeroOperand};
+use super::accelerator::{Accelerator, Capacity, Memory, Unit, ZeroOperand};
 use super::arithmetic::{Charge, Per, charges_of};
 use super::cycles::{Accesses, CycleModel, Job};
 use super::figures::{Energy, Figures, LayerCost, LevelMoves, Shares, TimeSplit};
 use super::memory::{Demand, Moves, Tiling, Transfer, stalled, tiled};
-use super::prices::{Band, PriceList};
-use super::{Bits, Cycles, Layer, Ratio};
+use super::{Band, Bits, Cycles, Layer, PriceList, Ratio};
 use crate::{Datapath, Error};
 
 /// A layer placed on a machine.
@@ -215,17 +214,37 @@ impl<'a> Placed<'a> {
         1.0 - zero * (1.0 - cost)
     }
 
-    /// Every memory: what it gives to the level below and takes from there, and what passes on to and from above.
+    /// Every memory: what it gives to the level below and takes from there, and what passes on to and from the one above.
     fn memory_energy(&self, memory: &[LevelMoves], prices: &PriceList) -> Result<Vec<(String, Band)>, Error> {
-        let above = memory.iter().skip(1).map(|level| (level.moves.writes(), level.moves.reads())).chain([Default::default()]);
+        let above = memory.iter().skip(1).map(|level| level.moves).chain([Moves::default()]);
         let levels = self.machine.memory.iter().zip(memory).zip(above);
         levels
-            .map(|((record, level), (read_up, written_down))| {
-                let price = prices.memory(record)?;
-                let reads = level.moves.reads().0 as f64 + read_up.0 as f64;
-                let writes = level.moves.writes().0 as f64 + written_down.0 as f64;
-                Ok((level.name.clone(), price.read * reads + price.write * writes))
+            .map(|((record, level), above)| {
+                let energy = memory_prices(record, prices)?.into_iter().zip(level.moves.operands()).zip(above.operands());
+                let energy = energy.map(|(((read, write), below), above)| {
+                    read * (below.read + above.written) as f64 + write * (below.written + above.read) as f64
+                });
+                Ok((level.name.clone(), energy.sum()))
             })
             .collect()
+    }
+}
+
+/// What a bit costs that a memory gives and takes, for activations, weights and sums.
+fn memory_prices(record: &Memory, prices: &PriceList) -> Result<[(Band, Band); 3], Error> {
+    let kib = match record.kib {
+        Capacity::Unified(kib) => [kib; 3],
+        Capacity::Split { activations, weights, outputs } => [activations, weights, outputs],
+    };
+    match record.technology.as_str() {
+        "register" => Ok([(prices.register(), prices.register()); 3]),
+        "sram" => Ok(kib.map(|kib| {
+            let access = prices.sram(kib, record.width_bits);
+            (access.read, access.write)
+        })),
+        technology => {
+            let bit = prices.dram(technology)?.per_bit();
+            Ok([(bit, bit); 3])
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! What a product, or a workload, costs.
 
 use super::memory::{Moves, Tiling};
-use super::{Bits, Cycles, Gemm};
-use crate::cost::prices::Band;
+use super::{Band, Bits, Cycles, Gemm};
+
 use serde::Serialize;
 
 /// The cost of a workload on one machine, under one cycle model and one price list.

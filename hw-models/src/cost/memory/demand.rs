@@ -141,7 +141,24 @@ pub struct Moves {
     pub outputs: Bits,
 }
 
+/// Bits of one operand that the outer level gives and takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cost) struct Flow {
+    pub read: u64,
+    pub written: u64,
+}
+
 impl Moves {
+    /// Activations, weights, and sums with results; saturates.
+    pub(in crate::cost) fn operands(&self) -> [Flow; 3] {
+        let sum = |parts: &[Bits]| self.sum(parts).0;
+        [
+            Flow { read: sum(&[self.activation_values, self.activation_scales]), written: 0 },
+            Flow { read: sum(&[self.weight_values, self.weight_scales, self.weight_metadata]), written: 0 },
+            Flow { read: self.partial_sum_reads.0, written: sum(&[self.partial_sum_writes, self.outputs]) },
+        ]
+    }
+
     /// Bits that the outer level gives.
     pub fn reads(&self) -> Bits {
         self.sum(&self.parts()[..6])
