@@ -90,13 +90,13 @@ impl Demand {
     }
 
     /// Bits of one open sum.
-    pub(super) const fn sum_bits(&self) -> u64 {
+    pub(in crate::cost) const fn sum_bits(&self) -> u64 {
         SUM_BITS
     }
 
     /// What moves into and out of the level when activations pass `activations` times, weights `weights` times, and
     /// every sum is open in `sums` pieces; `None` beyond 64 bits.
-    pub(super) fn moves(&self, activations: u64, weights: u64, sums: u64) -> Option<Moves> {
+    pub(in crate::cost) fn moves(&self, activations: u64, weights: u64, sums: u64) -> Option<Moves> {
         let outputs = self.m.checked_mul(self.n)?;
         let partial = outputs.checked_mul(SUM_BITS)?.checked_mul(sums.checked_sub(1)?)?;
         let [activation_values, activation_scales, _] = self.activations.times(activations)?;
