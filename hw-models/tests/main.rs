@@ -1,5 +1,6 @@
 //! All tests of the crate in one binary; see `support` for how oracle files are found.
 
+mod accelerators;
 mod aligned;
 mod aligned_reference;
 mod big;
@@ -31,6 +32,7 @@ mod verify;
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
     let trials = vec![
+        accelerators::trials(),
         aligned::trials(),
         big::trials(),
         catalog::trials(),

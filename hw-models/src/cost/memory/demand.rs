@@ -66,12 +66,14 @@ impl Demand {
             let bits = ratio.kept(padded).saturating_mul(gemm.n).saturating_mul(u64::from(layer.weight.element.bits()));
             Matrix { values: bits, scales: dense.scales, metadata: stored.metadata }
         };
-        let block = |k: usize| layer.weight.block_len(k).max(layer.activation.block_len(k)) as u64;
+        // One scale for the whole of K multiplies the finished sum: such a row can be cut anywhere.
+        let k = gemm.k as usize;
+        let blocks = [layer.weight, layer.activation].map(|format| format.block_len(k)).into_iter().filter(|b| *b < k);
         Self {
             m: gemm.m,
             k: gemm.k,
             n: gemm.n,
-            granule: block(gemm.k as usize).clamp(1, gemm.k),
+            granule: blocks.max().unwrap_or(1) as u64,
             activations: Matrix { values: values.0, scales: scales.0, metadata: 0 },
             weights,
             held: if innermost { skip.map_or(expanded, kept) } else { weights },
