@@ -12,11 +12,11 @@ mod traffic;
 mod units;
 mod workload;
 
-pub use accelerator::{Accelerator, Buffers};
+pub use accelerator::{Accelerator, Array, Buffers, Engine, record};
 pub use arithmetic::{Charge, Per, charges, charges_of};
-pub use cycles::{Array, CycleModel, Dataflow};
+pub use cycles::{Accesses, CycleModel, Dataflow, Job, Timing};
 pub use prices::{Price, PriceList, Status};
-pub use traffic::{Accesses, Traffic, accesses};
+pub use traffic::Traffic;
 pub use units::{Bits, Cycles, Hertz, Picojoules};
 pub use workload::{Gemm, Layer, Ratio, Workload};
 
@@ -89,12 +89,12 @@ pub struct Energy {
 /// The cost of a workload on `accelerator`, in the cycles of `model`, at `prices`.
 ///
 /// # Errors
-/// [`Error::ZeroDimension`], [`Error::TooLarge`], [`Error::Dataflow`] for a cycle model that the machine's array has
+/// [`Error::ZeroDimension`], [`Error::TooLarge`], [`Error::CycleModel`] for a cycle model that the machine's array has
 /// none of, [`Error::MissingUnit`] for formats that the machine cannot multiply.
 pub fn cost(
     workload: &Workload,
     accelerator: &Accelerator,
-    model: CycleModel,
+    model: &CycleModel,
     prices: &PriceList,
 ) -> Result<Cost, Error> {
     let layers =
@@ -104,20 +104,25 @@ pub fn cost(
         total = total.plus(&layer.figures).ok_or_else(|| too_large(&layer.gemm, "totals"))?;
     }
     total.utilisation = accelerator.array.utilisation(total.macs_executed, total.cycles);
-    Ok(Cost { accelerator: accelerator.name, cycle_model: model.name(), prices: prices.name, layers, total })
+    Ok(Cost { accelerator: accelerator.name, cycle_model: model.name, prices: prices.name, layers, total })
 }
 
 /// Counts one layer, then prices the counts.
 fn layer_cost(
     layer: &Layer,
     accelerator: &Accelerator,
-    model: CycleModel,
+    model: &CycleModel,
     prices: &PriceList,
 ) -> Result<LayerCost, Error> {
     let gemm = &layer.gemm;
     let datapath = accelerator.unit_for(layer)?;
     let skip = accelerator.skip_for(layer.pattern);
-    let cycles = model.cycles(gemm, &accelerator.array, skip)?;
+    let array = &accelerator.array;
+    let rate = array.rows * array.columns;
+    let job = Job { m: gemm.m, k: gemm.k, n: gemm.n, engine: &array.engine(), rate, instruction: None, skip };
+    gemm.check()?;
+    let once = model.time(&job)?.compute.0;
+    let cycles = Cycles(once.checked_mul(gemm.count).ok_or_else(|| too_large(gemm, "cycles"))?);
     let events = Events::count(layer, skip).ok_or_else(|| too_large(gemm, "operations"))?;
     let moved = Moved::count(layer, accelerator, skip).ok_or_else(|| too_large(gemm, "bits moved"))?;
     let energy = Energy::new(

@@ -255,13 +255,23 @@ pub enum Error {
         /// Group.
         m: u64,
     },
-    /// A cycle model that is not defined for the machine's dataflow.
-    #[error("cycle model `{model}` is defined for a weight-stationary array only; use `scalesim` for {dataflow}")]
-    Dataflow {
+    /// A cycle model that is not defined for the machine's engine.
+    #[error("cycle model `{model}` is defined for {wanted}, not for {engine}; models that fit: {}", listed(fitting))]
+    CycleModel {
         /// Name of the cycle model.
         model: &'static str,
-        /// The machine's dataflow.
-        dataflow: &'static str,
+        /// The engine given.
+        engine: String,
+        /// What the model asks for.
+        wanted: &'static str,
+        /// Names of the models that fit.
+        fitting: Vec<&'static str>,
+    },
+    /// An engine that cannot be.
+    #[error("an engine has `{field}` = 0 or none; sizes and rates must be at least 1, and a tensor core needs a tile")]
+    Engine {
+        /// The field that is zero or empty.
+        field: &'static str,
     },
     /// The machine lacks the unit that the formats need.
     #[error("accelerator `{accelerator}` has no `{datapath}` unit, which {formats} need; it has: {units}")]
@@ -286,4 +296,9 @@ pub enum Error {
     /// An error of the formats crate.
     #[error(transparent)]
     Format(#[from] interplay_formats::Error),
+}
+
+/// Names for a message.
+fn listed(names: &[&str]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

@@ -1,9 +1,37 @@
 //! Machines, one record each.
 
-use super::{Array, Dataflow, Hertz, Layer, Ratio};
+pub mod record;
+
+pub use record::Engine;
+
+use super::{Cycles, Dataflow, Hertz, Layer, Ratio};
 use crate::{Datapath, Error, names};
 use interplay_formats::Pattern;
 use serde::Serialize;
+
+/// A systolic array of `rows * columns` processing elements, one multiply-accumulate a cycle each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Array {
+    /// Rows, at least 1.
+    pub rows: u64,
+    /// Columns, at least 1.
+    pub columns: u64,
+    /// Which operand stays in place.
+    pub dataflow: Dataflow,
+}
+
+impl Array {
+    /// The same as an engine.
+    pub const fn engine(&self) -> Engine {
+        Engine::Systolic { arrays: 1, rows: self.rows, columns: self.columns, dataflow: self.dataflow }
+    }
+
+    /// Multiply-accumulates over what the array could do in `cycles`, at most 1.
+    pub fn utilisation(&self, macs: u64, cycles: Cycles) -> f64 {
+        let capacity = self.rows as f64 * self.columns as f64 * cycles.0 as f64;
+        if macs == 0 { 0.0 } else { (macs as f64 / capacity).min(1.0) }
+    }
+}
 
 /// A machine: an array, its buffers, and what it can multiply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -36,17 +36,6 @@ pub struct Traffic {
     pub outputs: Bits,
 }
 
-/// Element accesses of one execution, as SCALE-Sim counts them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Accesses {
-    /// Reads of activations: "IFMAP".
-    pub activation_reads: u64,
-    /// Reads of weights: "FILTER".
-    pub weight_reads: u64,
-    /// Writes of outputs and partial sums: "OFMAP".
-    pub output_writes: u64,
-}
-
 /// How often each operand passes between buffer and array.
 #[derive(Clone, Copy, Debug)]
 struct Passes {
@@ -69,17 +58,6 @@ impl Passes {
             }
         }
     }
-}
-
-/// Buffer accesses of one execution in elements; `None` beyond 64 bits.
-pub fn accesses(gemm: &Gemm, array: &super::Array, skip: Option<Ratio>) -> Option<Accesses> {
-    let k = skip.map_or(gemm.k, |ratio| ratio.kept(gemm.k));
-    let passes = Passes::of(gemm, k, array.dataflow, array.rows, array.columns);
-    Some(Accesses {
-        activation_reads: gemm.m.checked_mul(gemm.k)?.checked_mul(passes.activations)?,
-        weight_reads: k.checked_mul(gemm.n)?.checked_mul(passes.weights)?,
-        output_writes: gemm.m.checked_mul(gemm.n)?.checked_mul(passes.outputs)?,
-    })
 }
 
 /// Bits moved by all executions of a layer.

@@ -3,7 +3,7 @@
 use super::Bits;
 use crate::Error;
 use interplay_formats::{Footprint, Format, Pattern};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Elements in the largest operand that is counted; its bits then fit 64 bits in any format, padding included.
 const MAX_ELEMENTS: u64 = 1 << 48;
@@ -81,10 +81,27 @@ impl Layer {
 pub struct Workload(pub Vec<Layer>);
 
 /// Keep `n` of every `m` positions along K.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Parts")]
 pub struct Ratio {
     pub(super) n: u64,
     pub(super) m: u64,
+}
+
+/// A ratio as it is written, not yet known to be one.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parts {
+    n: u64,
+    m: u64,
+}
+
+impl TryFrom<Parts> for Ratio {
+    type Error = Error;
+
+    fn try_from(Parts { n, m }: Parts) -> Result<Self, Error> {
+        Self::new(n, m)
+    }
 }
 
 impl Ratio {
