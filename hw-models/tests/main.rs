@@ -21,6 +21,7 @@ mod packs;
 mod reference;
 mod rows;
 mod silicon;
+mod simulated;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod softfloat;
 mod sparse;
@@ -49,6 +50,7 @@ fn main() {
         mmasim::trials(),
         packs::trials(),
         silicon::trials(),
+        simulated::trials(),
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         softfloat::trials(),
         sparse::trials(),

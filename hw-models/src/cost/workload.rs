@@ -84,8 +84,8 @@ pub struct Workload(pub Vec<Layer>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Parts")]
 pub struct Ratio {
-    pub(super) n: u64,
-    pub(super) m: u64,
+    pub(crate) n: u64,
+    pub(crate) m: u64,
 }
 
 /// A ratio as it is written, not yet known to be one.
