@@ -288,6 +288,16 @@ pub enum Error {
         /// Names of the models that fit.
         fitting: Vec<&'static str>,
     },
+    /// A text in a notation of SCALE-Sim that cannot be read.
+    #[error("{input}{}: {problem}", line.map_or(String::new(), |line| format!(", line {line}")))]
+    Scalesim {
+        /// `config` or `topology`.
+        input: &'static str,
+        /// Line, counted from 1, where one is to blame.
+        line: Option<usize>,
+        /// What is wrong, and what is allowed.
+        problem: String,
+    },
     /// An engine that cannot be.
     #[error("an engine has `{field}` = 0 or none; sizes and rates must be at least 1, and a tensor core needs a tile")]
     Engine {

@@ -20,6 +20,7 @@ pub mod explain;
 pub mod identify;
 #[doc(hidden)]
 pub mod judge;
+pub mod scalesim;
 pub mod verify;
 
 mod error;

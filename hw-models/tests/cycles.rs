@@ -326,7 +326,8 @@ fn refusals() {
         refused(model(name).time(&job((1, 0, 1), &os, None)), &["1x0x1", "K = 0"]);
         refused(model(name).time(&job((1 << 40, 1 << 40, 1), &os, None)), &["64 bits"]);
         refused(model(name).time(&job((u64::MAX, u64::MAX, u64::MAX), &os, None)), &["64 bits"]);
-        refused(model(name).time(&job((1, 1, 1), &array(1, 0, 8, ALL[0]), None)), &["`rows`"]);
+        let empty = array(1, 0, 8, Dataflow::OutputStationary);
+        refused(model(name).time(&Job { rate: 8, ..job((1, 1, 1), &empty, None) }), &["`rows`"]);
     }
     refused(model("tensor-core").time(&job((1, 1, 1), &hopper(&[], 0, 0), None)), &["`tiles`"]);
     refused(model("tensor-core").time(&job((1, 1, 1), &hopper(&[[1, 0, 1]], 0, 0), None)), &["`tiles`"]);

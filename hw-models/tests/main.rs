@@ -22,6 +22,7 @@ mod packs;
 mod reference;
 mod rows;
 mod silicon;
+mod simulated;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod softfloat;
 mod sparse;
@@ -51,6 +52,7 @@ fn main() {
         mmasim::trials(),
         packs::trials(),
         silicon::trials(),
+        simulated::trials(),
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         softfloat::trials(),
         sparse::trials(),

@@ -178,8 +178,8 @@ impl Workload {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Ratio {
-    pub(super) n: u64,
-    pub(super) m: u64,
+    pub(crate) n: u64,
+    pub(crate) m: u64,
 }
 
 impl Ratio {

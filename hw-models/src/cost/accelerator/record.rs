@@ -134,7 +134,11 @@ pub struct Memory {
 
 /// Room in a memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, deny_unknown_fields, expecting = "a number of KiB, or a table of `activations`, `weights` and `outputs`")]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "a number of KiB, or a table of `activations`, `weights` and `outputs`"
+)]
 pub enum Capacity {
     /// One memory for all operands.
     Unified(u64),

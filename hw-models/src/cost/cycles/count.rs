@@ -18,6 +18,11 @@ impl Count {
         self.zip(by.into(), |a, b| (b > 0).then(|| a.div_ceil(b)))
     }
 
+    /// Quotient rounded down.
+    pub fn div(self, by: impl Into<Self>) -> Self {
+        self.zip(by.into(), u128::checked_div)
+    }
+
     fn zip(self, other: Self, join: impl Fn(u128, u128) -> Option<u128>) -> Self {
         Self(self.0.zip(other.0).and_then(|(a, b)| join(a, b)))
     }

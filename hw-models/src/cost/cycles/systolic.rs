@@ -1,6 +1,6 @@
 //! Arrays that load, fill and drain in every fold: the rules of SCALE-Sim and of STONNE.
 
-use super::{Accesses, Dataflow, Engine, Job, Refusal, Timing, count::Count};
+use super::{Accesses, Dataflow, Engine, Job, Ratio, Refusal, Timing, count::Count};
 
 /// A systolic engine with one product laid over it.
 pub(super) struct Mapped {
@@ -126,16 +126,26 @@ pub(super) fn counted(job: &Job, array: &Mapped, cuts: u64) -> Result<Accesses, 
     })
 }
 
-/// SCALE-Sim's counts with what is wrong in them: partial sums are never read back, and an output-stationary array
-/// writes `R + C` outputs too many in every fold.
+/// SCALE-Sim's counts with what is wrong in them: partial sums are never read back, an output-stationary array writes
+/// `R + C` outputs too many in every fold, and of N:M weights only a weight-stationary array reads all activations,
+/// `M / N` for each stored position (rounded to the nearest whole number where the last group is ragged).
 pub(super) fn scalesim_accesses(job: &Job) -> Result<Accesses, Refusal> {
     let array = plain(job)?;
     let right = counted(job, &array, 1)?;
     let (down, across) = array.folds();
-    let excess = match array.dataflow {
-        Dataflow::OutputStationary => Count::from(down) * across * (Count::from(array.rows) + array.columns),
-        Dataflow::WeightStationary | Dataflow::InputStationary => Count::from(0),
+    let outputs = Count::from(right.output_writes);
+    let stored = Count::from(job.m) * job.kept();
+    let (reads, writes) = match array.dataflow {
+        Dataflow::OutputStationary => {
+            let excess = Count::from(down) * across * (Count::from(array.rows) + array.columns);
+            (stored * across, outputs + excess)
+        }
+        Dataflow::InputStationary => (stored, outputs),
+        Dataflow::WeightStationary => match job.skip {
+            None => (stored * across, outputs),
+            Some(Ratio { n, m }) => ((stored * across * m * 2 + n).div(Count::from(n) * 2), outputs),
+        },
     };
-    let output_writes = (excess + right.output_writes).of("outputs")?;
-    Ok(Accesses { partial_reads: 0, output_writes, ..right })
+    let (activation_reads, output_writes) = (reads.of("reads of activations")?, writes.of("outputs")?);
+    Ok(Accesses { activation_reads, partial_reads: 0, output_writes, ..right })
 }
