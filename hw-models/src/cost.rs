@@ -8,6 +8,7 @@ mod accelerator;
 mod arithmetic;
 mod band;
 mod cycles;
+pub mod gates;
 mod prices;
 pub mod scale;
 mod traffic;
