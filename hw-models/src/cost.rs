@@ -5,11 +5,13 @@
 //! really seen do zeros change its energy.
 
 mod accelerator;
+mod area;
 mod arithmetic;
 mod band;
 mod count;
 mod cycles;
 mod figures;
+pub mod gates;
 mod memory;
 mod prices;
 pub mod scale;
@@ -17,6 +19,7 @@ mod units;
 mod workload;
 
 pub use accelerator::{Accelerator, Capacity, ClockStatus, Engine, Memory, Unit, ZeroOperand, Zeros};
+pub use area::{Area, area};
 pub use arithmetic::{Charge, Per, charges, charges_of};
 pub use cycles::{Accesses, CycleModel, Dataflow, Job, Timing};
 pub use figures::{Cost, Elementwise, Energy, Figures, Holdings, LayerCost, LevelMoves, Rates, Shares, TimeSplit};

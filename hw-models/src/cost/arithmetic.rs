@@ -4,11 +4,15 @@
 //! the same machine as the bits. What a list lacks is derived: multipliers grow with the product of the two significand
 //! widths, adders and shifters with their width.
 
+use super::gates;
 use super::{Band, Price, PriceList, Status};
 pub use crate::datapath::Per;
 use crate::datapath::{Datapath, Operation, Part};
 use interplay_formats::Format;
 use serde::Serialize;
+
+/// Bits of magnitude of FP32.
+const FP32_SIGNIFICAND: u32 = 24;
 
 /// One operation of a unit with its price.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -71,6 +75,13 @@ fn priced(part: Part, prices: &PriceList) -> Charge<'_> {
         Operation::ExponentAdd => Charge::adder(what, per, bits, &listed.int8_add),
         Operation::ExponentCompare => Charge::adder(what, per, bits, &listed.int8_add).assumed(),
         Operation::Convert => Charge::listed(what, per, &listed.fp32_add).assumed(),
+        Operation::FloatAdd { significand } => {
+            let ratio = gates::float_add(significand) / gates::float_add(FP32_SIGNIFICAND);
+            let fp32 = Charge::listed(what, per, &listed.fp32_add);
+            let status = if significand == FP32_SIGNIFICAND { fp32.status } else { Status::Derived };
+            Charge { energy: fp32.energy * ratio, bits, status, ..fp32 }
+        }
+        Operation::Select { ways } => Charge::adder(what, per, bits * u64::from(ways), &listed.int32_add).assumed(),
     };
     Charge { energy: once.energy * count as f64, ..once }
 }

@@ -30,6 +30,15 @@ impl Band {
         Self { typical, low: typical * low, high: typical * high }
     }
 
+    /// The product with a factor that is not known exactly either.
+    pub const fn scaled(self, factor: Self) -> Self {
+        Self {
+            typical: self.typical * factor.typical,
+            low: self.low * factor.low,
+            high: self.high * factor.high,
+        }
+    }
+
     /// Whether the three are finite, not negative and in order.
     pub fn is_sound(self) -> bool {
         0.0 <= self.low && self.low <= self.typical && self.typical <= self.high && self.high.is_finite()

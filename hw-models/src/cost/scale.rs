@@ -66,6 +66,11 @@ impl Technology {
         self.nm
     }
 
+    /// Supply in V.
+    pub const fn volts(self) -> f64 {
+        self.volts
+    }
+
     /// Energy of the same switching, in the equations' own unit.
     fn energy(self) -> f64 {
         let parabola = |[a, b, c]: [f64; 3]| (a * self.volts + b) * self.volts + c;

@@ -187,7 +187,12 @@ pub fn spread() -> (Band, &'static str) {
 impl PriceList {
     /// An access to a memory of `kib` KiB by words of `width_bits` bits. Sizes and widths of 0 are taken as 1.
     pub fn sram(&self, kib: u64, width_bits: u64) -> Access<'_> {
-        let (bytes, width) = (kib.max(1) as f64 * 1024.0, width_bits.max(1) as f64);
+        self.sram_of_bytes(kib.max(1).saturating_mul(1024), width_bits)
+    }
+
+    /// The same for a memory of so many bytes.
+    pub fn sram_of_bytes(&self, bytes: u64, width_bits: u64) -> Access<'_> {
+        let (bytes, width) = (bytes.max(1) as f64, width_bits.max(1) as f64);
         let cacti = &*CACTI;
         let node = match self.sram {
             Sram::Points { .. } => self.node_nm,
@@ -198,7 +203,7 @@ impl PriceList {
         let (read, write, status, source) = match &self.sram {
             Sram::Cacti { .. } => (band(cost.read), band(cost.write), Status::Derived, cacti.source(node)),
             Sram::Points { points } => {
-                let (energy, status, source) = listed(points, kib.max(1));
+                let (energy, status, source) = listed(points, bytes / 1024.0);
                 (energy, energy, status, source)
             }
         };
@@ -207,22 +212,22 @@ impl PriceList {
 }
 
 /// Energy a bit of a memory between published ones.
-fn listed(points: &[Macro], kib: u64) -> (Band, Status, &str) {
+fn listed(points: &[Macro], kib: f64) -> (Band, Status, &str) {
     let per_bit = |point: &Macro| point.pj * (1.0 / point.bits as f64);
-    let above = points.partition_point(|point| point.kib < kib);
+    let above = points.partition_point(|point| (point.kib as f64) < kib);
     match (above.checked_sub(1).and_then(|below| points.get(below)), points.get(above)) {
-        (Some(below), Some(point)) if point.kib != kib => {
-            let t = (kib as f64 / below.kib as f64).ln() / (point.kib as f64 / below.kib as f64).ln();
+        (Some(below), Some(point)) if point.kib as f64 != kib => {
+            let t = (kib / below.kib as f64).ln() / (point.kib as f64 / below.kib as f64).ln();
             let (a, b) = (per_bit(below), per_bit(point));
             let mix = |a: f64, b: f64| a * (b / a).powf(t);
             let band = Band { typical: mix(a.typical, b.typical), low: mix(a.low, b.low), high: mix(a.high, b.high) };
             (band, Status::Derived, &point.source)
         }
         (_, Some(point)) => {
-            (per_bit(point), if point.kib == kib { point.status } else { Status::Derived }, &point.source)
+            (per_bit(point), if point.kib as f64 == kib { point.status } else { Status::Derived }, &point.source)
         }
         (Some(below), None) => {
-            (per_bit(below), if below.kib == kib { below.status } else { Status::Derived }, &below.source)
+            (per_bit(below), if below.kib as f64 == kib { below.status } else { Status::Derived }, &below.source)
         }
         (None, None) => (Band::default(), Status::Assumed, ""),
     }
