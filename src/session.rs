@@ -143,12 +143,37 @@ impl Session {
     /// # Errors
     /// Those of [`Session::run`].
     pub fn workload(&mut self, input: &Activation) -> Result<Workload, Error> {
-        let mut layers = Vec::new();
+        let mut workload = Workload::default();
         self.each_stage(input, |captured, units| {
-            layers.extend(units.workload(captured)?.0);
+            let stage = units.workload(captured)?;
+            workload.layers.extend(stage.layers);
+            workload.elementwise.extend(stage.elementwise);
             Ok(())
         })?;
-        Ok(Workload(layers))
+        Ok(workload)
+    }
+
+    /// [`Session::workload`] with what was seen of the values: runs the model once on `input`.
+    ///
+    /// # Errors
+    /// Those of [`Session::run`].
+    pub fn observed_workload(&mut self, input: Activation) -> Result<Workload, Error> {
+        let (mut workload, mut activation) = (Workload::default(), input);
+        for index in 0..self.stages.len() {
+            if index + 1 == self.stages.len() {
+                activation = self.checkpoint.task().head_input(activation);
+            }
+            let (captured, units) = self.ready(index, &activation)?;
+            let mut stage = units.workload(captured)?;
+            let mut watched = units.watched();
+            activation = captured.run(activation, &mut watched)?;
+            for (layer, seen) in stage.layers.iter_mut().zip(watched.seen) {
+                layer.statistics = seen;
+            }
+            workload.layers.extend(stage.layers);
+            workload.elementwise.extend(stage.elementwise);
+        }
+        Ok(workload)
     }
 
     /// What the plan makes of every product: the unit, and the bits of the stored weights.

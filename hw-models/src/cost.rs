@@ -21,10 +21,10 @@ mod workload;
 pub use accelerator::{Accelerator, Capacity, ClockStatus, Engine, Memory, Unit, ZeroOperand, Zeros};
 pub use area::{Area, area};
 pub use arithmetic::{Charge, Per, charges, charges_of};
+pub use band::Band;
 pub use cycles::{Accesses, CycleModel, Dataflow, Job, Timing};
 pub use figures::{Cost, Elementwise, Energy, Figures, Holdings, LayerCost, LevelMoves, Rates, Shares, TimeSplit};
 pub use memory::{Demand, Matrix, Moves, Order, Room, Tiling, tiled};
-pub use band::Band;
 pub use prices::{Access, Macro, Operations, Price, PriceList, Sram, Status, sram_spread};
 pub use units::{Bits, Cycles, Hertz, Picojoules};
 pub use workload::{Gemm, Layer, Operation, Ratio, Second, Statistics, Workload};
@@ -38,12 +38,7 @@ use std::collections::{BTreeMap, HashMap};
 /// # Errors
 /// [`Error::ZeroDimension`], [`Error::TooLarge`], [`Error::MissingUnit`] for formats that the machine cannot multiply,
 /// [`Error::Room`] where a memory cannot hold the smallest tile, and those of [`CycleModel::time`].
-pub fn cost(
-    workload: &Workload,
-    machine: &Accelerator,
-    model: &CycleModel,
-    prices: &PriceList,
-) -> Result<Cost, Error> {
+pub fn cost(workload: &Workload, machine: &Accelerator, model: &CycleModel, prices: &PriceList) -> Result<Cost, Error> {
     // Blocks of a network repeat: equal layers are counted once.
     let mut known: HashMap<_, LayerCost> = HashMap::new();
     let mut layers = Vec::with_capacity(workload.layers.len());

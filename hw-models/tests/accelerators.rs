@@ -80,7 +80,9 @@ fn changes() {
 fn fields() {
     let gemmini = Accelerator::by_name("gemmini").unwrap();
     let array = "[engine]\nkind = \"tensor-core\"\ncores = 2\ntiles = [[16, 16, 16]]\nprologue = 0\nepilogue = 0\n";
-    let text = format!("base = \"gemmini\"\nname = \"other-engine\"\ncycle_model = \"tensor-core\"\n{array}\n[[units]]\ndatapath = \"int8\"\nmacs_per_cycle = 256\n");
+    let text = format!(
+        "base = \"gemmini\"\nname = \"other-engine\"\ncycle_model = \"tensor-core\"\n{array}\n[[units]]\ndatapath = \"int8\"\nmacs_per_cycle = 256\n"
+    );
     let machine = Accelerator::from_toml(&text).unwrap();
     assert_eq!(machine.engine.cores(), 2);
     assert_eq!(machine.units.len(), gemmini.units.len());

@@ -6,8 +6,8 @@ use interplay_hw::{
     Accelerator, Cost, CycleModel, Datapath, Gemm, Layer, PriceList, Workload, cost,
     cost::{Capacity, Figures, Moves, Status, charges},
 };
-use proptest::prelude::*;
 use libtest_mimic::Trial;
+use proptest::prelude::*;
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -261,7 +261,11 @@ fn traffic() {
     let [sram, dram]: [Moves; 2] = [0, 1].map(|level: usize| figures.memory[level].moves);
     let (values, scales, outputs) = (16 * 192 * 8, 16 * 3 * 10, 16 * 300 * 32);
     assert_eq!((dram.activation_values.0, dram.activation_scales.0), (values, scales));
-    assert_eq!((sram.activation_values.0, sram.activation_scales.0), (3 * values, 3 * scales), "once a fold of columns");
+    assert_eq!(
+        (sram.activation_values.0, sram.activation_scales.0),
+        (3 * values, 3 * scales),
+        "once a fold of columns"
+    );
     for level in [sram, dram] {
         assert_eq!((level.weight_values.0, level.weight_scales.0), (300 * 192 * 8, 300 * 3 * 10));
     }
@@ -292,7 +296,7 @@ fn json() {
     let json = serde_json::to_value(scalesim(&[dense(16, 64, 32, "hbfp8")], "systolic-128")).unwrap();
     assert_eq!(json["layers"][0]["name"], "layer");
     assert_eq!(json["layers"][0]["datapath"], "block");
-    assert_eq!(json["total"]["time"]["compute"], 2 * 128 + 128 + 16 - 2 - 1);
+    assert_eq!(json["total"]["time"]["compute_cycles"], 2 * 128 + 128 + 16 - 2 - 1);
     assert_eq!(json["total"]["memory"][1]["name"], "dram");
     assert_eq!(json["total"]["memory"][1]["weight_values_bits"], 64 * 32 * 8);
     assert!(json["total"]["energy_pj"]["total"]["typical"].as_f64().unwrap() > 0.0);

@@ -19,6 +19,8 @@ use crate::burn::executor::kept;
 use crate::burn::names::{self, Take};
 use crate::burn::product::{self, Product};
 use crate::burn::value::{self, Boundary, Value};
+use crate::hw::Bits;
+use crate::hw::cost::Operation;
 
 thread_local! {
     /// Capture devices are never recycled by Burn, so one a thread serves every capture.
@@ -175,6 +177,24 @@ impl Captured {
             let shape = step.op.outputs().next().map_or_else(Vec::new, |out| out.shape.to_vec());
             (operation_name(&step.op), shape, &self.products[step.products.clone()])
         })
+    }
+
+    /// The operations that hold no product and move numbers: their inputs and outputs in bits. Views move nothing.
+    pub(crate) fn elementwise(&self) -> Vec<Operation> {
+        let steps = self.steps.iter().filter(|step| step.products.is_empty());
+        let moving = steps.filter(|step| {
+            matches!(step.op, OperationIr::Float(..) | OperationIr::NumericFloat(..) | OperationIr::Module(..))
+        });
+        moving
+            .map(|step| {
+                let bits = |tensor: &TensorIr| 8 * tensor.dtype.size() as u64 * tensor.shape.num_elements() as u64;
+                Operation {
+                    name: operation_name(&step.op),
+                    reads: Bits(step.op.inputs().map(bits).sum()),
+                    writes: Bits(step.op.outputs().map(bits).sum()),
+                }
+            })
+            .collect()
     }
 
     /// The path of a parameter that the graph uses.

@@ -39,6 +39,8 @@ pub(crate) struct Prepared {
     pub(crate) config: Option<LayerConfig>,
     /// Bits of the stored weights, all matrices of the product together.
     pub(crate) footprint: Option<Footprint>,
+    /// The share of zeros among the stored weights.
+    pub(crate) weight_zeros: f64,
     /// The type of the product's output, where the weights' or the activations' recipe has one.
     pub(crate) output: Option<Input>,
     activations: &'static Format,
@@ -65,6 +67,7 @@ impl Prepared {
         let mut prepared = Self {
             config,
             footprint: None,
+            weight_zeros: 0.0,
             output: w.input.or(x.input),
             activations: x,
             runs: Runs::new(product, [w, x]),
@@ -104,6 +107,8 @@ impl Prepared {
         let matrices = rows.as_slice::<f32>().unwrap_or_default().chunks((product.n * product.k).max(1));
         let stored: Vec<_> = matrices.map(|matrix| self.runs.store(matrix, pipeline)).collect::<Result<_, _>>()?;
         self.footprint = Some(stored.iter().map(|s| s.footprint).sum());
+        let zeros = stored.iter().flat_map(|s| &s.values).filter(|value| **value == 0.0).count();
+        self.weight_zeros = zeros as f64 / (product.count * product.n * product.k).max(1) as f64;
         Ok(stored)
     }
 
@@ -150,6 +155,14 @@ impl Prepared {
             Unit::Machine { datapath, weights } => self.machine(product, lhs, rhs, datapath, weights),
         };
         out.map_err(|e| at(product, e))
+    }
+
+    /// What the unit makes of an activation operand `[.., m, k]`, as values.
+    ///
+    /// # Errors
+    /// [`Error::Layer`]: an activation that is not finite.
+    pub(crate) fn activation(&self, product: &Product, lhs: FlexTensor) -> Result<FlexTensor, Error> {
+        self.round(product, lhs, product.span).map_err(|e| at(product, e))
     }
 
     fn fake(

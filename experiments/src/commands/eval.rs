@@ -7,10 +7,10 @@ use anyhow::{Context, Result};
 use interplay::eval::Protocol;
 use interplay::plan::{LayerSpec, Plan, Preset};
 use interplay::session::{LayerError, Session, compare};
-use interplay_hw::cost::{Accelerator, CycleModel, PriceList};
 use serde_json::json;
 
-use crate::cell::{Labels, Machine, cell, evaluate, one_input};
+use crate::cell::{Labels, cell, evaluate, one_input};
+use crate::commands::cost::MachineNames;
 use crate::commands::{define, tasks};
 use crate::output::sayln;
 use crate::result::{Cell, Metric};
@@ -87,7 +87,7 @@ pub struct Args {
 }
 
 /// How layers are stored and multiplied, by name.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Configuration {
     /// Format of weights and activations [default: fp32].
     #[arg(long, value_name = "FORMAT")]
@@ -120,36 +120,6 @@ pub struct Configuration {
     /// A TOML file of rules for single layers, tried before the preset.
     #[arg(long, value_name = "FILE")]
     layers: Option<PathBuf>,
-}
-
-/// The machine that is costed, by name.
-#[derive(Debug, clap::Args)]
-pub struct MachineNames {
-    /// The accelerator; `interplay list accelerators` shows all.
-    #[arg(long, value_name = "NAME", default_value = "ws128-sparse24")]
-    accelerator: String,
-
-    /// The price list of energy.
-    #[arg(long, value_name = "NAME", default_value = "horowitz45")]
-    prices: String,
-
-    /// How cycles are counted: `scalesim` or `double-buffered`.
-    #[arg(long, value_name = "NAME", default_value = "double-buffered")]
-    cycle_model: String,
-}
-
-impl MachineNames {
-    /// Looks the names up.
-    ///
-    /// # Errors
-    /// An unknown name.
-    pub fn resolve(&self) -> Result<Machine> {
-        Ok(Machine {
-            accelerator: Accelerator::by_name(&self.accelerator)?,
-            cycle_model: CycleModel::by_name(&self.cycle_model)?,
-            prices: PriceList::by_name(&self.prices)?,
-        })
-    }
 }
 
 impl Configuration {
@@ -186,6 +156,15 @@ impl Configuration {
         Ok(plan)
     }
 
+    /// The plan of a cost, which order does not change: sparsify first where nothing is said.
+    ///
+    /// # Errors
+    /// Those of [`Configuration::plan`].
+    pub fn plan_for_cost(&self) -> Result<Plan> {
+        let order = self.order.clone().or_else(|| Some("sq".to_owned()));
+        Configuration { order, ..self.clone() }.plan()
+    }
+
     /// The names that results carry.
     fn labels(&self, plan: &Plan) -> Labels {
         let (weights, activations) = (plan.base.weight_format().name, plan.base.activations.name);
@@ -203,7 +182,7 @@ impl Configuration {
 /// # Errors
 /// An unknown name, a model or data that cannot be opened, or a configuration that the model cannot run.
 pub fn run(args: &Args) -> Result<()> {
-    let (plan, machine) = (args.configuration.plan()?, args.machine.resolve()?);
+    let (plan, machine) = (args.configuration.plan()?, args.machine.machine()?);
     let protocol = args.protocol.as_deref().map(Protocol::by_name).transpose()?;
     let labels = args.configuration.labels(&plan);
     if let Some(folder) = &args.tasks {
@@ -230,7 +209,7 @@ pub fn run(args: &Args) -> Result<()> {
         true => reference,
         false => evaluate(&subject, &mut session, Some(&reference.into_baseline()))?,
     };
-    let cell = cell(&subject, &mut session, machine, labels, &outcome, &fp32, 0)?;
+    let cell = cell(&subject, &mut session, &machine, labels, &outcome, &fp32, 0)?;
     let errors = if args.layer_errors { Some(layer_errors(&subject, &mut session)?) } else { None };
 
     match args.json {

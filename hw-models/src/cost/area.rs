@@ -39,7 +39,8 @@ pub fn area(machine: &Accelerator, cost: &Cost, prices: &PriceList) -> Result<Ar
         if each.contains(&found) {
             continue;
         }
-        let rate = machine.units.iter().find(|unit| unit.datapath == layer.datapath).map_or(0, |u| u.rate(&machine.engine));
+        let rate =
+            machine.units.iter().find(|unit| unit.datapath == layer.datapath).map_or(0, |u| u.rate(&machine.engine));
         let whole = found.area_um2 * (rate as f64 * machine.engine.cores() as f64 / 1e6);
         if whole.typical > units.typical {
             units = whole;

@@ -32,11 +32,7 @@ impl Band {
 
     /// The product with a factor that is not known exactly either.
     pub const fn scaled(self, factor: Self) -> Self {
-        Self {
-            typical: self.typical * factor.typical,
-            low: self.low * factor.low,
-            high: self.high * factor.high,
-        }
+        Self { typical: self.typical * factor.typical, low: self.low * factor.low, high: self.high * factor.high }
     }
 
     /// Whether the three are finite, not negative and in order.

@@ -222,7 +222,8 @@ impl<'a> Placed<'a> {
         let levels = self.machine.memory.iter().zip(memory).zip(above);
         levels
             .map(|((record, level), above)| {
-                let energy = memory_prices(record, prices)?.into_iter().zip(level.moves.operands()).zip(above.operands());
+                let energy =
+                    memory_prices(record, prices)?.into_iter().zip(level.moves.operands()).zip(above.operands());
                 let energy = energy.map(|(((read, write), below), above)| {
                     read * (below.read + above.written) as f64 + write * (below.written + above.read) as f64
                 });

@@ -79,10 +79,13 @@ pub struct Figures {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TimeSplit {
     /// Executed multiply-accumulates at the peak rate.
+    #[serde(rename = "ideal_cycles")]
     pub ideal: Cycles,
     /// The same with tiles padded to the engine.
+    #[serde(rename = "mapped_cycles")]
     pub mapped: Cycles,
     /// With filling and draining.
+    #[serde(rename = "compute_cycles")]
     pub compute: Cycles,
 }
 
@@ -130,10 +133,13 @@ pub struct Energy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Holdings {
     /// Stored weights of all layers.
+    #[serde(rename = "weights_bits")]
     pub weights: Bits,
     /// The largest sum of a layer's inputs and results.
+    #[serde(rename = "activations_bits")]
     pub activations: Bits,
     /// Keys and values of attention as its two products read them, repeated where heads share them.
+    #[serde(rename = "kv_cache_bits")]
     pub kv_cache: Bits,
 }
 
@@ -143,8 +149,10 @@ pub struct Elementwise {
     /// Operations.
     pub operations: u64,
     /// Bits read.
+    #[serde(rename = "reads_bits")]
     pub reads: Bits,
     /// Bits written.
+    #[serde(rename = "writes_bits")]
     pub writes: Bits,
     /// Seconds at the rate of main memory.
     pub seconds: f64,

@@ -62,7 +62,7 @@ pub struct Statistics {
     pub weight_zeros: f64,
     /// The share of zero codes among the activations.
     pub activation_zeros: f64,
-    /// Bits that change from one activation to the next along K, over the bits of an element.
+    /// The share of activations that differ from the row before at the same position along K.
     pub activation_toggles: f64,
 }
 

@@ -13,13 +13,12 @@ use crate::report::table::Table;
 /// # Errors
 /// None of the models fits.
 pub fn run(work: &Work, chosen: &Chosen, as_json: bool) -> Result<()> {
-    let counted: Vec<(&CycleModel, Result<Cost, _>)> = CycleModel::all()
+    let counted: Vec<(&CycleModel, Result<Cost, interplay_hw::Error>)> = CycleModel::all()
         .iter()
         .map(|model| (model, cost(&work.workload, &chosen.machine, model, &chosen.prices)))
         .collect();
-    if counted.iter().all(|(_, cost)| cost.is_err()) {
-        let (_, cost) = counted.into_iter().next().ok_or_else(|| anyhow::anyhow!("there is no cycle model"))?;
-        cost?;
+    if let (true, Some((_, Err(error)))) = (counted.iter().all(|(_, cost)| cost.is_err()), counted.first()) {
+        return Err(error.clone().into());
     }
     if as_json {
         let models = counted.iter().map(|(model, cost)| match cost {

@@ -8,7 +8,7 @@ use interplay_hw::cost::{Accelerator, CycleModel, PriceList};
 use crate::cell::Machine;
 
 /// The machine that is costed, by name.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct MachineNames {
     /// The accelerator, or a TOML file that describes one; `interplay list accelerators` shows all.
     #[arg(long, value_name = "NAME|FILE.toml", default_value = "systolic-128-sparse24")]

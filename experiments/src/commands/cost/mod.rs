@@ -14,7 +14,7 @@ use interplay_hw::cost::cost;
 use crate::output::{sayln, write_atomic};
 use crate::report;
 pub use machine::{Chosen, MachineNames};
-pub use work::WorkNames;
+pub use work::{Shape, WorkNames};
 
 /// Arguments of `cost`.
 #[derive(Debug, clap::Args)]

@@ -42,8 +42,22 @@ pub fn json(work: &Work, chosen: &Chosen, cost: &Cost) -> Result<Value> {
 
 /// Prints every layer and the totals.
 pub fn table(work: &Work, chosen: &Chosen, cost: &Cost) {
-    let header =
-        ["layer", "m x k x n", "times", "format", "unit", "cycles", "util.", "map", "fill", "wait", "bound", "op/B", "DRAM KiB", "energy uJ"];
+    let header = [
+        "layer",
+        "m x k x n",
+        "times",
+        "format",
+        "unit",
+        "cycles",
+        "util.",
+        "map",
+        "fill",
+        "wait",
+        "bound",
+        "op/B",
+        "DRAM KiB",
+        "energy uJ",
+    ];
     let mut table = Table::new("", header);
     for layer in &cost.layers {
         let gemm = &layer.gemm;
@@ -85,8 +99,20 @@ fn totals(work: &Work, chosen: &Chosen, cost: &Cost) {
     let (machine, energy) = (&chosen.machine, &total.energy);
     let band = |band: Band| format!("{:.3} uJ ({:.3} to {:.3})", band.typical / 1e6, band.low / 1e6, band.high / 1e6);
     sayln!("\n{} on {}: {}", work.name, machine.name, machine.about);
-    sayln!("cycle model {}; prices {} ({} nm): {}", cost.cycle_model, cost.prices, chosen.prices.node_nm, chosen.prices.source);
-    sayln!("{} MACs, {} executed, in {} cycles = {:.3} us", total.macs, total.macs_executed, total.cycles.0, total.seconds * 1e6);
+    sayln!(
+        "cycle model {}; prices {} ({} nm): {}",
+        cost.cycle_model,
+        cost.prices,
+        chosen.prices.node_nm,
+        chosen.prices.source
+    );
+    sayln!(
+        "{} MACs, {} executed, in {} cycles = {:.3} us",
+        total.macs,
+        total.macs_executed,
+        total.cycles.0,
+        total.seconds * 1e6
+    );
     sayln!(
         "{:.3} TOPS dense-equivalent ({:.3} executed), {:.2} W, {:.3} TOPS/W dense-equivalent, energy x delay {:.3e} Js",
         rates.dense_equivalent_tops,
@@ -95,7 +121,13 @@ fn totals(work: &Work, chosen: &Chosen, cost: &Cost) {
         rates.dense_equivalent_tops_per_w,
         rates.energy_delay_js
     );
-    sayln!("energy {}: arithmetic {}, idle {}, static {}", band(energy.total), band(energy.mac), band(energy.idle), band(energy.leakage));
+    sayln!(
+        "energy {}: arithmetic {}, idle {}, static {}",
+        band(energy.total),
+        band(energy.mac),
+        band(energy.idle),
+        band(energy.leakage)
+    );
     for ((name, energy), level) in energy.memory.iter().zip(&total.memory) {
         let kib = |bits: u64| bits as f64 / 8192.0;
         let m = &level.moves;
@@ -113,18 +145,36 @@ fn totals(work: &Work, chosen: &Chosen, cost: &Cost) {
     }
     let held = cost.footprint;
     let kib = |bits: u64| bits as f64 / 8192.0;
-    sayln!("weights {:.1} KiB, activations of a layer at most {:.1} KiB, keys and values {:.1} KiB", kib(held.weights.0), kib(held.activations.0), kib(held.kv_cache.0));
+    sayln!(
+        "weights {:.1} KiB, activations of a layer at most {:.1} KiB, keys and values {:.1} KiB",
+        kib(held.weights.0),
+        kib(held.activations.0),
+        kib(held.kv_cache.0)
+    );
     if cost.elementwise.operations > 0 {
         let other = &cost.elementwise;
-        sayln!("{} other operations move {:.1} KiB if none is fused: {:.3} us, not counted above", other.operations, kib(other.reads.0 + other.writes.0), other.seconds * 1e6);
+        sayln!(
+            "{} other operations move {:.1} KiB if none is fused: {:.3} us, not counted above",
+            other.operations,
+            kib(other.reads.0 + other.writes.0),
+            other.seconds * 1e6
+        );
     }
     if let Some((count, what)) = work.per {
-        sayln!("per {what}: {:.3} uJ, {:.3} us", energy.total.typical / count as f64 / 1e6, total.seconds * 1e6 / count as f64);
+        sayln!(
+            "per {what}: {:.3} uJ, {:.3} us",
+            energy.total.typical / count as f64 / 1e6,
+            total.seconds * 1e6 / count as f64
+        );
     }
     match area(machine, cost, &chosen.prices) {
         Ok(area) => sayln!(
             "area {:.2} mm2 ({:.2} to {:.2}): units {:.2}, memory {:.2}; {:.3} TOPS/mm2 dense-equivalent",
-            area.total.typical, area.total.low, area.total.high, area.units.typical, area.memory.typical,
+            area.total.typical,
+            area.total.low,
+            area.total.high,
+            area.units.typical,
+            area.memory.typical,
             rates.dense_equivalent_tops / area.total.typical
         ),
         Err(error) => sayln!("area: n/a ({error})"),

@@ -38,13 +38,14 @@ pub struct WorkNames {
 
 /// Sides of a product.
 #[derive(Debug, Clone, Copy)]
-struct Shape([u64; 3]);
+pub struct Shape(pub [u64; 3]);
 
 impl FromStr for Shape {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let sides: Option<Vec<u64>> = text.to_ascii_lowercase().split('x').map(|side| side.trim().parse().ok()).collect();
+        let sides: Option<Vec<u64>> =
+            text.to_ascii_lowercase().split('x').map(|side| side.trim().parse().ok()).collect();
         let sides = sides.and_then(|sides| <[u64; 3]>::try_from(sides).ok());
         sides.map(Self).ok_or_else(|| anyhow!("`{text}` is no product; give MxKxN, e.g. 197x768x3072"))
     }
@@ -76,7 +77,7 @@ impl WorkNames {
 
     fn of_shapes(&self) -> Result<Work> {
         ensure!(self.window.is_none(), "--window is for models; a product has its M");
-        let base = self.configuration.base_for_cost()?;
+        let base = self.configuration.plan_for_cost()?.base;
         let layers = self.gemm.iter().map(|Shape([m, k, n])| {
             let gemm = Gemm::new(format!("{m}x{k}x{n}"), *m, *k, *n);
             Ok(Layer::sparse(gemm, base.weight_format(), base.activations.for_activations(), base.pattern())?)

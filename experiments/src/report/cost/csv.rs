@@ -13,8 +13,15 @@ pub fn layers(cost: &Cost) -> String {
     );
     let memories = cost.total.memory.iter().map(|level| level.name.as_str());
     let operands = [
-        "weight_values", "weight_scales", "weight_metadata", "activation_values", "activation_scales",
-        "partial_sum_reads", "partial_sum_writes", "outputs", "peak",
+        "weight_values",
+        "weight_scales",
+        "weight_metadata",
+        "activation_values",
+        "activation_scales",
+        "partial_sum_reads",
+        "partial_sum_writes",
+        "outputs",
+        "peak",
     ];
     for memory in memories.clone() {
         for operand in operands {
@@ -31,21 +38,51 @@ pub fn layers(cost: &Cost) -> String {
         let _ = write!(
             out,
             "{name},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
-            gemm.m, gemm.k, gemm.n, gemm.count, layer.weights, layer.activations, layer.sparsity, layer.datapath, f.macs,
-            f.macs_executed, f.time.ideal.0, f.time.mapped.0, f.time.compute.0, f.cycles.0, f.seconds, f.share.mapping,
-            f.share.fill_drain, f.share.stall, f.share.utilisation, f.bound, f.intensity, f.ridge
+            gemm.m,
+            gemm.k,
+            gemm.n,
+            gemm.count,
+            layer.weights,
+            layer.activations,
+            layer.sparsity,
+            layer.datapath,
+            f.macs,
+            f.macs_executed,
+            f.time.ideal.0,
+            f.time.mapped.0,
+            f.time.compute.0,
+            f.cycles.0,
+            f.seconds,
+            f.share.mapping,
+            f.share.fill_drain,
+            f.share.stall,
+            f.share.utilisation,
+            f.bound,
+            f.intensity,
+            f.ridge
         );
         for level in &f.memory {
             let m = &level.moves;
             let bits = [
-                m.weight_values, m.weight_scales, m.weight_metadata, m.activation_values, m.activation_scales,
-                m.partial_sum_reads, m.partial_sum_writes, m.outputs, level.peak_bits,
+                m.weight_values,
+                m.weight_scales,
+                m.weight_metadata,
+                m.activation_values,
+                m.activation_scales,
+                m.partial_sum_reads,
+                m.partial_sum_writes,
+                m.outputs,
+                level.peak_bits,
             ];
-            bits.iter().for_each(|bits| drop(write!(out, ",{}", bits.0)));
+            for bits in bits {
+                let _ = write!(out, ",{}", bits.0);
+            }
         }
         let memories = f.energy.memory.iter().map(|(_, energy)| *energy);
         let parts = [f.energy.mac, f.energy.idle].into_iter().chain(memories).chain([f.energy.leakage, f.energy.total]);
-        parts.for_each(|energy| drop(write!(out, ",{}", energy.typical)));
+        for energy in parts {
+            let _ = write!(out, ",{}", energy.typical);
+        }
         let _ = writeln!(out, ",{},{}", f.energy.total.low, f.energy.total.high);
     }
     out

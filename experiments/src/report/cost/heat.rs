@@ -43,7 +43,11 @@ pub fn draw(area: &Area<'_>, work: &str, machine: &Accelerator, cost: &Cost) -> 
             let x = LEFT + at as i32 * COLUMN;
             area.draw(&Rectangle::new([(x, y), (x + COLUMN - 2, y + ROW - 2)], shade(part).filled()))?;
             let ink = if part < 0.55 { WHITE } else { INK };
-            area.draw(&Text::new(format!("{:.1} %", 100.0 * part), (x + 40, y + 2), (FONT, 12).into_font().color(&ink)))?;
+            area.draw(&Text::new(
+                format!("{:.1} %", 100.0 * part),
+                (x + 40, y + 2),
+                (FONT, 12).into_font().color(&ink),
+            ))?;
         }
         let cycles = layer.figures.cycles.0.to_string();
         area.draw(&Text::new(cycles, (LEFT + 4 * COLUMN + 10, y + 2), style::text(12)))?;

@@ -14,7 +14,7 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 type Error = DrawingAreaErrorKind<std::io::Error>;
 
 /// Colours of kinds that a figure tells apart, far from each other for eyes of all kinds.
-const HUES: [RGBColor; 7] = [
+pub const HUES: [RGBColor; 7] = [
     RGBColor(16, 72, 158),
     RGBColor(226, 110, 30),
     RGBColor(0, 140, 90),
@@ -51,7 +51,7 @@ fn drawn(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Result<(), Error>) ->
 }
 
 /// A number with a prefix: 1.2 M.
-fn scaled(value: f64) -> String {
+pub fn scaled(value: f64) -> String {
     let prefixes = [(1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u")];
     let fitting = prefixes.into_iter().find(|(size, _)| value.abs() >= *size);
     let (size, prefix) = fitting.unwrap_or((1.0, ""));

@@ -40,14 +40,19 @@ pub fn draw(area: &Area<'_>, work: &str, machine: &Accelerator, cost: &Cost) -> 
         plot.draw(&Rectangle::new([(x + 0.15, low), (x + 0.85, high)], colour.filled()))?;
         let lost = high - low;
         let text = if (1..4).contains(&at) { format!("-{lost:.1} %") } else { format!("{high:.1} %") };
-        let centred = |size| style::text(size).pos(plotters::style::text_anchor::Pos::new(
-            plotters::style::text_anchor::HPos::Center,
-            plotters::style::text_anchor::VPos::Bottom,
-        ));
+        let centred = |size| {
+            style::text(size).pos(plotters::style::text_anchor::Pos::new(
+                plotters::style::text_anchor::HPos::Center,
+                plotters::style::text_anchor::VPos::Bottom,
+            ))
+        };
         plot.draw(&Text::new(text, (x + 0.5, high + 1.0), centred(14)))?;
         plot.draw(&(EmptyElement::at((x + 0.5, 0.0)) + Text::new(name, (0, 24), centred(13))))?;
         if at < 4 {
-            plot.draw(&PathElement::new([(x + 0.85, after[at.min(3)]), (x + 1.15, after[at.min(3)])], INK.mix(0.4).stroke_width(1)))?;
+            plot.draw(&PathElement::new(
+                [(x + 0.85, after[at.min(3)]), (x + 1.15, after[at.min(3)])],
+                INK.mix(0.4).stroke_width(1),
+            ))?;
         }
     }
     Ok(())

@@ -15,9 +15,9 @@ use std::str::FromStr;
 use anyhow::{Result, bail};
 use interplay::plan::Preset;
 use interplay_formats::{Format, Order, Pattern};
-use interplay_hw::cost::{Accelerator, CycleModel, PriceList};
 
 use crate::cell::{Labels, Machine};
+use crate::commands::cost::MachineNames;
 use crate::studies::Study;
 use crate::subject::Amount;
 
@@ -68,15 +68,8 @@ pub struct Args {
     /// Which layers are compressed: `paper`, `all` or `none`.
     #[arg(long, default_value = "paper")]
     pub preset: String,
-    /// The machine that is costed.
-    #[arg(long, default_value = "ws128-sparse24")]
-    pub accelerator: String,
-    /// The price list.
-    #[arg(long, default_value = "horowitz45")]
-    pub prices: String,
-    /// How cycles are counted.
-    #[arg(long, default_value = "double-buffered")]
-    pub cycle_model: String,
+    #[command(flatten)]
+    pub machine: MachineNames,
     /// Fewer formats, patterns and windows: under a minute.
     #[arg(long)]
     pub quick: bool,
@@ -146,11 +139,7 @@ impl Request {
         let formats = formats.iter().map(|n| Ok(Format::by_name(n)?)).collect::<Result<Vec<_>>>()?;
         let patterns = names(&args.sparsity, &PATTERNS, &QUICK_PATTERNS);
         let patterns = patterns.iter().map(|n| Ok(Pattern::from_str(n)?)).collect::<Result<Vec<_>>>()?;
-        let machine = Machine {
-            accelerator: Accelerator::by_name(&args.accelerator)?,
-            cycle_model: CycleModel::by_name(&args.cycle_model)?,
-            prices: PriceList::by_name(&args.prices)?,
-        };
+        let machine = args.machine.machine()?;
         let folder = if args.quick { "figures/orders-quick" } else { "figures/orders" };
         Ok(Self {
             subjects: models.into_iter().map(|m| (m, args.data.clone())).collect(),

@@ -144,7 +144,7 @@ fn one_cell(
 ) -> Result<Measured> {
     session.set_plan(request.plan(point)?)?;
     let outcome = evaluate(subject, session, Some(baseline))?;
-    let cell = cell(subject, session, request.machine, point.labels(), &outcome, &baseline.metric, request.seed)?;
+    let cell = cell(subject, session, &request.machine, point.labels(), &outcome, &baseline.metric, request.seed)?;
     Ok(Measured { cell, losses: outcome.losses })
 }
 

@@ -1,7 +1,7 @@
 //! What a product needs: three matrices in the real bits of their formats.
 
-use super::super::{Bits, Layer, Ratio};
 use super::super::accelerator::Unit;
+use super::super::{Bits, Layer, Ratio};
 use serde::Serialize;
 
 /// Bits of one sum while it is open.
@@ -126,20 +126,28 @@ fn share(bits: u64, part: u64, whole: u128) -> u64 {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Moves {
     /// Elements of the weights, read.
+    #[serde(rename = "weight_values_bits")]
     pub weight_values: Bits,
     /// Their scales, read.
+    #[serde(rename = "weight_scales_bits")]
     pub weight_scales: Bits,
     /// Which positions they keep, read.
+    #[serde(rename = "weight_metadata_bits")]
     pub weight_metadata: Bits,
     /// Elements of the activations, read.
+    #[serde(rename = "activation_values_bits")]
     pub activation_values: Bits,
     /// Their scales, read.
+    #[serde(rename = "activation_scales_bits")]
     pub activation_scales: Bits,
     /// Open sums that come back.
+    #[serde(rename = "partial_sum_reads_bits")]
     pub partial_sum_reads: Bits,
     /// Open sums that are put aside.
+    #[serde(rename = "partial_sum_writes_bits")]
     pub partial_sum_writes: Bits,
     /// Results, written.
+    #[serde(rename = "outputs_bits")]
     pub outputs: Bits,
 }
 

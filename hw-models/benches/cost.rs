@@ -1,0 +1,98 @@
+//! How fast the cost model answers: one closed form, a 12-layer ViT with traffic and energy, and a sweep of 10,000 points.
+//!
+//! The bound is arithmetic alone: nothing here touches memory beyond the caches. The peer, SCALE-Sim 3.0.0, takes 309 to
+//! 496 s for 2048 x 768 x 3072 on a 128 x 128 array and gives the same number of cycles.
+
+use interplay_formats::Format;
+use interplay_hw::cost::{Accelerator, CycleModel, Engine, Job, PriceList, cost};
+use interplay_hw::{Gemm, Layer, Workload};
+use rayon::prelude::*;
+use std::hint::black_box;
+use std::time::Instant;
+
+/// Median of the times of `rounds` runs, in seconds.
+fn median(rounds: usize, mut run: impl FnMut()) -> f64 {
+    let mut times: Vec<f64> = (0..rounds)
+        .map(|_| {
+            let start = Instant::now();
+            run();
+            start.elapsed().as_secs_f64()
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+/// The products of a ViT-B of 12 layers on 197 tokens.
+fn vit(format: &'static Format) -> Workload {
+    let mut layers = Vec::new();
+    for block in 0..12 {
+        let shapes = [
+            ("qkv", 197, 768, 2304, 1),
+            ("qk", 197, 64, 197, 12),
+            ("pv", 197, 197, 64, 12),
+            ("proj", 197, 768, 768, 1),
+            ("fc1", 197, 768, 3072, 1),
+            ("fc2", 197, 3072, 768, 1),
+        ];
+        for (name, m, k, n, count) in shapes {
+            let gemm = Gemm { count, ..Gemm::new(format!("blocks.{block}.{name}"), m, k, n) };
+            layers.push(Layer::dense(gemm, format, format).expect("a product"));
+        }
+    }
+    layers.into()
+}
+
+fn main() {
+    let model = CycleModel::by_name("scalesim").expect("a model");
+    let machine = Accelerator::by_name("systolic-128").expect("a machine");
+    let prices = PriceList::by_name("horowitz45").expect("prices");
+    let format = Format::by_name("hbfp8").expect("a format");
+
+    let Engine::Systolic { rows, columns, .. } = machine.engine else { return };
+    let job = |m: u64| Job {
+        m,
+        k: 768,
+        n: 3072,
+        engine: &machine.engine,
+        rate: rows * columns,
+        instruction: None,
+        skip: None,
+    };
+    const MANY: u64 = 100_000;
+    let once = median(9, || {
+        for m in 0..MANY {
+            black_box(model.time(&job(2048 + black_box(m % 2))).expect("cycles"));
+        }
+    });
+    println!("scalesim, one product: {:.1} ns", once / MANY as f64 * 1e9);
+
+    let workload = vit(format);
+    let whole = median(51, || drop(black_box(cost(black_box(&workload), machine, model, prices).expect("a cost"))));
+    println!("12-layer ViT, 72 products with traffic and energy: {:.3} ms", whole * 1e3);
+
+    let machines: Vec<Accelerator> = (0..10_000u64)
+        .map(|point| {
+            let mut machine = machine.clone();
+            let (side, kib) = (8 + point % 100 * 4, 64 << (point / 100 % 8));
+            machine.engine = Engine::Systolic {
+                arrays: 1,
+                rows: side,
+                columns: 8 + point / 100 * 2,
+                dataflow: interplay_hw::cost::Dataflow::WeightStationary,
+            };
+            machine.memory[0].kib = interplay_hw::cost::Capacity::Unified(kib);
+            machine
+        })
+        .collect();
+    let sweep = median(3, || {
+        let energy: f64 = machines
+            .par_iter()
+            .map(|machine| cost(&workload, machine, model, prices).expect("a cost").total.energy.total.typical)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .sum();
+        black_box(energy);
+    });
+    println!("10,000 machines x 12-layer ViT: {sweep:.2} s on {} threads", rayon::current_num_threads());
+}
