@@ -18,6 +18,7 @@ mod machines;
 mod matmul;
 mod mmasim;
 mod packs;
+mod prices;
 mod reference;
 mod rows;
 mod silicon;
@@ -48,6 +49,7 @@ fn main() {
         matmul::trials(),
         mmasim::trials(),
         packs::trials(),
+        prices::trials(),
         silicon::trials(),
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         softfloat::trials(),

@@ -6,7 +6,7 @@ use crate::Error;
 use crate::cost::scale::Technology;
 use crate::datapath::{
     Accumulator, Arm, BlockScale, Codes, Datapath, ElementExponent, Group, Inputs, Joins, Nan, Node, Order, Overflow,
-    Port, Product, Proof, Round, Subnormals, Sum, Unit, Zero,
+    Port, Product, Proof, Round, Subnormals, Sum, Unit, Zero, register_named,
 };
 use interplay_formats::{Format, Rounding, Scalar, catalog::E8M0};
 use serde::{Deserialize, Serialize};
@@ -141,7 +141,7 @@ impl Anchor {
 }
 
 fn scalar(name: &str) -> Scalar {
-    Format::by_name(name).expect("a format of the project's own file, which a test reads").element
+    register_named(name).expect("a format of the project's own file, which a test reads")
 }
 
 /// A product and the accumulator, rounded once. Kept for the life of the program, as sums of records are: a dozen, once.
