@@ -27,8 +27,8 @@ accumulator. Of the constants, two a node and one in common are fitted by least 
 their nodes they are interpolated in log-log, outside they follow Stillmaker and Baas down to 7 nm and energy by the square root,
 area in proportion below.
 
-How the MX units sum is not published. They are read as one FP32 addition a product, which is the reading that has their area;
-the last rows show the other one, an exact sum of a block.
+How the MX units sum is not published. They are read as one FP32 addition a product; the last rows, to which nothing was fitted,
+show the other reading, an exact sum of a block, which is further from their areas.
 ";
 
 const ZEROS: &str = "
@@ -89,7 +89,7 @@ fn status(status: Status) -> String {
 
 fn operations(text: &mut String, list: &PriceList) {
     let (name, node, volts) = (&list.name, list.node_nm, list.volts);
-    writeln!(text, "\n## {name}: {node} nm, {volts} V\n\nFor {}. {}.\n", list.about, list.source).unwrap();
+    writeln!(text, "\n## {name}: {node} nm, {volts} V\n\nPrices of {}. {}.\n", list.about, list.source).unwrap();
     text.push_str("| event | bits | pJ | low | high | um2 | status | source |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n");
     for (place, price) in list.prices().into_iter().filter(|(place, _)| !place.starts_with("dram.")) {
         row(text, place.trim_start_matches("operations."), price);

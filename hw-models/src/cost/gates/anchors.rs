@@ -32,7 +32,7 @@ impl Quantity {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AnchorCheck {
     /// The unit.
-    pub unit: &'static str,
+    pub unit: String,
     /// Feature size in nm.
     pub node_nm: f64,
     /// What is compared.
@@ -176,10 +176,10 @@ fn exact_sum(anchor: &'static Anchor) -> Vec<AnchorCheck> {
         _ => "mxint8",
     };
     let (Ok(unit), Ok(format)) = (Datapath::by_name("block"), Format::by_name(name)) else { return Vec::new() };
-    checks(anchor, &Counted::of(unit, format, format, 0), "the same, read as one exact sum of 32", false)
+    checks(anchor, &Counted::of(unit, format, format, 0), &format!("{}, read as one exact sum", anchor.name), false)
 }
 
-fn checks(anchor: &'static Anchor, counted: &Counted, unit: &'static str, fitted: bool) -> Vec<AnchorCheck> {
+fn checks(anchor: &'static Anchor, counted: &Counted, unit: &str, fitted: bool) -> Vec<AnchorCheck> {
     let Ok(constants) = constants(anchor.node_nm) else { return Vec::new() };
     let (there, active) = counted.full_adders();
     let registers = constants.register_pj * counted.register_bits;
@@ -191,7 +191,7 @@ fn checks(anchor: &'static Anchor, counted: &Counted, unit: &'static str, fitted
         anchor.idle_pj.map(|idle| (Quantity::Idle, idle, registers)),
     ];
     let check = |(quantity, measured, modelled): (Quantity, f64, f64)| AnchorCheck {
-        unit,
+        unit: unit.to_owned(),
         node_nm: anchor.node_nm,
         quantity,
         measured,
