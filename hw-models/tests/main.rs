@@ -19,6 +19,7 @@ mod machines;
 mod matmul;
 mod mmasim;
 mod packs;
+mod prices;
 mod reference;
 mod rows;
 mod silicon;
@@ -51,6 +52,7 @@ fn main() {
         matmul::trials(),
         mmasim::trials(),
         packs::trials(),
+        prices::trials(),
         silicon::trials(),
         simulated::trials(),
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]

@@ -6,7 +6,7 @@ use crate::Error;
 use crate::cost::scale::Technology;
 use crate::datapath::{
     Accumulator, Arm, BlockScale, Codes, Datapath, ElementExponent, Group, Inputs, Joins, Nan, Node, Order, Overflow,
-    Port, Product, Proof, Round, Subnormals, Sum, Unit, Zero,
+    Port, Product, Proof, Round, Subnormals, Sum, Unit, Zero, register_named,
 };
 use interplay_formats::{Format, Rounding, Scalar, catalog::E8M0};
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ impl Quantity {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AnchorCheck {
     /// The unit.
-    pub unit: &'static str,
+    pub unit: String,
     /// Feature size in nm.
     pub node_nm: f64,
     /// What is compared.
@@ -141,7 +141,7 @@ impl Anchor {
 }
 
 fn scalar(name: &str) -> Scalar {
-    Format::by_name(name).expect("a format of the project's own file, which a test reads").element
+    register_named(name).expect("a format of the project's own file, which a test reads")
 }
 
 /// A product and the accumulator, rounded once. Kept for the life of the program, as sums of records are: a dozen, once.
@@ -176,10 +176,10 @@ fn exact_sum(anchor: &'static Anchor) -> Vec<AnchorCheck> {
         _ => "mxint8",
     };
     let (Ok(unit), Ok(format)) = (Datapath::by_name("block"), Format::by_name(name)) else { return Vec::new() };
-    checks(anchor, &Counted::of(unit, format, format, 0), "the same, read as one exact sum of 32", false)
+    checks(anchor, &Counted::of(unit, format, format, 0), &format!("{}, read as one exact sum", anchor.name), false)
 }
 
-fn checks(anchor: &'static Anchor, counted: &Counted, unit: &'static str, fitted: bool) -> Vec<AnchorCheck> {
+fn checks(anchor: &'static Anchor, counted: &Counted, unit: &str, fitted: bool) -> Vec<AnchorCheck> {
     let Ok(constants) = constants(anchor.node_nm) else { return Vec::new() };
     let (there, active) = counted.full_adders();
     let registers = constants.register_pj * counted.register_bits;
@@ -191,7 +191,7 @@ fn checks(anchor: &'static Anchor, counted: &Counted, unit: &'static str, fitted
         anchor.idle_pj.map(|idle| (Quantity::Idle, idle, registers)),
     ];
     let check = |(quantity, measured, modelled): (Quantity, f64, f64)| AnchorCheck {
-        unit,
+        unit: unit.to_owned(),
         node_nm: anchor.node_nm,
         quantity,
         measured,
