@@ -20,6 +20,7 @@ mod mmasim;
 mod packs;
 mod reference;
 mod rows;
+mod scalesim;
 mod silicon;
 mod simulated;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
@@ -49,6 +50,7 @@ fn main() {
         matmul::trials(),
         mmasim::trials(),
         packs::trials(),
+        scalesim::trials(),
         silicon::trials(),
         simulated::trials(),
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
