@@ -30,7 +30,7 @@ struct Product {
 
 impl Product {
     fn new((m, k, n): (usize, usize, usize), (keep, group): (usize, usize), random: &mut Random) -> Self {
-        let mut number = |random: &mut Random| random.below(201) as i64 - 100;
+        let number = |random: &mut Random| random.below(201) as i64 - 100;
         let activations = (0..m * k).map(|_| number(random)).collect();
         let mut weights = Vec::new();
         for start in (0..k).step_by(group) {
