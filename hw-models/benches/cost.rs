@@ -1,10 +1,10 @@
-//! How fast the cost model answers: one closed form, a 12-layer ViT with traffic and energy, and a sweep of 10,000 points.
+//! How fast the cost model answers: every cycle model on one product, a 12-layer ViT with traffic and energy, and a sweep of 10,000 points.
 //!
 //! The bound is arithmetic alone: nothing here touches memory beyond the caches. The peer, SCALE-Sim 3.0.0, takes 309 to
 //! 496 s for 2048 x 768 x 3072 on a 128 x 128 array and gives the same number of cycles.
 
 use interplay_formats::Format;
-use interplay_hw::cost::{Accelerator, CycleModel, Engine, Job, PriceList, cost};
+use interplay_hw::cost::{Accelerator, Capacity, CycleModel, Dataflow, Engine, Job, PriceList, cost};
 use interplay_hw::{Gemm, Layer, Workload};
 use rayon::prelude::*;
 use std::hint::black_box;
@@ -43,30 +43,36 @@ fn vit(format: &'static Format) -> Workload {
     layers.into()
 }
 
+/// Cycles and accesses of one product under every model, on an array or on a GPU.
+fn models() {
+    const ANSWERS: u32 = 1_000_000;
+    let array = Engine::Systolic { arrays: 1, rows: 128, columns: 128, dataflow: Dataflow::WeightStationary };
+    let tiles = vec![[128, 256, 64], [128, 128, 64], [64, 256, 64], [64, 128, 64]];
+    let gpu = Engine::TensorCore { cores: 132, tiles, prologue: 2000, epilogue: 500 };
+    for model in CycleModel::all() {
+        for (engine, rate, instruction) in [(&array, 128 * 128, None), (&gpu, 2048, Some([64, 256, 16]))] {
+            let job = Job { m: 2048, k: 768, n: 3072, engine, rate, instruction, skip: None };
+            if model.time(&job).is_err() {
+                continue;
+            }
+            let time = median(3, || {
+                for _ in 0..ANSWERS {
+                    let job = black_box(&job);
+                    black_box((model.time(job).is_ok(), model.accesses(job).is_ok()));
+                }
+            });
+            println!("{:<16} {:.1} ns for cycles and accesses", model.name, time / f64::from(ANSWERS) * 1e9);
+        }
+    }
+}
+
 fn main() {
     let model = CycleModel::by_name("scalesim").expect("a model");
     let machine = Accelerator::by_name("systolic-128").expect("a machine");
     let prices = PriceList::by_name("horowitz45").expect("prices");
     let format = Format::by_name("hbfp8").expect("a format");
 
-    let Engine::Systolic { rows, columns, .. } = machine.engine else { return };
-    let job = |m: u64| Job {
-        m,
-        k: 768,
-        n: 3072,
-        engine: &machine.engine,
-        rate: rows * columns,
-        instruction: None,
-        skip: None,
-    };
-    const MANY: u64 = 100_000;
-    let once = median(9, || {
-        for m in 0..MANY {
-            black_box(model.time(&job(2048 + black_box(m % 2))).expect("cycles"));
-        }
-    });
-    println!("scalesim, one product: {:.1} ns", once / MANY as f64 * 1e9);
-
+    models();
     let workload = vit(format);
     let whole = median(51, || drop(black_box(cost(black_box(&workload), machine, model, prices).expect("a cost"))));
     println!("12-layer ViT, 72 products with traffic and energy: {:.3} ms", whole * 1e3);
@@ -79,9 +85,9 @@ fn main() {
                 arrays: 1,
                 rows: side,
                 columns: 8 + point / 100 * 2,
-                dataflow: interplay_hw::cost::Dataflow::WeightStationary,
+                dataflow: Dataflow::WeightStationary,
             };
-            machine.memory[0].kib = interplay_hw::cost::Capacity::Unified(kib);
+            machine.memory[0].kib = Capacity::Unified(kib);
             machine
         })
         .collect();

@@ -58,6 +58,9 @@ pub fn run(cfg: &str, topology: &str) -> Result<Reports, Error> {
     let layers = topology::read(topology)?;
     let layers: Vec<LayerReport> =
         layers.iter().enumerate().map(|(id, layer)| report::layer(id, layer, &config)).collect::<Result<_, _>>()?;
+    if config.sparsity.is_some() {
+        notes.push("Overall Util % is that of the dense product, as SCALE-Sim has it, and may exceed 100".into());
+    }
     for reason in layers.iter().flat_map(|layer| &layer.unknown) {
         if !notes.contains(reason) {
             notes.push(reason.clone());

@@ -22,6 +22,7 @@ mod packs;
 mod prices;
 mod reference;
 mod rows;
+mod scalesim;
 mod silicon;
 mod simulated;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
@@ -53,6 +54,7 @@ fn main() {
         mmasim::trials(),
         packs::trials(),
         prices::trials(),
+        scalesim::trials(),
         silicon::trials(),
         simulated::trials(),
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]

@@ -221,10 +221,8 @@ impl Timing {
         quotient(self.mapped, self.compute)
     }
 
-    /// In order. `scalesim` counts from 0 and would give a single multiplier one cycle less than its work.
-    fn ordered(ideal: u64, mapped: u64, compute: u64) -> Self {
-        let mapped = mapped.min(compute);
-        Self { ideal: Cycles(ideal.min(mapped)), mapped: Cycles(mapped), compute: Cycles(compute) }
+    const fn new(ideal: u64, mapped: u64, compute: u64) -> Self {
+        Self { ideal: Cycles(ideal), mapped: Cycles(mapped), compute: Cycles(compute) }
     }
 }
 

@@ -149,7 +149,9 @@ impl<'a> Run<'a> {
         let rate = rows.checked_mul(columns).ok_or_else(|| too_large(layer))?;
         let job = Job { m: layer.m, k, n: layer.n, engine: &engine, rate, instruction: None, skip };
         let model = CycleModel::by_name("scalesim")?;
-        let (last, counts) = (model.time(&job)?.compute.0, model.accesses(&job)?);
+        // Sizes were checked: only overflow is left, and here the layer has a name.
+        let timed = model.time(&job).and_then(|timing| Ok((timing.compute.0, model.accesses(&job)?)));
+        let (last, counts) = timed.map_err(|_| too_large(layer))?;
         let counted = [last, counts.activation_reads, counts.weight_reads, counts.partial_writes, counts.output_writes];
         if counted.into_iter().any(|count| count > MAX_COUNT) {
             return Err(too_large(layer));
@@ -394,5 +396,5 @@ impl Figures {
 }
 
 fn too_large(layer: &Layer) -> Error {
-    Error::TooLarge { layer: layer.name.clone(), quantity: "elements" }
+    Error::TooLarge { layer: layer.name.clone(), quantity: "cycles and counts" }
 }

@@ -29,7 +29,7 @@ pub(super) fn double_buffered(job: &Job) -> Result<Timing, Refusal> {
     let slots = tiles * before * slot(ACCUMULATOR_ROWS) + (tiles - 1) * slot(last);
     let drain = Count::from(array.rows) + array.columns + last.max(4) - 2;
     let compute = (first + slots + drain).of("cycles")?;
-    Ok(Timing::ordered(systolic::ideal(job)?, (tiles * job.m).of("cycles")?, compute))
+    Ok(Timing::new(systolic::ideal(job)?, (tiles * job.m).of("cycles")?, compute))
 }
 
 /// Weights are read once for every cut of M.
@@ -46,5 +46,5 @@ pub(super) fn tpu(job: &Job) -> Result<Timing, Refusal> {
     let (down, across) = array.folds();
     let cubes = Count::from(down) * across * array.time.div_ceil(array.rows);
     let shared = |cubes: Count| (cubes * array.rows).div_ceil(array.arrays).of("cycles");
-    Ok(Timing::ordered(systolic::ideal(job)?, shared(cubes)?, shared(cubes + 2)?))
+    Ok(Timing::new(systolic::ideal(job)?, shared(cubes)?, shared(cubes + 2)?))
 }

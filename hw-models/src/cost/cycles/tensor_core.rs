@@ -53,7 +53,7 @@ impl Schedule {
 pub(super) fn time(job: &Job) -> Result<Timing, Refusal> {
     let schedule = Schedule::best(job)?;
     let mapped = (schedule.waves * schedule.main).of("cycles")?;
-    Ok(Timing::ordered(systolic::ideal(job)?, mapped, schedule.compute()?))
+    Ok(Timing::new(systolic::ideal(job)?, mapped, schedule.compute()?))
 }
 
 /// Every instruction reads its two fragments, adds to sums that it reads and writes them; the first of a tile starts
