@@ -25,7 +25,10 @@ impl Accelerator {
         self.units.iter().find(takes).ok_or_else(|| Error::MissingUnit {
             accelerator: self.name.clone(),
             datapath: natural.to_owned(),
-            formats: format!("`{}` weights and `{}` activations", layer.weight.name, layer.activation.name),
+            formats: format!(
+                "`{}` weights and `{}` activations of layer `{}`",
+                layer.weight.name, layer.activation.name, layer.gemm.name
+            ),
             units: self.units.iter().map(Unit::summary).collect::<Vec<_>>().join(", "),
         })
     }
