@@ -98,6 +98,17 @@ fn double_buffered() {
     }
 }
 
+/// The positions that the cycle models leave in a row are those that pruning leaves, also where M does not divide K.
+fn kept_positions_are_those_of_masks() {
+    for k in 1..40 {
+        for (n, m) in [(1, 2), (2, 4), (1, 4), (3, 8), (5, 7), (15, 16)] {
+            let mask = Pattern::NofM { n, m }.magnitude_mask(&vec![1.0; 3 * k], k).expect("finite");
+            let ratio = Ratio::new(n as u64, m as u64).expect("a ratio");
+            assert_eq!(mask.kept().len() as u64 - mask.pruned() as u64, 3 * ratio.kept(k as u64), "{n}:{m} of {k}");
+        }
+    }
+}
+
 /// One multiply-accumulate on one element.
 fn smallest() {
     for (dataflow, want) in ALL.into_iter().zip([0, 1, 1]) {
