@@ -7,6 +7,7 @@ mod byte_level;
 mod bytes;
 mod check;
 mod complete;
+mod file;
 mod gguf;
 mod gguf_llama;
 pub mod hf;
