@@ -101,8 +101,8 @@ fn layer() -> Result<(), Failed> {
     let error = Units::new(&captured, &plan, "").err().ok_or("accepted")?;
     assert_eq!(
         error.to_string(),
-        "layer `fc2`: 4:14p sparsity needs a matrix of whole tiles of 1 x 14, but this one has 32 rows of 48; choose a pattern \
-         whose tile divides both"
+        "layer `fc2`: 4:14p sparsity needs a matrix of whole tiles of 1 x 14, but this one is 32 x 48; choose a pattern whose \
+         tile divides both"
     );
     let plan = Plan::from_toml("format = \"int8\"")?;
     let mut units = Units::new(&captured, &plan, "")?;
