@@ -17,6 +17,7 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("gguf::types", || values("types").map(drop)),
         Trial::test("gguf::sentencepiece", sentencepiece),
         Trial::test("gguf::llama3_tokenizer", llama3_tokenizer),
+        Trial::test("gguf::a_tensor_that_nobody_reads", unread),
         Trial::test("gguf::scaled_positions_that_are_unknown", unknown_scaling),
         case("gguf::byte_level", "data/checkpoints/gpt2", byte_level),
     ];
@@ -79,6 +80,21 @@ fn llama3_tokenizer() -> Result<(), Failed> {
     let text = line.repeat((3 << 16) / line.len());
     assert_eq!(tokenizer.encode(&text, false)?, one.repeat((3 << 16) / line.len()));
     assert_eq!(tokenizer.encode(&text, true)?.len(), 1 + one.len() * ((3 << 16) / line.len()));
+    Ok(())
+}
+
+/// The factors under a name that means nothing: without this error the positions would be wrong in silence.
+fn unread() -> Result<(), Failed> {
+    let mut bytes = fs::read(folder().join("llama3/tiny-llama3.gguf"))?;
+    let name = b"rope_freqs.weight";
+    let at = bytes.windows(name.len()).position(|window| window == name).ok_or("no factors")?;
+    bytes[at..at + name.len()].copy_from_slice(b"rope_fraqs.weight");
+    let file = tempfile::NamedTempFile::new()?;
+    fs::write(file.path(), bytes)?;
+    let checkpoint = load::open(file.path())?.checkpoint;
+    let built = (0..checkpoint.stages()).try_for_each(|stage| checkpoint.stage(stage).map(drop));
+    let message = built.err().ok_or("accepted")?.to_string();
+    assert!(message.contains("`rope_fraqs.weight`"), "{message}");
     Ok(())
 }
 

@@ -26,6 +26,9 @@ const INSIDE: [(&str, &str); 9] = [
     ("mlp.down_proj.weight", "ffn_down.weight"),
 ];
 
+/// What the frequencies of the rotation are divided by; the configuration takes it, no stage asks for it.
+const FACTORS: &str = "rope_freqs.weight";
+
 /// The file's name of the tensor that Hugging Face calls `name`.
 fn stored_name(name: &str) -> Option<String> {
     if let Some((_, stored)) = OUTSIDE.iter().find(|(hugging_face, _)| *hugging_face == name) {
@@ -116,17 +119,14 @@ impl Gguf {
 
     /// What LLaMA 3 divides each of the frequencies of `pairs` pairs by.
     fn frequency_factors(&self, pairs: usize) -> Result<Option<Vec<f32>>, Error> {
-        const NAME: &str = "rope_freqs.weight";
-        if !self.has_tensor(NAME) {
+        if !self.has_tensor(FACTORS) {
             return Ok(None);
         }
-        let factors = self.get(NAME, &[pairs])?;
+        let factors = self.get(FACTORS, &[pairs])?;
         match factors.iter().find(|factor| **factor <= 0.0) {
             None => Ok(Some(factors)),
-            Some(factor) => {
-                Err(self
-                    .malformed(format!("`{NAME}` has the factor {factor}, but a frequency is divided by more than 0")))
-            }
+            Some(factor) => Err(self
+                .malformed(format!("`{FACTORS}` has the factor {factor}, but a frequency is divided by more than 0"))),
         }
     }
 }
@@ -144,6 +144,14 @@ impl Weights for Gguf {
 
     fn has(&self, name: &str) -> bool {
         stored_name(name).is_some_and(|stored| self.has_tensor(&stored))
+    }
+
+    fn canonical(&self, name: &str) -> String {
+        stored_name(name).unwrap_or_else(|| name.to_owned())
+    }
+
+    fn names(&self) -> Vec<String> {
+        Self::names(self).filter(|name| *name != FACTORS).map(str::to_owned).collect()
     }
 }
 
