@@ -1,6 +1,7 @@
 //! Cycle models against recorded runs of other tools.
 
 use crate::support::{case, oracle};
+use interplay_formats::Pattern;
 use interplay_hw::{
     CycleModel, Cycles, Gemm, Ratio,
     cost::{Array, Dataflow, accesses},
@@ -14,6 +15,7 @@ pub fn trials() -> Vec<Trial> {
         case("cycles::scalesim_table", scalesim_table),
         case("cycles::double_buffered", double_buffered),
         case("cycles::smallest", smallest),
+        case("cycles::kept_positions_are_those_of_masks", kept_positions_are_those_of_masks),
     ]
 }
 
