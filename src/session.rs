@@ -19,7 +19,7 @@ use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 
 use crate::Error;
-use crate::burn::{Activation, Captured, Observer, Placement, Product, Stage, Units};
+use crate::burn::{Activation, Backend, Captured, Observer, Placement, Product, Stage, Units};
 use crate::eval::Runner;
 use crate::formats::Footprint;
 use crate::hw::Workload;
@@ -32,6 +32,7 @@ pub struct Session {
     plan: Plan,
     stages: Vec<Resident>,
     current: usize,
+    backend: Backend,
 }
 
 /// One stage with its captures and units.
@@ -60,14 +61,22 @@ impl Session {
     /// # Errors
     /// A stage cannot be built, or a rule of the plan matches no layer.
     pub fn new(checkpoint: Arc<dyn Checkpoint>, plan: Plan) -> Result<Self, Error> {
-        let mut session = Self { stages: Vec::new(), plan, current: 0, checkpoint };
+        Self::on(Backend::default(), checkpoint, plan)
+    }
+
+    /// [`Session::new`] on another CPU backend of Burn.
+    ///
+    /// # Errors
+    /// Those of [`Session::new`].
+    pub fn on(backend: Backend, checkpoint: Arc<dyn Checkpoint>, plan: Plan) -> Result<Self, Error> {
+        let mut session = Self { stages: Vec::new(), plan, current: 0, checkpoint, backend };
         let mut example = smallest(session.checkpoint.input());
         for index in 0..session.checkpoint.stages() {
             if index + 1 == session.checkpoint.stages() {
                 example = session.checkpoint.task().head_input(example);
             }
             let stage = session.checkpoint.stage(index)?;
-            let captured = stage.capture(&example)?;
+            let captured = stage.capture(&example)?.on(backend);
             let (shape, output) = (example.shape(), captured.output_shape());
             let captures = BTreeMap::from([(shape, captured)]);
             let kind = discriminant(&example);
@@ -243,7 +252,7 @@ impl Session {
         }
         let shape = input.shape();
         if !resident.captures.contains_key(&shape) {
-            let captured = resident.stage.capture(input)?;
+            let captured = resident.stage.capture(input)?.on(self.backend);
             resident.captures.insert(shape.clone(), captured);
         }
         let captured = &resident.captures[&shape];

@@ -152,7 +152,7 @@ pub fn open_model(name: &str, checksums: &mut Checksums) -> Result<(Model, Optio
         Some(item) => catalogue::locate(item.name)?,
         None if Path::new(name).exists() => Path::new(name).to_owned(),
         None => bail!(
-            "there is no model `{name}`: give `lm`, `vit`, a name of `interplay list models`, a Hugging Face folder or a GGUF file"
+            "there is no model `{name}`: give `lm`, `vit`, a name of `interplay list models`, a Hugging Face folder, a GGUF file or a torch file"
         ),
     };
     let model = load::open(&path)?;

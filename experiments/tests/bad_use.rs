@@ -12,12 +12,12 @@ pub fn cases() -> Vec<Trial> {
 }
 
 /// Arguments, and what the message must say.
-const WRONG: [(&[&str], &[&str]); 25] = [
+const WRONG: [(&[&str], &[&str]); 27] = [
     (&["format", "hbpf8"], &["hbpf8", "hbfp8"]),
     (&["eval", "--format", "mxpf4"], &["mxpf4", "mxfp4"]),
     (&["eval", "--format", "int8", "--sparsity", "2:4"], &["order", "sq", "qs"]),
     (&["eval", "--format", "int8", "--sparsity", "4:2", "--order", "sq"], &["4:2", "N:M"]),
-    (&["eval", "--sparsity", "2:7"], &["7", "192"]),
+    (&["eval", "--sparsity", "4:14p"], &["14", "192"]),
     (&["eval", "--datapath", "blok"], &["blok", "block"]),
     (&["eval", "--accelerator", "systolic-12"], &["systolic-12", "systolic-128"]),
     (&["cost", "--gemm", "3x4"], &["3x4", "MxKxN"]),
@@ -36,6 +36,8 @@ const WRONG: [(&[&str], &[&str]); 25] = [
     (&["eval", "--protocol", "wikitext"], &["wikitext", "`wikitext2`"]),
     (&["eval", "--tasks", "nowhere"], &["nowhere", "no such folder"]),
     (&["eval", "--model", "vit", "--data", "nowhere"], &["nowhere", "interplay list data"]),
+    (&["eval", "--backend", "flax"], &["flax", "`flex`"]),
+    (&["study", "orders", "--quick", "--backend", "cuda"], &["cuda", "`flex` or `ndarray`"]),
     (&["trace", "--window", "300"], &["300", "1 to 256"]),
     (&["study", "orders", "--formats", "fp31"], &["fp31", "fp32"]),
 ];

@@ -27,6 +27,10 @@ pub enum Pattern {
         scope: Scope,
     },
     /// N of every M consecutive positions along K are kept.
+    ///
+    /// M need not divide K: the last group of a row is then thought of as filled up with zeros, of which pruning takes all
+    /// before any position that is there. Of `r = K mod M` positions the min(N, r) largest are kept, and the zeros are
+    /// never stored, so that a row keeps floor(K / M) * N + min(N, r) positions.
     NofM {
         /// Kept positions a group.
         n: usize,
@@ -172,13 +176,12 @@ impl Pattern {
         }
     }
 
-    /// Refuses impossible numbers, and a matrix that is not whole groups or tiles.
+    /// Refuses impossible numbers, and a matrix that is not whole groups of pairs or whole tiles.
     pub(crate) fn check(&self, rows: usize, k: usize) -> Result<(), Error> {
         if !self.is_possible() {
             return Err(Error::UnknownPattern(self.to_string()));
         }
         match *self {
-            Self::NofM { n, m } if !k.is_multiple_of(m) => Err(Error::Indivisible { n, m, k }),
             Self::PairsOfM { m, .. } if !k.is_multiple_of(m) => Err(self.untiled(1, m, rows, k)),
             Self::Tiled { v, m, .. } if !rows.is_multiple_of(v) || !k.is_multiple_of(m) => {
                 Err(self.untiled(v, m, rows, k))

@@ -1,6 +1,7 @@
 //! Cycle models against recorded runs of other tools, and what must hold of all of them.
 
 use crate::support::{case, oracle};
+use interplay_formats::Pattern;
 use interplay_hw::{
     CycleModel, Error, Ratio,
     cost::{Accesses, Dataflow, Engine, Job, Timing},
@@ -22,6 +23,7 @@ pub fn trials() -> Vec<Trial> {
         case("cycles::h200", h200),
         case("cycles::laws", laws),
         case("cycles::refusals", refusals),
+        case("cycles::kept_positions_are_those_of_masks", kept_positions_are_those_of_masks),
     ]
 }
 
@@ -189,6 +191,17 @@ fn accumulators() {
     let four = array(4, 128, 128, Dataflow::WeightStationary);
     assert_eq!(time("double-buffered", (197, 768, 3072), &four), 255 + (tiles / 4 - 1) * 197 + 254 + 197);
     assert_eq!(time("tpu", (197, 768, 3072), &four), (2 * tiles + 2) * 128 / 4);
+}
+
+/// The positions that the cycle models leave in a row are those that pruning leaves, also where M does not divide K.
+fn kept_positions_are_those_of_masks() {
+    for k in 1..40 {
+        for (n, m) in [(1, 2), (2, 4), (1, 4), (3, 8), (5, 7), (15, 16)] {
+            let mask = Pattern::NofM { n, m }.magnitude_mask(&vec![1.0; 3 * k], k).expect("finite");
+            let ratio = Ratio::new(n as u64, m as u64).expect("a ratio");
+            assert_eq!(mask.kept().len() as u64 - mask.pruned() as u64, 3 * ratio.kept(k as u64), "{n}:{m} of {k}");
+        }
+    }
 }
 
 /// One multiply-accumulate on one element.

@@ -15,6 +15,7 @@ use burn::tensor::{Device, TensorData};
 use burn_ir::{OperationIr, TensorIr, TensorStatus};
 
 use crate::Error;
+use crate::burn::backend::Backend;
 use crate::burn::executor::kept;
 use crate::burn::names::{self, Take};
 use crate::burn::product::{self, Product};
@@ -49,6 +50,7 @@ pub struct Captured {
     names: HashMap<TensorId, String>,
     pub(crate) inputs: Vec<(TensorId, Vec<usize>)>,
     pub(crate) outputs: Vec<TensorIr>,
+    pub(crate) backend: Backend,
 }
 
 /// A parameter that a graph uses.
@@ -163,7 +165,12 @@ impl Captured {
                 step.bias_of = Some(p);
             }
         }
-        Self { steps, products, constants, names, inputs, outputs }
+        Self { steps, products, constants, names, inputs, outputs, backend: Backend::default() }
+    }
+
+    /// The same graph, to be run on `backend`.
+    pub fn on(self, backend: Backend) -> Self {
+        Self { backend, ..self }
     }
 
     /// The products of the graph in execution order.
@@ -314,5 +321,5 @@ impl Take<TensorId> for Ids {
     }
 }
 
-/// The backend that runs what is not a modelled product.
+/// The backend whose tensors a graph holds and a hook is given.
 pub(crate) type Host = Flex;

@@ -1,6 +1,7 @@
 //! The only part of the project, beside the zoo's modules and their training, that names Burn.
 
 mod attention;
+mod backend;
 mod broadcast;
 mod capture;
 mod conv;
@@ -15,6 +16,7 @@ mod unit;
 mod units;
 mod value;
 
+pub use backend::Backend;
 pub use capture::{Captured, Parameter, capture, capture_named};
 pub use hook::{Hook, Off};
 pub use product::{Product, Role};

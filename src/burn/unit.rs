@@ -1,11 +1,11 @@
 //! One product's unit: what the plan makes of it, prepared once, and the multiplication itself.
 
 use burn::backend::flex::FlexTensor;
-use burn::backend::ops::FloatTensorOps;
 
 use crate::Error;
+use crate::burn::backend::Backend;
 use crate::burn::broadcast::Broadcast;
-use crate::burn::capture::{Captured, Host};
+use crate::burn::capture::Captured;
 use crate::burn::executor::transpose;
 use crate::burn::product::{Product, Role};
 use crate::burn::store::{Runs, Stored};
@@ -45,6 +45,7 @@ pub(crate) struct Prepared {
     pub(crate) output: Option<Input>,
     activations: &'static Format,
     runs: Runs,
+    backend: Backend,
     unit: Unit,
 }
 
@@ -52,7 +53,7 @@ impl Prepared {
     /// Prepares `product` of `captured`: stores its weights and packs them for the unit.
     ///
     /// # Errors
-    /// [`Error::Layer`]: weights that are not finite or not f32, a pattern that does not divide them, formats that the unit
+    /// [`Error::Layer`]: weights that are not finite or not f32, a pattern whose pairs or tiles do not divide them, formats that the unit
     /// does not take.
     pub(crate) fn new(captured: &Captured, product: &Product, config: Option<LayerConfig>) -> Result<Self, Error> {
         Self::build(captured, product, config).map_err(|e| at(product, e))
@@ -71,6 +72,7 @@ impl Prepared {
             output: w.input.or(x.input),
             activations: x,
             runs: Runs::new(product, [w, x]),
+            backend: captured.backend,
             unit: Unit::Host,
         };
         let stored_as_is = cfg.weights.steps.is_empty();
@@ -178,7 +180,7 @@ impl Prepared {
             (None, Some(rhs)) => transpose(self.round(product, transpose(rhs), product.n)?),
             (None, None) => return Err(missing()),
         };
-        Ok(Host::float_matmul(lhs, rhs))
+        self.backend.matmul(lhs, rhs)
     }
 
     /// `x` `[.., k]` through the activation format and back, in place where nobody else holds it.

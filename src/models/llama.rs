@@ -47,12 +47,13 @@ impl Attention {
     fn load(source: Source<'_>, config: &LlamaConfig, name: &str) -> Result<Self, Error> {
         let (width, head) = (config.hidden_size, config.head_dim());
         let (heads, kv_heads) = (config.num_attention_heads, config.kv_heads());
+        let biased = config.qkv_bias || config.attention_bias;
         let linear = |part: &str, input, output, bias| source.linear(&format!("{name}.{part}"), input, output, bias);
         Ok(Self {
-            q_proj: linear("q_proj", width, heads * head, config.qkv_bias)?,
-            k_proj: linear("k_proj", width, kv_heads * head, config.qkv_bias)?,
-            v_proj: linear("v_proj", width, kv_heads * head, config.qkv_bias)?,
-            o_proj: linear("o_proj", heads * head, width, false)?,
+            q_proj: linear("q_proj", width, heads * head, biased)?,
+            k_proj: linear("k_proj", width, kv_heads * head, biased)?,
+            v_proj: linear("v_proj", width, kv_heads * head, biased)?,
+            o_proj: linear("o_proj", heads * head, width, config.attention_bias)?,
             rotary: config.rotary()?,
             heads,
             kv_heads,
@@ -95,7 +96,8 @@ pub struct Block {
 impl Block {
     fn load(source: Source<'_>, config: &LlamaConfig, name: &str) -> Result<Self, Error> {
         let (width, inner) = (config.hidden_size, config.intermediate_size);
-        let mlp = |part: &str, input, output| source.linear(&format!("{name}.mlp.{part}"), input, output, false);
+        let mlp =
+            |part: &str, input, output| source.linear(&format!("{name}.mlp.{part}"), input, output, config.mlp_bias);
         Ok(Self {
             input_layernorm: rms_norm(source, &format!("{name}.input_layernorm"), config)?,
             self_attn: Attention::load(source, config, &format!("{name}.self_attn"))?,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use interplay::burn::Backend;
 use interplay::eval::Protocol;
 use interplay::plan::{LayerSpec, Plan, Preset};
 use interplay::session::{LayerError, Session, compare};
@@ -30,7 +31,8 @@ Examples:
   interplay eval --model vit --data mnist-20 --format hbfp6
   interplay eval --model minilm --data wordsim353 --format mxfp4")]
 pub struct Args {
-    /// `lm`, `vit`, a fetched model such as `smollm2`, a Hugging Face folder, or a GGUF file.
+    /// `lm`, `vit`, a fetched model such as `smollm2`, a Hugging Face folder, a GGUF file, or a torch file (`.pth`, `.pt`, `.bin`) of a
+    /// network that its tensors tell (EfficientNet-Lite0, a CIFAR ResNet).
     #[arg(long, default_value = "lm")]
     model: String,
 
@@ -77,6 +79,9 @@ pub struct Args {
     #[command(flatten)]
     machine: MachineNames,
 
+    #[command(flatten)]
+    host: Host,
+
     /// Also compare every product's output with the FP32 model's, on the first window or image.
     #[arg(long)]
     layer_errors: bool,
@@ -120,6 +125,14 @@ pub struct Configuration {
     /// A TOML file of rules for single layers, tried before the preset.
     #[arg(long, value_name = "FILE")]
     layers: Option<PathBuf>,
+}
+
+/// What runs everything that is no modelled product.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Host {
+    /// Burn's CPU backend: `flex`, or `ndarray`, which Burn deprecates and only a build with `--features ndarray` has.
+    #[arg(long, value_name = "NAME", default_value = "flex", value_parser = Backend::by_name)]
+    pub backend: Backend,
 }
 
 impl Configuration {
@@ -187,7 +200,16 @@ pub fn run(args: &Args) -> Result<()> {
     let labels = args.configuration.labels(&plan);
     if let Some(folder) = &args.tasks {
         let items = args.items.unwrap_or(usize::MAX);
-        return tasks::run(tasks::Request { model: &args.model, folder, items, plan, labels, json: args.json });
+        let backend = args.host.backend;
+        return tasks::run(tasks::Request {
+            model: &args.model,
+            folder,
+            items,
+            plan,
+            labels,
+            backend,
+            json: args.json,
+        });
     }
     let amount = Amount {
         window: args.window,
@@ -198,7 +220,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let subject = Subject::open(&args.model, args.data.as_deref(), amount)?;
 
-    let mut session = Session::new(Arc::clone(&subject.model.checkpoint), Plan::fp32())?;
+    let mut session = Session::on(args.host.backend, Arc::clone(&subject.model.checkpoint), Plan::fp32())?;
     // A rule that matches nothing is refused before anything long runs.
     plan.check(session.layer_names().iter().map(String::as_str))?;
     let reference = evaluate(&subject, &mut session, None)?;
@@ -210,7 +232,7 @@ pub fn run(args: &Args) -> Result<()> {
         false => evaluate(&subject, &mut session, Some(&reference.into_baseline()))?,
     };
     let cell = cell(&subject, &mut session, &machine, labels, &outcome, &fp32, 0)?;
-    let errors = if args.layer_errors { Some(layer_errors(&subject, &mut session)?) } else { None };
+    let errors = if args.layer_errors { Some(layer_errors(&subject, &mut session, args.host.backend)?) } else { None };
 
     match args.json {
         true => print_json(&cell, errors.as_deref())?,
@@ -223,9 +245,9 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// The error of every product on the first window or image.
-fn layer_errors(subject: &Subject, session: &mut Session) -> Result<Vec<LayerError>> {
+fn layer_errors(subject: &Subject, session: &mut Session, backend: Backend) -> Result<Vec<LayerError>> {
     let first = one_input(subject, session)?;
-    let mut reference = Session::new(Arc::clone(&subject.model.checkpoint), Plan::fp32())?;
+    let mut reference = Session::on(backend, Arc::clone(&subject.model.checkpoint), Plan::fp32())?;
     Ok(compare(&mut reference, session, &[first])?)
 }
 

@@ -23,7 +23,7 @@ Examples:
   interplay trace --model smollm2 --window 2048 --layers rules.toml --json
   interplay trace --model lm --every")]
 pub struct Args {
-    /// `lm`, `vit`, a fetched model such as `smollm2`, a Hugging Face folder, or a GGUF file.
+    /// `lm`, `vit`, a fetched model such as `smollm2`, a Hugging Face folder, a GGUF file, or a torch file (`.pth`).
     #[arg(long, default_value = "lm")]
     model: String,
 

@@ -50,7 +50,9 @@ impl Tensor {
             Element::F32 => Ok(self.gather(file, f32::from_le_bytes)),
             Element::F16 => Ok(self.gather(file, |b| widen::f16(u16::from_le_bytes(b)))),
             Element::Bf16 => Ok(self.gather(file, |b| widen::bf16(u16::from_le_bytes(b)))),
-            Element::I64 => Err("is stored as I64; here F32, F16 or BF16 can be read".into()),
+            Element::I64 | Element::U8 => {
+                Err(format!("is stored as {:?}; here F32, F16 or BF16 can be read", self.element))
+            }
         }
     }
 

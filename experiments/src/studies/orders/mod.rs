@@ -13,11 +13,13 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
+use interplay::burn::Backend;
 use interplay::plan::Preset;
 use interplay_formats::{Format, Order, Pattern};
 
 use crate::cell::{Labels, Machine};
 use crate::commands::cost::MachineNames;
+use crate::commands::eval::Host;
 use crate::studies::Study;
 use crate::subject::Amount;
 
@@ -70,6 +72,8 @@ pub struct Args {
     pub preset: String,
     #[command(flatten)]
     pub machine: MachineNames,
+    #[command(flatten)]
+    pub host: Host,
     /// Fewer formats, patterns and windows: under a minute.
     #[arg(long)]
     pub quick: bool,
@@ -111,6 +115,7 @@ struct Request {
     compared: Option<Pattern>,
     preset: Preset,
     machine: Machine,
+    backend: Backend,
     out: PathBuf,
     seed: u64,
     json: bool,
@@ -148,6 +153,7 @@ impl Request {
             compared: compared(&patterns),
             preset: Preset::by_name(&args.preset)?,
             machine,
+            backend: args.host.backend,
             out: args.out.clone().unwrap_or_else(|| folder.into()),
             seed: args.seed,
             json: args.json,

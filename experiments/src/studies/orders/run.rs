@@ -112,8 +112,8 @@ fn model(
     layers: &mut Vec<LayerError>,
 ) -> Result<Vec<Measured>> {
     let checkpoint: Arc<dyn Checkpoint> = Arc::clone(&subject.model.checkpoint);
-    let mut session = Session::new(checkpoint.clone(), Plan::fp32())?;
-    let mut reference = Session::new(checkpoint, Plan::fp32())?;
+    let mut session = Session::on(request.backend, checkpoint.clone(), Plan::fp32())?;
+    let mut reference = Session::on(request.backend, checkpoint, Plan::fp32())?;
     progress.start(&kind(&subject, None), &format!("{} fp32", subject.model_name));
     let baseline = evaluate(&subject, &mut session, None)?.into_baseline();
     progress.finish_unit();
