@@ -19,7 +19,7 @@ use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 
 use crate::Error;
-use crate::burn::{Activation, Captured, Observer, Placement, Product, Stage, Units};
+use crate::burn::{Activation, Captured, Observer, Placement, Pool, Product, Stage, Units};
 use crate::eval::Runner;
 use crate::formats::Footprint;
 use crate::hw::Workload;
@@ -31,6 +31,7 @@ pub struct Session {
     checkpoint: Arc<dyn Checkpoint>,
     plan: Plan,
     stages: Vec<Resident>,
+    pool: Pool,
     current: usize,
 }
 
@@ -60,7 +61,7 @@ impl Session {
     /// # Errors
     /// A stage cannot be built, or a rule of the plan matches no layer.
     pub fn new(checkpoint: Arc<dyn Checkpoint>, plan: Plan) -> Result<Self, Error> {
-        let mut session = Self { stages: Vec::new(), plan, current: 0, checkpoint };
+        let mut session = Self { stages: Vec::new(), pool: Pool::default(), plan, current: 0, checkpoint };
         let mut example = smallest(session.checkpoint.input());
         for index in 0..session.checkpoint.stages() {
             if index + 1 == session.checkpoint.stages() {
@@ -192,13 +193,17 @@ impl Session {
         mut visit: impl FnMut(&Captured, &Units) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut example = input.clone();
+        let head = self.stages.len().saturating_sub(1);
         for index in 0..self.stages.len() {
-            if index + 1 == self.stages.len() {
+            if index == head {
                 example = self.checkpoint.task().head_input(example);
             }
             let (captured, units) = self.ready(index, &example)?;
             visit(captured, units)?;
-            example = Activation::zeros(&captured.output_shape())?;
+            // Nobody reads the logits of all positions at once, which may be larger than anything else.
+            if index < head {
+                example = Activation::zeros(&captured.output_shape())?;
+            }
         }
         Ok(())
     }
@@ -218,7 +223,8 @@ impl Session {
         }
         let shape = input.shape();
         if !resident.captures.contains_key(&shape) {
-            let captured = resident.stage.capture(input)?;
+            let mut captured = resident.stage.capture(input)?;
+            captured.share(&mut self.pool);
             resident.captures.insert(shape.clone(), captured);
         }
         let captured = &resident.captures[&shape];

@@ -5,8 +5,10 @@ mod broadcast;
 mod capture;
 mod conv;
 mod executor;
+mod ghost;
 mod hook;
 mod names;
+mod pool;
 mod product;
 pub mod quantized;
 mod stage;
@@ -17,6 +19,7 @@ mod value;
 
 pub use capture::{Captured, Parameter, capture, capture_named};
 pub use hook::{Hook, Off};
+pub(crate) use pool::Pool;
 pub use product::{Product, Role};
 pub use stage::{Activation, Piece, Stage};
 pub use units::{Observed, Observer, Placement, Units};
