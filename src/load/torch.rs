@@ -50,6 +50,7 @@ impl Weights for TorchFile {
         }
         let values = tensor.floats(&self.bytes);
         let values = values.map_err(|problem| self.bytes.malformed(format!("tensor `{name}` {problem}")))?;
+        self.bytes.release(&tensor.range());
         finite(self.bytes.origin(), name, shape, values)
     }
 
