@@ -3,8 +3,8 @@
 //! A stage is captured once for each input shape; all its captures, the module itself and, where a layer stays in FP32, its unit
 //! share one copy of the weights. Changing the plan keeps every layer whose configuration does not change.
 //!
-//! Memory: the FP32 weights once, plus what the plan stores of them (as much again for `fake`), plus the activations of one
-//! call. Inputs of several windows are the caller's to hand in one by one; [`crate::eval`] cuts the head's rows in chunks.
+//! Memory: the FP32 weights once, a tied matrix and the constants that blocks have in common included, plus what the plan stores of
+//! them (as much again for `fake`), plus the activations of one call. Inputs of several windows are the caller's to hand in one by one; [`crate::eval`] cuts the head's rows in chunks.
 //!
 //! A session reads no files and knows no tokens.
 
