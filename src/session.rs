@@ -3,8 +3,8 @@
 //! A stage is captured once for each input shape; all its captures, the module itself and, where a layer stays in FP32, its unit
 //! share one copy of the weights. Changing the plan keeps every layer whose configuration does not change.
 //!
-//! Memory: the FP32 weights once, plus what the plan stores of them (as much again for `fake`), plus the activations of one
-//! call. Inputs of several windows are the caller's to hand in one by one; [`crate::eval`] cuts the head's rows in chunks.
+//! Memory: the FP32 weights once, a tied matrix and the constants that blocks have in common included, plus what the plan stores of
+//! them (as much again for `fake`), plus the activations of one call. Inputs of several windows are the caller's to hand in one by one; [`crate::eval`] cuts the head's rows in chunks.
 //!
 //! A session reads no files and knows no tokens.
 
@@ -19,7 +19,7 @@ use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 
 use crate::Error;
-use crate::burn::{Activation, Backend, Captured, Observer, Placement, Product, Stage, Units};
+use crate::burn::{Activation, Backend, Captured, Observer, Placement, Pool, Product, Stage, Units};
 use crate::eval::Runner;
 use crate::formats::Footprint;
 use crate::hw::Workload;
@@ -31,6 +31,7 @@ pub struct Session {
     checkpoint: Arc<dyn Checkpoint>,
     plan: Plan,
     stages: Vec<Resident>,
+    pool: Pool,
     current: usize,
     backend: Backend,
 }
@@ -69,7 +70,7 @@ impl Session {
     /// # Errors
     /// Those of [`Session::new`].
     pub fn on(backend: Backend, checkpoint: Arc<dyn Checkpoint>, plan: Plan) -> Result<Self, Error> {
-        let mut session = Self { stages: Vec::new(), plan, current: 0, checkpoint, backend };
+        let mut session = Self { stages: Vec::new(), pool: Pool::default(), plan, current: 0, checkpoint, backend };
         let mut example = smallest(session.checkpoint.input());
         for index in 0..session.checkpoint.stages() {
             if index + 1 == session.checkpoint.stages() {
@@ -226,13 +227,17 @@ impl Session {
         mut visit: impl FnMut(&Captured, &Units) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut example = input.clone();
+        let head = self.stages.len().saturating_sub(1);
         for index in 0..self.stages.len() {
-            if index + 1 == self.stages.len() {
+            if index == head {
                 example = self.checkpoint.task().head_input(example);
             }
             let (captured, units) = self.ready(index, &example)?;
             visit(captured, units)?;
-            example = Activation::zeros(&captured.output_shape())?;
+            // Nobody reads the logits of all positions at once, which may be larger than anything else.
+            if index < head {
+                example = Activation::zeros(&captured.output_shape())?;
+            }
         }
         Ok(())
     }
@@ -252,7 +257,8 @@ impl Session {
         }
         let shape = input.shape();
         if !resident.captures.contains_key(&shape) {
-            let captured = resident.stage.capture(input)?.on(self.backend);
+            let mut captured = resident.stage.capture(input)?.on(self.backend);
+            captured.share(&mut self.pool);
             resident.captures.insert(shape.clone(), captured);
         }
         let captured = &resident.captures[&shape];

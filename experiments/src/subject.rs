@@ -157,9 +157,8 @@ pub fn open_model(name: &str, checksums: &mut Checksums) -> Result<(Model, Optio
     };
     let model = load::open(&path)?;
     for file in &model.files {
-        let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
         let label = file.file_name().map_or_else(|| file.display().to_string(), |f| f.to_string_lossy().into_owned());
-        checksums.insert(label, text::sha256(&bytes));
+        checksums.insert(label, text::sha256_of_file(file)?);
     }
     Ok((model, known.and_then(|item| item.caveat)))
 }

@@ -1,7 +1,8 @@
 //! Capture: a module and its forward function become an operation graph with named weights.
 //!
 //! The weights of a [`Captured`] are the module's own tensors, shared and not copied, so that a captured model needs the
-//! memory of its weights once, whether or not the module is kept. A graph holds for one input shape.
+//! memory of its weights once, whether or not the module is kept: the module is traced with parameters that have a shape and no
+//! values. A graph holds for one input shape.
 //!
 //! Capture runs no arithmetic. A forward function that reads tensor data back (`into_data`, `into_scalar`) or branches on it
 //! cannot be captured: Burn panics inside that call.
@@ -17,7 +18,9 @@ use burn_ir::{OperationIr, TensorIr, TensorStatus};
 use crate::Error;
 use crate::burn::backend::Backend;
 use crate::burn::executor::kept;
+use crate::burn::ghost::{Blank, Restore};
 use crate::burn::names::{self, Take};
+use crate::burn::pool::Pool;
 use crate::burn::product::{self, Product};
 use crate::burn::value::{self, Boundary, Value};
 use crate::hw::Bits;
@@ -116,7 +119,7 @@ where
     let device = DEVICE.with(Clone::clone);
     let mut recorded = None;
     let captured = device.capture_scope(|scope| {
-        let ghost = module.clone().to_device(&device);
+        let ghost = module.clone().map(&mut Blank(&device)).to_device(&device);
         let ids = names::tensors(&ghost, Ids);
         let input = example.clone().on(&device);
         let output = forward(&ghost, input.clone());
@@ -126,6 +129,7 @@ where
             Err(_) => scope.complete([], []),
         };
         recorded = Some(ids.and_then(|ids| boundary.map(|_| ids)));
+        drop(ghost.map(&mut Restore(values.iter())));
         complete
     });
     let ids = recorded.unwrap_or_else(|| Ok(Vec::new()))?;
@@ -137,7 +141,7 @@ impl Captured {
     /// Joins a recorded graph to the module's own tensors.
     fn new(
         prefix: &str,
-        graph: burn_ir::GraphIr,
+        mut graph: burn_ir::GraphIr,
         mut recorded: HashMap<TensorId, TensorData>,
         values: Vec<(String, Value)>,
         ids: Vec<(String, TensorId)>,
@@ -150,6 +154,8 @@ impl Captured {
             constants.insert(id, value);
             names.insert(id, names::join(prefix, &path));
         }
+        // What made a parameter without values is no operation of the model.
+        graph.operations.retain(|op| !op.outputs().any(|made| constants.contains_key(&made.id)));
         let inputs: Vec<_> = graph.inputs.iter().copied().zip(shapes).collect();
         for (id, _) in &inputs {
             recorded.remove(id);
@@ -223,6 +229,15 @@ impl Captured {
             let fingerprint = matrix.then(|| fingerprint(tensor.bytes()));
             Some(Parameter { path: path.clone(), bits, fingerprint })
         })
+    }
+
+    /// Replaces recorded constants by equal ones that `pool` has, and adds the others to it.
+    pub(crate) fn share(&mut self, pool: &mut Pool) {
+        for (id, value) in &mut self.constants {
+            if let (Value::Float(tensor), false) = (value, self.names.contains_key(id)) {
+                pool.share(tensor);
+            }
+        }
     }
 
     /// The number of `f32` (and other) bytes that the graph's parameters and constants hold.

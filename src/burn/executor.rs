@@ -92,7 +92,9 @@ impl Captured {
             (leaf, Form::Kernel) => transpose(conv::kernel_rows(leaf, product)),
         };
         let batches = product.weight.as_ref().map_or_else(Vec::new, |w| w.batches(product));
-        Ok(Host::float_reshape(columns, [batches, vec![product.k, product.n]].concat().into()))
+        let shape = [batches, vec![product.k, product.n]].concat().into();
+        // A tied head is a transposed view; reshaping it would copy it even to its own shape.
+        Ok(if *columns.layout().shape() == shape { columns } else { Host::float_reshape(columns, shape) })
     }
 
     /// The tensor that a product's operation reads as its weight.

@@ -54,6 +54,7 @@ impl TorchFile {
         let tensor = self.tensor(name)?;
         let values = tensor.floats(&self.bytes);
         let values = values.map_err(|problem| self.bytes.malformed(format!("tensor `{name}` {problem}")))?;
+        self.bytes.release(&tensor.range());
         Ok((values, tensor.shape()))
     }
 

@@ -1,5 +1,7 @@
 //! A tensor in a file: a strided view of a storage, checked to lie inside of it.
 
+use std::ops::Range;
+
 use super::object::{Element, View};
 use crate::load::widen;
 
@@ -39,6 +41,15 @@ impl Tensor {
     /// The dimensions.
     pub fn shape(&self) -> &[usize] {
         &self.shape
+    }
+
+    /// The bytes of the file between the first element and the last, both included.
+    pub fn range(&self) -> Range<usize> {
+        if self.shape.contains(&0) {
+            return self.start..self.start;
+        }
+        let last: usize = self.shape.iter().zip(&self.strides).map(|(&n, &stride)| (n - 1) * stride).sum();
+        self.start..self.start + (last + 1) * self.element.bytes()
     }
 
     /// The elements widened to `f32`, row-major; `file` holds what the tensor was read from.
