@@ -73,8 +73,8 @@ fn models_beside_each_other() -> Result<(), Failed> {
         "--json",
     ])?;
     let of = |name: &str| {
-        let models = found["models"].as_array().into_iter().flatten();
-        models.filter(|model| model["cycle_model"] == name).next().cloned().unwrap_or_default()
+        let mut models = found["models"].as_array().into_iter().flatten();
+        models.find(|model| model["cycle_model"] == name).cloned().unwrap_or_default()
     };
     assert_eq!(of("scalesim")["time"]["compute_cycles"], 83_375);
     assert_eq!(of("double-buffered")["time"]["compute_cycles"], 28_877);

@@ -177,7 +177,7 @@ impl Pattern {
     }
 
     /// Refuses impossible numbers, and a matrix that is not whole groups of pairs or whole tiles.
-    pub(crate) fn check(&self, rows: usize, k: usize) -> Result<(), Error> {
+    pub fn check(&self, rows: usize, k: usize) -> Result<(), Error> {
         if !self.is_possible() {
             return Err(Error::UnknownPattern(self.to_string()));
         }

@@ -225,7 +225,9 @@ impl Hook for Watched<'_> {
     ) -> Result<FlexTensor, Error> {
         if let (Some(prepared), Some(seen)) = (self.units.at(index), self.seen.get_mut(index)) {
             let rounded = prepared.activation(product, lhs.clone())?;
-            let values = rounded.as_slice::<f32>().unwrap_or_default();
+            let values = rounded
+                .as_slice::<f32>()
+                .ok_or_else(|| Error::Invalid(format!("`{}` was given activations that are not f32", product.name)))?;
             *seen = Some(statistics(values, product, prepared.weight_zeros));
         }
         self.units.multiply(index, product, lhs, rhs)

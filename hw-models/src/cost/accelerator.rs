@@ -40,7 +40,7 @@ impl Accelerator {
 
     /// Bits a second that main memory reaches.
     pub(super) fn main_memory_bits_per_second(&self) -> f64 {
-        self.memory.last().map_or(f64::NAN, |main| main.bits_per_second(self, (self.clock_mhz * 1e6) as u64))
+        self.memory.last().map_or(f64::NAN, |main| main.bits_per_second(self, (self.clock_mhz * 1e6).round() as u64))
     }
 
     /// Dense peak of a unit in 10^12 operations a second, two a multiply-accumulate.
@@ -64,13 +64,19 @@ impl Unit {
     }
 }
 
-/// Whether `*` as any characters makes `glob` that name.
+/// Whether `*` as any characters makes `glob` that name: the first and the last piece are at the ends, the others in order
+/// between them.
 fn glob_matches(glob: &str, name: &str) -> bool {
-    match glob.split_once('*') {
-        None => glob == name,
-        Some((head, tail)) => {
-            let Some(rest) = name.strip_prefix(head) else { return false };
-            rest.char_indices().map(|(at, _)| at).chain([rest.len()]).any(|at| glob_matches(tail, &rest[at..]))
+    let mut pieces: Vec<&str> = glob.split('*').collect();
+    let (Some(last), first) = (pieces.pop(), pieces.first().copied()) else { return false };
+    let Some(first) = first else { return last == name };
+    let middle = name.strip_prefix(first).and_then(|rest| rest.strip_suffix(last));
+    let Some(mut rest) = middle else { return false };
+    pieces.iter().skip(1).all(|piece| match rest.find(piece) {
+        Some(at) => {
+            rest = &rest[at + piece.len()..];
+            true
         }
-    }
+        None => false,
+    })
 }

@@ -1,9 +1,9 @@
 //! The area of a machine: its units by their gates, its memories by CACTI.
 
-use super::accelerator::{Accelerator, Capacity};
+use super::accelerator::Accelerator;
 use super::gates::{UnitCost, unit};
 use super::scale::{self, Technology};
-use super::{Band, Cost, PriceList};
+use super::{Band, Cost, PriceList, Sram};
 use crate::{Datapath, Error};
 use interplay_formats::Format;
 use serde::Serialize;
@@ -14,7 +14,7 @@ pub struct Area {
     /// Multipliers and what belongs to them: the largest of the units that the workload used. Others are taken to share its
     /// parts.
     pub units: Band,
-    /// Memories on the chip.
+    /// Memories on the chip; register files are part of what is left out below.
     pub memory: Band,
     /// Both. Control, networks, interfaces and everything else of a chip are no part of it.
     pub total: Band,
@@ -36,33 +36,31 @@ pub fn area(machine: &Accelerator, cost: &Cost, prices: &PriceList) -> Result<Ar
         let datapath = Datapath::by_name(&layer.datapath)?;
         let (weight, activation) = (Format::by_name(layer.weights)?, Format::by_name(layer.activations)?);
         let found = unit(datapath, weight, activation, machine.node_nm)?;
-        if each.contains(&found) {
-            continue;
-        }
-        let rate =
-            machine.units.iter().find(|unit| unit.datapath == layer.datapath).map_or(0, |u| u.rate(&machine.engine));
-        let whole = found.area_um2 * (rate as f64 * machine.engine.cores() as f64 / 1e6);
+        let whole = found.area_um2 * (layer.macs_per_cycle as f64 * machine.engine.cores() as f64 / 1e6);
         if whole.typical > units.typical {
             units = whole;
         }
-        each.push(found);
+        if !each.contains(&found) {
+            each.push(found);
+        }
     }
-    let scaling = scale::area(Technology::at(prices.node_nm)?, Technology::at(machine.node_nm)?);
+    let from = match prices.sram {
+        Sram::Cacti { node_nm } => node_nm,
+        Sram::Points { .. } => prices.node_nm,
+    };
+    let scaling = scale::area(Technology::at(from)?, Technology::at(machine.node_nm)?);
     let memory = MEMORY_BAND.scaled(Band::exact(on_chip(machine, prices) * scaling));
     Ok(Area { units, memory, total: units + memory, each })
 }
 
-/// Memories on the chip at the node of the list.
+/// Memories on the chip at the node of the list, in mm2.
 fn on_chip(machine: &Accelerator, prices: &PriceList) -> f64 {
     let levels = machine.memory.iter().filter(|level| level.technology == "sram");
     levels
         .map(|level| {
-            let area = |kib: u64| prices.sram(kib, level.width_bits).area_mm2;
-            let one = match level.kib {
-                Capacity::Unified(kib) => area(kib),
-                Capacity::Split { activations, weights, outputs } => area(activations) + area(weights) + area(outputs),
-            };
-            if level.per_core { one * machine.engine.cores() as f64 } else { one }
+            let copies = if level.per_core { machine.engine.cores() as f64 } else { 1.0 };
+            let each = level.kib.parts().iter().map(|kib| prices.sram(*kib, level.width_bits).area_mm2).sum::<f64>();
+            each * copies
         })
         .sum()
 }

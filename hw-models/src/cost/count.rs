@@ -85,6 +85,9 @@ impl<'a> Placed<'a> {
             sparsity: self.layer.pattern.to_string(),
             skip: self.skip,
             datapath: self.unit.datapath.clone(),
+            macs_per_cycle: self.job.rate,
+            peak_tops: self.machine.peak_tops(self.unit),
+            statistics: self.layer.statistics,
             tilings,
             figures,
         })
@@ -141,24 +144,40 @@ impl<'a> Placed<'a> {
         })
     }
 
-    /// Cycles with waiting, and what they are bound by.
+    /// Cycles with waiting, and what they are bound by: the level whose transfers take longest, where they take longer than
+    /// the engine.
     fn waiting(&self, compute: Cycles, memory: &[LevelMoves], tilings: &[Tiling]) -> Option<(u64, String)> {
-        let mut worst = (compute.0, "compute".to_owned());
-        // The engine's own traffic flows with its cycles; a further level delivers in the pieces of its tiling.
-        let pieces = std::iter::once(1 << 40).chain(tilings.iter().map(|tiling| tiling.pieces));
-        for ((level, moved), pieces) in self.machine.memory.iter().zip(memory).zip(pieces) {
-            let transfer = Transfer {
-                pieces,
-                loads: moved.moves.reads().0,
-                stores: moved.moves.writes().0,
-                rate: level.bits_per_second(self.machine, self.clock_hz),
+        let (mut cycles, mut busiest, mut bound) = (compute.0, compute.0, "compute");
+        for (at, (level, moved)) in self.machine.memory.iter().zip(memory).enumerate() {
+            let rate = level.bits_per_second(self.machine, self.clock_hz);
+            let transfer = Transfer { loads: moved.moves.reads().0, stores: moved.moves.writes().0, rate };
+            let (busy, stalled) = match at.checked_sub(1).and_then(|below| tilings.get(below)) {
+                Some(tiling) => {
+                    (transfer.busy(self.clock_hz), stalled(compute.0, &transfer, tiling.pieces, self.clock_hz)?)
+                }
+                // Next to the engine nothing is piecewise: operands flow with its cycles.
+                None => {
+                    let busy = self.engine_busy(level, &moved.moves, rate);
+                    (busy, compute.0.max(busy))
+                }
             };
-            let cycles = stalled(compute.0, &transfer, self.clock_hz)?;
-            if cycles > worst.0 {
-                worst = (cycles, level.name.clone());
+            cycles = cycles.max(stalled);
+            if busy > busiest {
+                (busiest, bound) = (busy, level.name.as_str());
             }
         }
-        Some(worst)
+        Some((cycles, bound.to_owned()))
+    }
+
+    /// Cycles in which the memory next to the engine gives and takes everything; memories for each operand work side by
+    /// side.
+    fn engine_busy(&self, level: &Memory, moves: &Moves, rate: f64) -> u64 {
+        let flows = moves.operands().map(|flow| Transfer { loads: flow.read, stores: flow.written, rate });
+        let busy = flows.map(|transfer| transfer.busy(self.clock_hz));
+        match level.kib {
+            Capacity::Split { .. } => busy.into_iter().max().unwrap_or(0),
+            Capacity::Unified(_) => busy.into_iter().fold(0, u64::saturating_add),
+        }
     }
 
     /// Operations for each byte of main memory at which both are fully used; two for each multiply-accumulate.
@@ -180,8 +199,9 @@ impl<'a> Placed<'a> {
         let charges = charges_of(unit, self.layer.weight, self.layer.activation, prices);
         let mac = |charge: &&Charge| charge.per == Per::Mac;
         let each: Band = charges.iter().filter(mac).map(|charge| charge.energy).sum();
-        let block = self.layer.weight.block_len(self.layer.gemm.k as usize) as u64;
-        let blocks = outputs as f64 * self.layer.gemm.k.div_ceil(block) as f64;
+        // Steps of the unit; a unit that skips works on fewer stored products.
+        let kept = self.skip.map_or(self.layer.gemm.k, |ratio| ratio.kept(self.layer.gemm.k));
+        let blocks = outputs as f64 * kept.div_ceil(unit.step(self.layer.weight)) as f64;
         let others: Band = charges
             .iter()
             .map(|charge| match charge.per {
@@ -196,7 +216,10 @@ impl<'a> Placed<'a> {
         let idle = each.scaled(of.idle) * (slots - macs as f64).max(0.0);
         let levels = self.memory_energy(memory, prices)?;
         let active = each.scaled(self.activity(&of)) * macs as f64;
-        Ok(Energy::new(active + others, idle, levels, each * (slots * zeros.leakage)))
+        let seconds = cycles.0 as f64 / self.clock_hz as f64;
+        let watts = self.machine.static_watts + memory_leakage(self.machine, prices);
+        let leakage = each * (slots * zeros.leakage) + Band::exact(watts * seconds * 1e12);
+        Ok(Energy::new(active + others, idle, levels, leakage))
     }
 
     /// The energy of a multiplication over one of random operands: weights that stay in place, and the zeros that were
@@ -250,4 +273,15 @@ fn memory_prices(record: &Memory, prices: &PriceList) -> Result<[(Band, Band); 3
             Ok([(bit, bit); 3])
         }
     }
+}
+
+/// Static power of the memories on the chip, in W.
+fn memory_leakage(machine: &Accelerator, prices: &PriceList) -> f64 {
+    let levels = machine.memory.iter().filter(|level| level.technology == "sram");
+    let watts = levels.map(|level| {
+        let copies = if level.per_core { machine.engine.cores() as f64 } else { 1.0 };
+        let each = level.kib.parts().iter().map(|kib| prices.sram(*kib, level.width_bits).leakage_mw).sum::<f64>();
+        each * copies / 1e3
+    });
+    watts.sum()
 }

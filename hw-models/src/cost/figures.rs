@@ -38,8 +38,15 @@ pub struct LayerCost {
     pub sparsity: String,
     /// The positions that the machine skips.
     pub skip: Option<super::Ratio>,
-    /// The datapath that the formats call for.
+    /// The datapath of the machine's unit that takes the formats.
     pub datapath: String,
+    /// Multiply-accumulates a cycle and core of that unit.
+    pub macs_per_cycle: u64,
+    /// Its dense peak in 10^12 operations a second.
+    pub peak_tops: f64,
+    /// What was seen of the values, where a model ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statistics: Option<super::Statistics>,
     /// How the product is cut in each memory below main memory.
     pub tilings: Vec<Tiling>,
     /// What it costs, all `count` executions together.

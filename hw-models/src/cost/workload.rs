@@ -100,7 +100,7 @@ impl Layer {
     /// A layer whose weights would have that pattern: the footprint is that of any mask of the pattern.
     ///
     /// # Errors
-    /// Those of [`Layer::dense`]; [`Error::Ratio`] for a pattern that no matrix of the shape has.
+    /// Those of [`Layer::dense`]; [`Error::Format`] for a pattern that no matrix of the shape has.
     pub fn sparse(
         gemm: Gemm,
         weight: &'static Format,
@@ -108,6 +108,7 @@ impl Layer {
         pattern: Pattern,
     ) -> Result<Self, Error> {
         let mut layer = Self::dense(gemm, weight, activation)?;
+        pattern.check(layer.gemm.n as usize, layer.gemm.k as usize)?;
         layer.stored = weight.footprint_of(pattern, layer.gemm.n as usize, layer.gemm.k as usize);
         layer.pattern = pattern;
         Ok(layer)

@@ -114,7 +114,15 @@ impl Datapath {
     pub(crate) fn elements(&self, weight: &Format, activation: &Format) -> (Scalar, Scalar) {
         match self.inputs {
             Inputs::Codes(Codes { a, b, .. }) => (a.format, b.format),
-            Inputs::Host | Inputs::Values => (scalar::FP32, scalar::FP32),
+            // Values of a narrow float need no wider multiplier.
+            Inputs::Host | Inputs::Values => {
+                let narrow = |s: Scalar| matches!(s.encoding, Encoding::Float { .. }) && s.bits() < 32;
+                let own = |format: &Format| match format.element {
+                    element if format.scaling.is_none() && narrow(element) => element,
+                    _ => scalar::FP32,
+                };
+                (own(weight), own(activation))
+            }
             Inputs::Integers | Inputs::Blocks(_) => (weight.element, activation.element),
         }
     }

@@ -39,14 +39,7 @@ impl MachineNames {
     /// # Errors
     /// An unknown name, a file that cannot be read, a record that cannot be.
     pub fn resolve(&self) -> Result<Chosen> {
-        let machine = match text_of(&self.accelerator)? {
-            Some(text) => Accelerator::from_toml(&text).with_context(|| self.accelerator.clone())?,
-            None => Accelerator::by_name(&self.accelerator)?.clone(),
-        };
-        let prices = match text_of(&self.prices)? {
-            Some(text) => PriceList::from_toml(&text).with_context(|| self.prices.clone())?,
-            None => PriceList::by_name(&self.prices)?.clone(),
-        };
+        let (machine, prices) = (machine_of(&self.accelerator)?, prices_of(&self.prices)?);
         let model = CycleModel::by_name(self.cycle_model.as_deref().unwrap_or(&machine.cycle_model))?;
         Ok(Chosen { machine, model, prices })
     }
@@ -58,6 +51,28 @@ impl MachineNames {
     pub fn machine(&self) -> Result<Machine> {
         let Chosen { machine, model, prices } = self.resolve()?;
         Ok(Machine { accelerator: machine.into(), cycle_model: model, prices: prices.into() })
+    }
+}
+
+/// A machine by name or by file.
+///
+/// # Errors
+/// An unknown name, a file that cannot be read, a machine that cannot be.
+pub fn machine_of(name: &str) -> Result<Accelerator> {
+    match text_of(name)? {
+        Some(text) => Accelerator::from_toml(&text).with_context(|| name.to_owned()),
+        None => Ok(Accelerator::by_name(name)?.clone()),
+    }
+}
+
+/// A price list by name or by file.
+///
+/// # Errors
+/// An unknown name, a file that cannot be read, a list that cannot be.
+pub fn prices_of(name: &str) -> Result<PriceList> {
+    match text_of(name)? {
+        Some(text) => PriceList::from_toml(&text).with_context(|| name.to_owned()),
+        None => Ok(PriceList::by_name(name)?.clone()),
     }
 }
 

@@ -13,7 +13,7 @@ use interplay_hw::cost::cost;
 
 use crate::output::{sayln, write_atomic};
 use crate::report;
-pub use machine::{Chosen, MachineNames};
+pub use machine::{Chosen, MachineNames, machine_of, prices_of};
 pub use work::{Shape, WorkNames};
 
 /// Arguments of `cost`.
@@ -24,7 +24,7 @@ Examples:
   interplay cost --model vit --format mxfp8 --accelerator b200 --out figures/vit-b200
   interplay cost --model smollm2 --window 512 --format int8 --accelerator h100 --json
   interplay cost --gemm 8192x8192x8192 --format bf16 --accelerator h200 --compare
-  interplay list accelerators --toml h100 > own.toml && interplay cost --accelerator own.toml --gemm 512x4096x4096 --format bf16
+  interplay list accelerators h100 > own.toml && interplay cost --accelerator own.toml --gemm 512x4096x4096 --format bf16
   interplay cost --scalesim eyeriss.cfg resnet.csv --out reports")]
 pub struct Args {
     #[command(flatten)]

@@ -26,10 +26,14 @@ pub fn run(cfg: &Path, topology: &Path, out: Option<&Path>, as_json: bool) -> Re
             "schema_version": crate::result::SCHEMA_VERSION,
             "files": names,
             "layers": reports.layers,
+            "notes": reports.notes,
         });
         sayln!("{}", serde_json::to_string_pretty(&object)?);
     } else {
         sayln!("{} layers; wrote {} to {}", reports.layers.len(), names.join(", "), folder.display());
+        for note in &reports.notes {
+            sayln!("note: {note}");
+        }
     }
     Ok(())
 }

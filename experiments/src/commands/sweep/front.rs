@@ -29,7 +29,8 @@ pub fn mark(costed: &mut [Costed], objectives: &[String]) -> Result<()> {
     let mut order: Vec<(Vec<f64>, usize)> =
         costed.iter().enumerate().filter(|(_, c)| c.error.is_none()).map(|(at, c)| (values(c), at)).collect();
     // In this order a point can only be beaten by one before it.
-    order.sort_by(|(a, at), (b, other)| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal).then(at.cmp(other)));
+    let by_value = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne());
+    order.sort_by(|(a, at), (b, other)| by_value(a, b).unwrap_or(at.cmp(other)));
     let mut front: Vec<Vec<f64>> = Vec::new();
     for (values, at) in order {
         let beaten = front.iter().any(|f| f.iter().zip(&values).all(|(a, b)| a <= b) && *f != values);

@@ -11,7 +11,7 @@ use interplay_hw::cost::{Accelerator, Gemm, Layer, Workload};
 use serde::Deserialize;
 use toml::Value;
 
-use crate::commands::cost::Shape;
+use crate::commands::cost::{Shape, machine_of};
 use crate::commands::trace::one_sequence;
 use crate::subject::open_model;
 
@@ -48,7 +48,7 @@ pub struct File {
 }
 
 fn default_machine() -> String {
-    "systolic-128".to_owned()
+    "systolic-128-sparse24".to_owned()
 }
 
 fn default_prices() -> String {
@@ -146,7 +146,7 @@ impl File {
         let machine = match machines.get(&key) {
             Some(machine) => Arc::clone(machine),
             None => {
-                let mut machine = base(&name)?;
+                let mut machine = machine_of(&name)?;
                 for (path, value) in fields {
                     machine = machine.with(path, (*value).clone()).with_context(|| format!("axis `{path}`"))?;
                 }
@@ -198,13 +198,4 @@ impl File {
         });
         Ok(layers.collect::<Result<Vec<_>>>()?.into())
     }
-}
-
-/// A machine by name or by file.
-fn base(name: &str) -> Result<Accelerator> {
-    if name.ends_with(".toml") {
-        let text = std::fs::read_to_string(name).with_context(|| format!("cannot read {name}"))?;
-        return Accelerator::from_toml(&text).with_context(|| name.to_owned());
-    }
-    Ok(Accelerator::by_name(name)?.clone())
 }

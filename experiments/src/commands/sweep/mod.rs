@@ -14,7 +14,9 @@ use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::commands::cost::prices_of;
 use crate::output::{say, sayln, write_atomic};
+use crate::report::csv::field;
 use crate::report::table::Table;
 use grid::{File, Point};
 
@@ -82,7 +84,7 @@ pub fn run(args: &Args) -> Result<()> {
     let file = File::read(&text).with_context(|| shown.clone())?;
     let points = file.points()?;
     let workloads = file.workloads(&points)?;
-    let prices = PriceList::by_name(&file.prices)?;
+    let prices = &prices_of(&file.prices)?;
     let progress = bar(points.len() as u64)?;
     let mut costed: Vec<Costed> = points
         .par_iter()
@@ -158,12 +160,11 @@ fn csv(file: &File, costed: &[Costed]) -> String {
     let mut out = file.axes().join(",");
     out.push_str(",cycles,seconds,energy_pj,area_mm2,weights_bits,utilisation,front,error\n");
     for c in costed {
-        let error = c.error.as_deref().unwrap_or_default().replace('"', "\"\"");
-        let error = if error.is_empty() { error } else { format!("\"{error}\"") };
+        let error = field(c.error.as_deref().unwrap_or_default());
         let _ = writeln!(
             out,
             "{},{},{},{},{},{},{},{},{error}",
-            c.point.join(","),
+            c.point.iter().map(|value| field(value)).collect::<Vec<_>>().join(","),
             c.cycles,
             c.seconds,
             c.energy_pj,

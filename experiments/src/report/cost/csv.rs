@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use interplay_hw::cost::Cost;
 
+use crate::report::csv::field;
+
 /// The table.
 pub fn layers(cost: &Cost) -> String {
     let mut out = String::from(
@@ -34,7 +36,7 @@ pub fn layers(cost: &Cost) -> String {
     out.push_str(",total_energy_low_pj,total_energy_high_pj\n");
     for layer in &cost.layers {
         let (gemm, f) = (&layer.gemm, &layer.figures);
-        let name = if gemm.name.contains(',') { format!("\"{}\"", gemm.name) } else { gemm.name.clone() };
+        let name = field(&gemm.name);
         let _ = write!(
             out,
             "{name},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",

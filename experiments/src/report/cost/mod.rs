@@ -52,7 +52,18 @@ fn drawn(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Result<(), Error>) ->
 
 /// A number with a prefix: 1.2 M.
 pub fn scaled(value: f64) -> String {
-    let prefixes = [(1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u")];
+    let prefixes = [
+        (1e15, "P"),
+        (1e12, "T"),
+        (1e9, "G"),
+        (1e6, "M"),
+        (1e3, "k"),
+        (1.0, ""),
+        (1e-3, "m"),
+        (1e-6, "u"),
+        (1e-9, "n"),
+        (1e-12, "p"),
+    ];
     let fitting = prefixes.into_iter().find(|(size, _)| value.abs() >= *size);
     let (size, prefix) = fitting.unwrap_or((1.0, ""));
     let number = value / size;

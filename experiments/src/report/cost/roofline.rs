@@ -11,8 +11,10 @@ use crate::report::style::{self, FONT, GRID, INK};
 pub fn draw(area: &Area<'_>, work: &str, machine: &Accelerator, cost: &Cost) -> Result<(), Error> {
     let layers: Vec<&LayerCost> = cost.layers.iter().filter(|layer| layer.figures.intensity > 0.0).collect();
     let units = in_order(layers.iter().map(|layer| layer.datapath.clone()));
-    let peak =
-        |unit: &str| machine.units.iter().find(|u| u.datapath == unit).map_or(1.0, |u| machine.peak_tops(u) * 1e12);
+    let peak = |unit: &str| {
+        let of_unit = layers.iter().filter(|layer| layer.datapath == unit);
+        of_unit.map(|layer| layer.peak_tops * 1e12).fold(0.0, f64::max)
+    };
     let point = |layer: &LayerCost| (layer.figures.intensity, layer.figures.rates().dense_equivalent_tops * 1e12);
     let ridge = layers.iter().map(|layer| layer.figures.ridge).fold(1.0, f64::max);
     let points: Vec<(f64, f64)> = layers.iter().map(|layer| point(layer)).collect();

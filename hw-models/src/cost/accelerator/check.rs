@@ -7,6 +7,10 @@ use crate::{Datapath, Error};
 /// Largest count in a record; products of four such counts fit 128 bits.
 const MAX: u64 = 1 << 31;
 
+/// Clocks in MHz: whole Hz that floating point counts exactly.
+const SLOWEST: f64 = 1e-3;
+const FASTEST: f64 = 1e6;
+
 impl Accelerator {
     /// Refuses zero sizes, figures that are no numbers, and names that nothing has.
     pub(super) fn check(&self) -> Result<(), Error> {
@@ -14,11 +18,12 @@ impl Accelerator {
         if self.name.is_empty() || self.name.len() > 64 || !self.name.chars().all(fits) {
             return Err(self.problem("`name` has 1 to 64 letters, digits, `-`, `_` and `.`".to_owned()));
         }
-        self.positive("clock_mhz", self.clock_mhz, 1e6)?;
-        self.positive("node_nm", self.node_nm, 1e6)?;
+        self.between("clock_mhz", self.clock_mhz, SLOWEST, FASTEST)?;
+        self.between("node_nm", self.node_nm, 2.0, 130.0)?;
         if let Some(watts) = self.tdp_watts {
             self.positive("tdp_watts", watts, 1e9)?;
         }
+        self.between("static_watts", self.static_watts, 0.0, 1e9)?;
         for (field, share) in [("zeros.idle", self.zeros.idle), ("zeros.leakage", self.zeros.leakage)] {
             if !(0.0..=1.0).contains(&share) {
                 return Err(self.problem(format!("`{field}` is {share}; a share from 0 to 1 is meant")));
@@ -30,6 +35,11 @@ impl Accelerator {
             return Err(self.problem("`units` is empty; a machine multiplies something".to_owned()));
         }
         self.units.iter().try_for_each(|unit| self.unit(unit))?;
+        let names: std::collections::BTreeSet<_> =
+            self.units.iter().map(|unit| unit.name.as_ref().unwrap_or(&unit.datapath)).collect();
+        if names.len() < self.units.len() {
+            return Err(self.problem("two of `units` have one name; give one of them a `name`".to_owned()));
+        }
         if self.memory.len() < 2 {
             return Err(self.problem("`memory` needs a level on the chip and, last, main memory".to_owned()));
         }
@@ -50,6 +60,13 @@ impl Accelerator {
             return Ok(());
         }
         Err(self.problem(format!("`{field}` is {value}; above 0 and at most {most:e} is allowed")))
+    }
+
+    fn between(&self, field: &str, value: f64, least: f64, most: f64) -> Result<(), Error> {
+        if (least..=most).contains(&value) {
+            return Ok(());
+        }
+        Err(self.problem(format!("`{field}` is {value}; {least} to {most} is allowed")))
     }
 
     fn size(&self, field: &str, value: u64) -> Result<(), Error> {
@@ -96,10 +113,11 @@ impl Accelerator {
         for side in unit.instruction.iter().flatten() {
             self.size(&field("instruction"), *side)?;
         }
-        for (name, value) in [("clock_mhz", unit.clock_mhz), ("vendor_tops", unit.vendor_tops)] {
-            if let Some(value) = value {
-                self.positive(&field(name), value, 1e9)?;
-            }
+        if let Some(clock) = unit.clock_mhz {
+            self.between(&field("clock_mhz"), clock, SLOWEST, FASTEST)?;
+        }
+        if let Some(tops) = unit.vendor_tops {
+            self.positive(&field("vendor_tops"), tops, 1e9)?;
         }
         Ok(())
     }

@@ -117,7 +117,9 @@ fn merge(table: &mut Table, key: &str, value: Value) -> Result<(), String> {
         (Some(Value::Table(base)), Value::Table(own)) if !changes_kind(base, &own) => {
             own.into_iter().try_for_each(|(key, value)| merge(base, &key, value))
         }
-        (Some(Value::Array(base)), Value::Array(own)) if own.iter().all(|entry| entry_name(entry).is_some()) => {
+        (Some(Value::Array(base)), Value::Array(own))
+            if !own.is_empty() && own.iter().all(|entry| entry_name(entry).is_some()) =>
+        {
             own.into_iter().try_for_each(|entry| merge_entry(key, base, entry))
         }
         (_, value) => {

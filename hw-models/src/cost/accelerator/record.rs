@@ -18,11 +18,14 @@ pub struct Accelerator {
     pub source: String,
     /// Clock of the engine in MHz, where a unit does not say its own.
     pub clock_mhz: f64,
-    /// Feature size in nm, for prices that scale with it.
+    /// Feature size in nm: areas are at it. Energies stay at the node of the price list.
     pub node_nm: f64,
     /// Power at which the machine is sold, in W, where published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tdp_watts: Option<f64>,
+    /// Power that flows whatever happens, in W, memories on the chip apart; 0 where nothing is known.
+    #[serde(default)]
+    pub static_watts: f64,
     /// The cycle model that fits it best.
     pub cycle_model: String,
     /// What multiplies.
@@ -68,6 +71,9 @@ pub enum Engine {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unit {
+    /// What it is called, where two units have one datapath.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The datapath whose bits it gives.
     pub datapath: String,
     /// Globs over format names: both operands must match one.
@@ -151,6 +157,16 @@ pub enum Capacity {
         /// For partial sums and outputs.
         outputs: u64,
     },
+}
+
+impl Capacity {
+    /// The memories that there are, in KiB.
+    pub fn parts(&self) -> Vec<u64> {
+        match *self {
+            Self::Unified(kib) => vec![kib],
+            Self::Split { activations, weights, outputs } => vec![activations, weights, outputs],
+        }
+    }
 }
 
 /// How zeros and idle cycles spend energy.
