@@ -241,7 +241,7 @@ fn check(product: &Product, rows: usize, columns: usize) {
         assert_eq!(counts.partial_writes, run.accesses.partial_writes, "{what}");
         // Its other two arrays read the activations of stored positions only.
         let reads_all = product.group == 1 || dataflow == Dataflow::WeightStationary;
-        if reads_all && product.k % product.group == 0 {
+        if reads_all && product.k.is_multiple_of(product.group) {
             assert_eq!(counts.activation_reads, run.accesses.activation_reads, "{what}");
         }
         if dataflow != Dataflow::OutputStationary {

@@ -8,7 +8,9 @@ use crate::report::style::{self, FONT, GRID, INK};
 
 /// Draws a bar a layer.
 pub fn draw(area: &Area<'_>, work: &str, machine: &Accelerator, cost: &Cost) -> Result<(), Error> {
-    let most = cost.layers.iter().map(|layer| layer.figures.energy.total.high).fold(1.0, f64::max) / 1e12;
+    // A band may reach far above its figure: the frame cuts it at twice the tallest bar.
+    let tallest = cost.layers.iter().map(|layer| layer.figures.energy.total.typical).fold(1.0, f64::max) / 1e12;
+    let most = 2.0 * tallest;
     let count = cost.layers.len().max(1);
     let total = &cost.total.energy.total;
     let title = format!(
@@ -24,7 +26,7 @@ pub fn draw(area: &Area<'_>, work: &str, machine: &Accelerator, cost: &Cost) -> 
         .margin(14)
         .x_label_area_size(46)
         .y_label_area_size(80)
-        .build_cartesian_2d(0.0..count as f64, 0.0..most * 1.25)?;
+        .build_cartesian_2d(0.0..count as f64, 0.0..most)?;
     chart
         .configure_mesh()
         .disable_x_mesh()
@@ -34,7 +36,7 @@ pub fn draw(area: &Area<'_>, work: &str, machine: &Accelerator, cost: &Cost) -> 
         .label_style(style::text(13))
         .axis_desc_style(style::text(15))
         .x_desc("layer, in order of execution")
-        .y_desc("energy, J; the thin line is the band")
+        .y_desc("energy, J; the thin line is the band, cut at the frame")
         .x_label_formatter(&|x| format!("{x:.0}"))
         .y_label_formatter(&|y| scaled(*y))
         .draw()?;
@@ -53,7 +55,7 @@ pub fn draw(area: &Area<'_>, work: &str, machine: &Accelerator, cost: &Cost) -> 
     }
     let bands = cost.layers.iter().enumerate().map(|(layer, counted)| {
         let (x, total) = (layer as f64 + 0.5, counted.figures.energy.total);
-        PathElement::new([(x, total.low / 1e12), (x, total.high / 1e12)], INK.stroke_width(1))
+        PathElement::new([(x, total.low / 1e12), (x, (total.high / 1e12).min(most))], INK.stroke_width(1))
     });
     chart.draw_series(bands)?;
     chart

@@ -36,7 +36,7 @@ pub fn draw(area: &Area<'_>, work: &str, machine: &Accelerator, cost: &Cost) -> 
     order.sort_unstable();
     for (row, layer) in order.into_iter().map(|at| &cost.layers[at]).enumerate() {
         let y = 70 + row as i32 * ROW;
-        let name: String = layer.gemm.name.chars().rev().take(40).collect::<Vec<_>>().into_iter().rev().collect();
+        let name: String = layer.gemm.name.chars().rev().take(46).collect::<Vec<_>>().into_iter().rev().collect();
         area.draw(&Text::new(name, (14, y + 2), style::text(12)))?;
         let share = layer.figures.share;
         for (at, part) in [share.mapping, share.fill_drain, share.stall, share.utilisation].into_iter().enumerate() {

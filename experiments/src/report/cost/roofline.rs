@@ -2,6 +2,7 @@
 
 use interplay_hw::cost::{Accelerator, Cost, LayerCost};
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::{Area, Error, HUES, scaled};
 use crate::report::figure::{Log, in_order};
@@ -53,14 +54,18 @@ pub fn draw(area: &Area<'_>, work: &str, machine: &Accelerator, cost: &Cost) -> 
         let of_this = layers.iter().filter(|layer| &layer.datapath == unit);
         chart.draw_series(of_this.map(|layer| Circle::new(point(layer), 5, colour.mix(0.55).filled())))?;
     }
-    // One name for each place: layers of equal shape lie on top of each other.
+    // One name for each place: layers of equal shape lie on top of each other. Names on the right half stand to the left.
+    let middle = (x_low * x_high).sqrt();
     let mut named: Vec<(f64, f64)> = Vec::new();
     for layer in &layers {
         let (x, y) = point(layer);
-        let near = |p: &(f64, f64)| (p.0 / x).ln().abs() < 0.25 && (p.1 / y).ln().abs() < 0.25;
+        let near = |p: &(f64, f64)| (p.0 / x).ln().abs() < 1.0 && (p.1 / y).ln().abs() < 0.25;
         if !named.iter().any(near) && named.len() < 12 {
             named.push((x, y));
-            let text = EmptyElement::at((x, y)) + Text::new(layer.gemm.name.clone(), (8, -6), style::text(11));
+            let side = if x > middle { HPos::Right } else { HPos::Left };
+            let style = style::text(11).pos(Pos::new(side, VPos::Center));
+            let away = if x > middle { -9 } else { 9 };
+            let text = EmptyElement::at((x, y)) + Text::new(layer.gemm.name.clone(), (away, 0), style);
             chart.plotting_area().draw(&text)?;
         }
     }

@@ -38,8 +38,13 @@ pub fn draw(area: &Area<'_>, work: &str, machine: &Accelerator, cost: &Cost) -> 
         let x = at as f64;
         let plot = chart.plotting_area();
         plot.draw(&Rectangle::new([(x + 0.15, low), (x + 0.85, high)], colour.filled()))?;
-        let lost = high - low;
-        let text = if (1..4).contains(&at) { format!("-{lost:.1} %") } else { format!("{high:.1} %") };
+        // No loss is 0.0, not -0.0.
+        let lost = (high - low).max(0.0);
+        let text = if (1..4).contains(&at) {
+            if lost < 0.05 { "0.0 %".to_owned() } else { format!("-{lost:.1} %") }
+        } else {
+            format!("{high:.1} %")
+        };
         let centred = |size| {
             style::text(size).pos(plotters::style::text_anchor::Pos::new(
                 plotters::style::text_anchor::HPos::Center,
