@@ -77,7 +77,7 @@ pub struct Tensors {
 }
 
 impl Tensors {
-    /// Opens the first of [`FORMS`] that is in `folder`.
+    /// Opens the first of `FORMS` that is in `folder`.
     ///
     /// # Errors
     /// None is there, or a file is malformed or does not have the tensors that the index promises.

@@ -1,6 +1,6 @@
 //! Area and energy of any unit from what its record says: its operations, counted in full adders.
 //!
-//! The record's inventory gives operations and widths; [`count`] turns them into full-adder equivalents by textbook
+//! The record's inventory gives operations and widths; `count` turns them into full-adder equivalents by textbook
 //! rules; two constants a node, area and energy of a full adder with its share of wires, are fitted to post-layout units
 //! ([`anchors`]). One more constant, the energy of a clocked register bit over that of a full adder, is common to all
 //! nodes. How far the fit is from each unit is printed by [`anchors`], and the band of every answer is the worst of these.
@@ -70,7 +70,7 @@ pub fn unit(datapath: &Datapath, weight: &Format, activation: &Format, node_nm: 
 /// The same with so many pipeline stages; 0 is a combinational unit whose registers are elsewhere.
 ///
 /// # Errors
-/// Those of [`unit`].
+/// Those of [`unit()`].
 pub fn unit_of_stages(
     datapath: &Datapath,
     weight: &Format,

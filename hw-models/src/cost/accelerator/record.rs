@@ -221,7 +221,7 @@ impl Engine {
 }
 
 impl Unit {
-    /// Multiply-accumulates a cycle of one core; 0 where the record is not whole, which [`super::check`] refuses.
+    /// Multiply-accumulates a cycle of one core; 0 where the record is not whole, which reading a record refuses.
     pub fn rate(&self, engine: &Engine) -> u64 {
         match (self.macs_per_cycle, engine) {
             (Some(rate), _) => rate,
