@@ -1,6 +1,6 @@
 """Tiny seeded checkpoints with what the reference implementation computes from them.
 
-Writes tests/data/zoo/NAME/{config.json, model.safetensors, golden.safetensors} for the architectures and options that no other
+Writes tests/data/zoo/NAME/{config.json, model.safetensors or pytorch_model.bin, golden.safetensors} for the architectures and options that no other
 reference covers. The configuration holds only the keys given here, so that defaults are tested too.
 
 Usage: python scripts/tiny_checkpoints.py [FOLDER]    (needs torch, transformers, safetensors; see scripts/README.md)
@@ -52,7 +52,14 @@ CHECKPOINTS = {
         "model_type": "qwen2", **LLAMA, "rope_theta": 1000000.0, "sliding_window": 4, "use_sliding_window": False,
         "max_window_layers": 2, "tie_word_embeddings": True,
     }, torch.bfloat16, 20),
+    # Biases everywhere, in the older form of a folder: torch's file, which keeps the tied head as a second view of one storage.
+    "llama-biased-bin": (transformers.LlamaForCausalLM, {
+        "model_type": "llama", **LLAMA, "attention_bias": True, "mlp_bias": True, "tie_word_embeddings": True,
+    }, torch.float16, 20),
 }
+
+# Those that are stored as pytorch_model.bin.
+TORCH_FILES = {"llama-biased-bin"}
 
 
 def randomise(model):
@@ -101,7 +108,13 @@ def write(folder, number, kind, config, stored, length):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     tensors = {n: t.detach().to(stored).contiguous() for n, t in model.named_parameters()}
-    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    if folder.name in TORCH_FILES:
+        stored_file = "pytorch_model.bin"
+        tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"]
+        torch.save(tensors, folder / stored_file)
+    else:
+        stored_file = "model.safetensors"
+        save_file(tensors, folder / stored_file, {"format": "pt"})
     golden = {"input_ids": ids.int(), "logits": logits, "hidden_states": states}
     about = {
         "layout": "input_ids [2,T]; logits [2,T,V]; hidden_states [layers+1,2,T,D]: input of the first block, then the output of "
@@ -112,7 +125,7 @@ def write(folder, number, kind, config, stored, length):
     # One entry, because safetensors writes several in random order.
     about = {"about": json.dumps(about)}
     save_file({n: t.contiguous() for n, t in golden.items()}, folder / "golden.safetensors", about)
-    sizes = [(folder / f).stat().st_size for f in ("model.safetensors", "golden.safetensors")]
+    sizes = [(folder / f).stat().st_size for f in (stored_file, "golden.safetensors")]
     print(f"{folder.name}: logits deviate by {logits.std():.2f}, noise {noise:.1e}, {sizes} bytes")
 
 

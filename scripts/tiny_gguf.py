@@ -120,7 +120,7 @@ def halves(rows, heads):
     return adjacent.swapaxes(1, 2).reshape(rows.shape)
 
 
-def logits(values, ids, tied):
+def logits(values, ids, tied, **more):
     names = {"attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
              "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_norm": "post_attention_layernorm",
              "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}
@@ -138,7 +138,7 @@ def logits(values, ids, tied):
     config = transformers.LlamaConfig(
         vocab_size=state["lm_head.weight"].shape[0], hidden_size=WIDTH, intermediate_size=INNER, num_hidden_layers=LAYERS,
         num_attention_heads=HEADS, num_key_value_heads=KV_HEADS, max_position_embeddings=64, rms_norm_eps=1e-5,
-        tie_word_embeddings=tied)
+        tie_word_embeddings=tied, **more)
     model = transformers.LlamaForCausalLM(config).double().eval()
     model.load_state_dict(state)
     with torch.no_grad():
@@ -221,4 +221,5 @@ def main():
     print(json.dumps(versions))
 
 
-main()
+if __name__ == "__main__":
+    main()

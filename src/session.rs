@@ -3,8 +3,8 @@
 //! A stage is captured once for each input shape; all its captures, the module itself and, where a layer stays in FP32, its unit
 //! share one copy of the weights. Changing the plan keeps every layer whose configuration does not change.
 //!
-//! Memory: the FP32 weights once, plus what the plan stores of them (as much again for `fake`), plus the activations of one
-//! call. Inputs of several windows are the caller's to hand in one by one; [`crate::eval`] cuts the head's rows in chunks.
+//! Memory: the FP32 weights once, a tied matrix and the constants that blocks have in common included, plus what the plan stores of
+//! them (as much again for `fake`), plus the activations of one call. Inputs of several windows are the caller's to hand in one by one; [`crate::eval`] cuts the head's rows in chunks.
 //!
 //! A session reads no files and knows no tokens.
 
@@ -19,7 +19,7 @@ use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 
 use crate::Error;
-use crate::burn::{Activation, Captured, Observer, Placement, Product, Stage, Units};
+use crate::burn::{Activation, Backend, Captured, Observer, Placement, Pool, Product, Stage, Units};
 use crate::eval::Runner;
 use crate::formats::Footprint;
 use crate::hw::Workload;
@@ -31,7 +31,9 @@ pub struct Session {
     checkpoint: Arc<dyn Checkpoint>,
     plan: Plan,
     stages: Vec<Resident>,
+    pool: Pool,
     current: usize,
+    backend: Backend,
 }
 
 /// One stage with its captures and units.
@@ -60,14 +62,22 @@ impl Session {
     /// # Errors
     /// A stage cannot be built, or a rule of the plan matches no layer.
     pub fn new(checkpoint: Arc<dyn Checkpoint>, plan: Plan) -> Result<Self, Error> {
-        let mut session = Self { stages: Vec::new(), plan, current: 0, checkpoint };
+        Self::on(Backend::default(), checkpoint, plan)
+    }
+
+    /// [`Session::new`] on another CPU backend of Burn.
+    ///
+    /// # Errors
+    /// Those of [`Session::new`].
+    pub fn on(backend: Backend, checkpoint: Arc<dyn Checkpoint>, plan: Plan) -> Result<Self, Error> {
+        let mut session = Self { stages: Vec::new(), pool: Pool::default(), plan, current: 0, checkpoint, backend };
         let mut example = smallest(session.checkpoint.input());
         for index in 0..session.checkpoint.stages() {
             if index + 1 == session.checkpoint.stages() {
                 example = session.checkpoint.task().head_input(example);
             }
             let stage = session.checkpoint.stage(index)?;
-            let captured = stage.capture(&example)?;
+            let captured = stage.capture(&example)?.on(backend);
             let (shape, output) = (example.shape(), captured.output_shape());
             let captures = BTreeMap::from([(shape, captured)]);
             let kind = discriminant(&example);
@@ -143,12 +153,37 @@ impl Session {
     /// # Errors
     /// Those of [`Session::run`].
     pub fn workload(&mut self, input: &Activation) -> Result<Workload, Error> {
-        let mut layers = Vec::new();
+        let mut workload = Workload::default();
         self.each_stage(input, |captured, units| {
-            layers.extend(units.workload(captured)?.0);
+            let stage = units.workload(captured)?;
+            workload.layers.extend(stage.layers);
+            workload.elementwise.extend(stage.elementwise);
             Ok(())
         })?;
-        Ok(Workload(layers))
+        Ok(workload)
+    }
+
+    /// [`Session::workload`] with what was seen of the values: runs the model once on `input`.
+    ///
+    /// # Errors
+    /// Those of [`Session::run`].
+    pub fn observed_workload(&mut self, input: Activation) -> Result<Workload, Error> {
+        let (mut workload, mut activation) = (Workload::default(), input);
+        for index in 0..self.stages.len() {
+            if index + 1 == self.stages.len() {
+                activation = self.checkpoint.task().head_input(activation);
+            }
+            let (captured, units) = self.ready(index, &activation)?;
+            let mut stage = units.workload(captured)?;
+            let mut watched = units.watched();
+            activation = captured.run(activation, &mut watched)?;
+            for (layer, seen) in stage.layers.iter_mut().zip(watched.seen) {
+                layer.statistics = seen;
+            }
+            workload.layers.extend(stage.layers);
+            workload.elementwise.extend(stage.elementwise);
+        }
+        Ok(workload)
     }
 
     /// What the plan makes of every product: the unit, and the bits of the stored weights.
@@ -192,13 +227,17 @@ impl Session {
         mut visit: impl FnMut(&Captured, &Units) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut example = input.clone();
+        let head = self.stages.len().saturating_sub(1);
         for index in 0..self.stages.len() {
-            if index + 1 == self.stages.len() {
+            if index == head {
                 example = self.checkpoint.task().head_input(example);
             }
             let (captured, units) = self.ready(index, &example)?;
             visit(captured, units)?;
-            example = Activation::zeros(&captured.output_shape())?;
+            // Nobody reads the logits of all positions at once, which may be larger than anything else.
+            if index < head {
+                example = Activation::zeros(&captured.output_shape())?;
+            }
         }
         Ok(())
     }
@@ -218,7 +257,8 @@ impl Session {
         }
         let shape = input.shape();
         if !resident.captures.contains_key(&shape) {
-            let captured = resident.stage.capture(input)?;
+            let mut captured = resident.stage.capture(input)?.on(self.backend);
+            captured.share(&mut self.pool);
             resident.captures.insert(shape.clone(), captured);
         }
         let captured = &resident.captures[&shape];

@@ -31,7 +31,7 @@ pub fn cases() -> Vec<Trial> {
 }
 
 /// The checkpoints that are committed with their goldens, see `tests/data/zoo/README.md`.
-const COMMITTED: [&str; 5] = ["llama-linear", "llama3-gqa", "mistral", "opt-post-ln", "qwen2"];
+pub const COMMITTED: [&str; 6] = ["llama-biased-bin", "llama-linear", "llama3-gqa", "mistral", "opt-post-ln", "qwen2"];
 
 fn oracles() -> Vec<Trial> {
     vec![

@@ -6,13 +6,20 @@ mod exec;
 mod gguf;
 mod goldens;
 mod goldens_vision;
+mod memory;
 mod oracles;
 mod tidy;
 mod train;
 
 use libtest_mimic::{Arguments, run};
 
+#[global_allocator]
+static HEAP: memory::Counting = memory::Counting;
+
 fn main() -> std::process::ExitCode {
+    if let Some(measured) = memory::measured() {
+        return measured.map_or(std::process::ExitCode::FAILURE, |()| std::process::ExitCode::SUCCESS);
+    }
     let mut cases = tidy::cases();
     cases.extend(goldens::cases());
     cases.extend(gguf::cases());
@@ -20,6 +27,7 @@ fn main() -> std::process::ExitCode {
     cases.extend(bad_input::cases());
     cases.extend(eval::cases());
     cases.extend(exec::cases());
+    cases.extend(memory::cases());
     cases.extend(train::cases());
     run(&Arguments::from_args(), cases).exit_code()
 }

@@ -84,9 +84,12 @@ fn files_stay_short() -> Result<(), Failed> {
     fail_with(all.iter().filter_map(long).collect())
 }
 
+/// Formats and datapaths promise bits. Prices are real numbers interpolated on logarithmic scales, and promise none.
 fn numerics_use_no_host_logarithms() -> Result<(), Failed> {
     let mut problems = Vec::new();
-    for (path, text) in sources(&["formats/src", "hw-models/src"]) {
+    let prices = root().join("hw-models/src/cost");
+    for (path, text) in sources(&["formats/src", "hw-models/src"]).into_iter().filter(|(p, _)| !p.starts_with(&prices))
+    {
         for (number, line) in text.lines().enumerate() {
             for (banned, instead) in BANNED_IN_NUMERICS {
                 if line.contains(banned) && !line.trim_start().starts_with("//") {

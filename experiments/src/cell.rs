@@ -1,6 +1,7 @@
 //! One cell of a table: a model under one configuration, evaluated and costed by the same session.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Result;
 use interplay::eval::similarity::similarity;
@@ -13,14 +14,14 @@ use crate::result::{Cell, CycleCount, Energy, FootprintBits, Metric, Provenance,
 use crate::subject::{Data, Subject};
 
 /// The machine that a cell is costed on.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Machine {
-    /// Array, memories, units.
-    pub accelerator: &'static Accelerator,
+    /// Engine, memories, units.
+    pub accelerator: Arc<Accelerator>,
     /// How cycles are counted.
-    pub cycle_model: CycleModel,
+    pub cycle_model: &'static CycleModel,
     /// What a count costs.
-    pub prices: &'static PriceList,
+    pub prices: Arc<PriceList>,
 }
 
 /// A configuration by the names that results carry.
@@ -115,14 +116,14 @@ impl Outcome {
 pub fn cell(
     subject: &Subject,
     session: &mut Session,
-    machine: Machine,
+    machine: &Machine,
     labels: Labels,
     outcome: &Outcome,
     baseline: &Metric,
     seed: u64,
 ) -> Result<Cell> {
     let workload = session.workload(&one_input(subject, session)?)?;
-    let cost = cost(&workload, machine.accelerator, machine.cycle_model, machine.prices)?;
+    let cost = cost(&workload, &machine.accelerator, machine.cycle_model, &machine.prices)?;
     let stored = session.footprint()?.total;
     Ok(Cell {
         schema_version: SCHEMA_VERSION,
@@ -142,7 +143,7 @@ pub fn cell(
         fp32: baseline.clone(),
         footprint_bits: bits(stored),
         cycles: CycleCount { model: cost.cycle_model.to_owned(), total: cost.total.cycles.0 },
-        energy_pj: Energy { total: cost.total.energy.total.0, prices: cost.prices.to_owned() },
+        energy_pj: Energy { total: cost.total.energy.total.typical, prices: cost.prices.to_owned() },
         seed,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         provenance: Provenance::current(),

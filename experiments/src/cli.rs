@@ -7,7 +7,8 @@ use clap_complete::Shell;
 
 use crate::commands::train::Train;
 use crate::commands::{
-    bench, dequantize, dot, eval, explain, fetch, format, identify, logits, quantize, sparsify, trace, verify,
+    bench, cost, dequantize, dot, eval, explain, fetch, format, identify, logits, quantize, sparsify, sweep, trace,
+    verify,
 };
 use crate::studies::orders;
 
@@ -18,6 +19,8 @@ Examples:
   interplay fetch smollm2 && interplay fetch wiki
   interplay study orders --model smollm2 --data wiki --window 512 --windows 4
   interplay eval --model lm --format hbfp6 --sparsity 2:4 --order sq --json
+  interplay cost --gemm 197x768x3072 --format hbfp6 --sparsity 2:4
+  interplay cost --model vit --format mxfp8 --accelerator b200
   interplay format mxfp8 1.0 0.7 -0.3 0.004     codes, scale and values of one block
   interplay format mxfp8 0.7                    one value, step by step, under each rounding
   interplay quantize --format mxfp4 --input model.safetensors --output model-mxfp4.safetensors
@@ -50,6 +53,10 @@ pub enum Command {
     Study(Study),
     /// Evaluate one model in one format, sparsity and order.
     Eval(eval::Args),
+    /// Cycles, traffic, energy and area of products, or of a model, on a machine.
+    Cost(cost::Args),
+    /// Costs over a grid of machines, formats and patterns, with the Pareto front.
+    Sweep(sweep::Args),
     /// List every matrix product of a model: operation, shape, name, datapath, multiply-accumulates.
     Trace(trace::Args),
     /// Write the logits of given inputs, to compare with another implementation.
@@ -63,7 +70,8 @@ pub enum Command {
     List {
         /// What to list.
         what: Listed,
-        /// Datapaths only: every record whose name holds this, e.g. `hopper.wgmma`.
+        /// Datapaths: every record whose name holds this, e.g. `hopper.wgmma`. Accelerators and prices: the record of that
+        /// name as TOML, to copy and edit.
         word: Option<String>,
         /// Print JSON.
         #[arg(long)]
@@ -109,8 +117,12 @@ pub enum Listed {
     Formats,
     /// Matrix units.
     Datapaths,
-    /// Machines with arrays, memories and prices.
+    /// Machines: engines, units, memories.
     Accelerators,
+    /// Ways to count cycles, and where each is valid.
+    CycleModels,
+    /// Prices of operations and memories.
+    Prices,
     /// Models that are embedded, fetched, can be fetched, or are yours.
     Models,
     /// Texts, images, pairs and tasks to evaluate on.

@@ -59,6 +59,8 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     match cli.command.as_ref().unwrap_or(&default) {
         Command::Study(Study::Orders(args)) => return studies::orders::run(args),
         Command::Eval(args) => commands::eval::run(args)?,
+        Command::Cost(args) => commands::cost::run(args)?,
+        Command::Sweep(args) => commands::sweep::run(args)?,
         Command::Trace(args) => commands::trace::run(args)?,
         Command::Logits(args) => commands::logits::run(args)?,
         Command::Fetch(args) => commands::fetch::run(args)?,

@@ -152,14 +152,13 @@ pub fn open_model(name: &str, checksums: &mut Checksums) -> Result<(Model, Optio
         Some(item) => catalogue::locate(item.name)?,
         None if Path::new(name).exists() => Path::new(name).to_owned(),
         None => bail!(
-            "there is no model `{name}`: give `lm`, `vit`, a name of `interplay list models`, a Hugging Face folder or a GGUF file"
+            "there is no model `{name}`: give `lm`, `vit`, a name of `interplay list models`, a Hugging Face folder, a GGUF file or a torch file"
         ),
     };
     let model = load::open(&path)?;
     for file in &model.files {
-        let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
         let label = file.file_name().map_or_else(|| file.display().to_string(), |f| f.to_string_lossy().into_owned());
-        checksums.insert(label, text::sha256(&bytes));
+        checksums.insert(label, text::sha256_of_file(file)?);
     }
     Ok((model, known.and_then(|item| item.caveat)))
 }

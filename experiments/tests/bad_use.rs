@@ -12,14 +12,21 @@ pub fn cases() -> Vec<Trial> {
 }
 
 /// Arguments, and what the message must say.
-const WRONG: [(&[&str], &[&str]); 18] = [
+const WRONG: [(&[&str], &[&str]); 27] = [
     (&["format", "hbpf8"], &["hbpf8", "hbfp8"]),
     (&["eval", "--format", "mxpf4"], &["mxpf4", "mxfp4"]),
     (&["eval", "--format", "int8", "--sparsity", "2:4"], &["order", "sq", "qs"]),
     (&["eval", "--format", "int8", "--sparsity", "4:2", "--order", "sq"], &["4:2", "N:M"]),
-    (&["eval", "--sparsity", "2:7"], &["7", "192"]),
+    (&["eval", "--sparsity", "4:14p"], &["14", "192"]),
     (&["eval", "--datapath", "blok"], &["blok", "block"]),
-    (&["eval", "--accelerator", "ws12"], &["ws12", "ws128"]),
+    (&["eval", "--accelerator", "systolic-12"], &["systolic-12", "systolic-128"]),
+    (&["cost", "--gemm", "3x4"], &["3x4", "MxKxN"]),
+    (&["cost", "--gemm", "0x4x4"], &["M = 0"]),
+    (&["cost", "--gemm", "4x4x4", "--format", "mxfp4", "--accelerator", "h100"], &["mxfp4", "h100", "hopper.wgmma"]),
+    (&["cost", "--gemm", "99999999999x99999999999x4"], &["64 bits"]),
+    (&["cost", "--gemm", "4x4x4", "--accelerator", "nowhere.toml"], &["cannot read nowhere.toml"]),
+    (&["cost", "--gemm", "4x4x4", "--cycle-model", "tensor-core"], &["tensor-core", "scalesim"]),
+    (&["list", "formats", "mxfp4"], &["only datapaths, accelerators and prices"]),
     (&["eval", "--prices", "horowitz"], &["horowitz45"]),
     (&["eval", "--model", "nowhere"], &["nowhere", "Hugging Face folder"]),
     (&["eval", "--model", "smollm2", "--data", "wiki"], &["smollm2", "interplay fetch smollm2"]),
@@ -29,6 +36,8 @@ const WRONG: [(&[&str], &[&str]); 18] = [
     (&["eval", "--protocol", "wikitext"], &["wikitext", "`wikitext2`"]),
     (&["eval", "--tasks", "nowhere"], &["nowhere", "no such folder"]),
     (&["eval", "--model", "vit", "--data", "nowhere"], &["nowhere", "interplay list data"]),
+    (&["eval", "--backend", "flax"], &["flax", "`flex`"]),
+    (&["study", "orders", "--quick", "--backend", "cuda"], &["cuda", "`flex` or `ndarray`"]),
     (&["trace", "--window", "300"], &["300", "1 to 256"]),
     (&["study", "orders", "--formats", "fp31"], &["fp31", "fp32"]),
 ];

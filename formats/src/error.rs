@@ -77,16 +77,6 @@ pub enum Error {
         /// The length of a row.
         k: usize,
     },
-    /// Rows that N:M groups do not divide.
-    #[error("{n}:{m} sparsity needs rows that {m} divides, but a row has {k} values; choose an M that divides {k}")]
-    Indivisible {
-        /// Kept values a group.
-        n: usize,
-        /// Values a group.
-        m: usize,
-        /// The length of a row.
-        k: usize,
-    },
     /// A matrix that is not whole groups of pairs or whole tiles.
     #[error(
         "{pattern} sparsity needs a matrix of whole tiles of {tile_rows} x {tile_k}, but this one is {rows} x {k}; \

@@ -77,4 +77,17 @@ impl Format {
             other: 0,
         }
     }
+
+    /// Bits of a stored matrix [rows, k] under any mask of that pattern whose groups are full: what
+    /// [`Format::footprint`] gives for it, from the shape alone.
+    pub fn footprint_of(&self, pattern: Pattern, rows: usize, k: usize) -> Footprint {
+        let dense = self.footprint(rows, k, None);
+        if pattern == Pattern::Dense {
+            return dense;
+        }
+        let (stored, metadata) = pattern.counts(rows as u64, k as u64);
+        let whole_bytes = |count: u64, bits: u64| count.saturating_mul(bits).div_ceil(8).saturating_mul(8);
+        let values = whole_bytes(stored, u64::from(self.element.bits()));
+        Footprint { values, metadata: whole_bytes(metadata, 1), ..dense }
+    }
 }

@@ -91,7 +91,7 @@ impl Pipeline {
     /// Applies the steps to a row-major matrix with rows of `k`.
     ///
     /// # Errors
-    /// A NaN or an infinity, a length that `k` does not divide, a `k` that M does not divide.
+    /// A NaN or an infinity, a length that `k` does not divide, a matrix that is not whole groups of pairs or whole tiles.
     pub fn apply(&self, w: &[f32], k: usize) -> Result<Stored, Error> {
         crate::error::rows_of(w.len(), k)?;
         let mut stored = Stored { values: w.to_vec(), quantized: None, mask: None, k };

@@ -27,6 +27,10 @@ pub enum Pattern {
         scope: Scope,
     },
     /// N of every M consecutive positions along K are kept.
+    ///
+    /// M need not divide K: the last group of a row is then thought of as filled up with zeros, of which pruning takes all
+    /// before any position that is there. Of `r = K mod M` positions the min(N, r) largest are kept, and the zeros are
+    /// never stored, so that a row keeps floor(K / M) * N + min(N, r) positions.
     NofM {
         /// Kept positions a group.
         n: usize,
@@ -119,6 +123,35 @@ impl fmt::Display for Pattern {
 }
 
 impl Pattern {
+    /// Kept positions and bits of metadata of a matrix [rows, k] whose groups are full; saturates.
+    pub(crate) fn counts(self, rows: u64, k: u64) -> (u64, u64) {
+        let all = rows.saturating_mul(k);
+        let part = |count: u64, points: u32| (u128::from(count) * u128::from(points) / 10_000) as u64;
+        let row = |n: usize, m: usize| k / m as u64 * n as u64 + (k % m as u64).min(n as u64);
+        let index = |m: usize| u64::from(index_bits(m));
+        match self {
+            Self::Dense => (all, 0),
+            Self::Unstructured { basis_points, scope: Scope::Matrix } => (all - part(all, basis_points), all),
+            Self::Unstructured { basis_points, scope: Scope::Row } => {
+                (rows.saturating_mul(k - part(k, basis_points)), all)
+            }
+            Self::NofM { n, m } => {
+                let stored = rows.saturating_mul(row(n, m));
+                (stored, stored.saturating_mul(index(m)))
+            }
+            Self::PairsOfM { n, m } => {
+                let stored = rows.saturating_mul(row(n, m));
+                (stored, (stored / 2).saturating_mul(index(m / 2)))
+            }
+            Self::Tiled { v, n, m } => {
+                let stored = rows.saturating_mul(row(n, m));
+                let tiles = rows.div_ceil(v as u64).saturating_mul(k.div_ceil(m as u64));
+                let columns = tiles.saturating_mul(Self::TILE_COLUMNS as u64);
+                (stored, stored.saturating_mul(2).saturating_add(columns.saturating_mul(index(m))))
+            }
+        }
+    }
+
     /// Columns that a tile of V:N:M keeps: a row of them is then an N:4 group, for which there is hardware.
     pub const TILE_COLUMNS: usize = 4;
 
@@ -143,13 +176,12 @@ impl Pattern {
         }
     }
 
-    /// Refuses impossible numbers, and a matrix that is not whole groups or tiles.
-    pub(crate) fn check(&self, rows: usize, k: usize) -> Result<(), Error> {
+    /// Refuses impossible numbers, and a matrix that is not whole groups of pairs or whole tiles.
+    pub fn check(&self, rows: usize, k: usize) -> Result<(), Error> {
         if !self.is_possible() {
             return Err(Error::UnknownPattern(self.to_string()));
         }
         match *self {
-            Self::NofM { n, m } if !k.is_multiple_of(m) => Err(Error::Indivisible { n, m, k }),
             Self::PairsOfM { m, .. } if !k.is_multiple_of(m) => Err(self.untiled(1, m, rows, k)),
             Self::Tiled { v, m, .. } if !rows.is_multiple_of(v) || !k.is_multiple_of(m) => {
                 Err(self.untiled(v, m, rows, k))

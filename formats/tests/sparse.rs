@@ -177,6 +177,9 @@ fn layouts_refuse_what_they_do_not_have() {
     ] {
         refused(layout, 8, text, 64, 128);
     }
+    for (layout, text, k) in [(Layout::Logical, "2:4", 27), (Layout::OneOfTwo, "1:2", 27), (Layout::S2ta, "3:8", 9)] {
+        refused(layout, 8, text, 4, k);
+    }
     refused(Layout::Cutlass, 4, "2:4", 64, 128);
     refused(Layout::Cutlass, 32, "2:4", 64, 128);
     refused(Layout::Cutlass, 16, "2:4", 16, 128);
@@ -205,6 +208,9 @@ fn metadata_is_checked() {
     // Halves of different values; an index beyond a group of three.
     assert_eq!(at(read(Layout::OneOfTwo, "1:2", 2, 2, [&[0; 2], &[0b1001_0100], &[]])), (1, 0, 0b1001));
     assert_eq!(at(read(Layout::Indices, "1:3", 3, 1, [&[0], &[0b11], &[]])), (0, 0, 0b11));
+    // The last group has one position, which is kept: its index is 0.
+    assert_eq!(read(Layout::Indices, "2:4", 5, 1, [&[1, 2, 3], &[0b00_1110], &[]]), Ok(vec![0, 0, 1, 2, 3]));
+    assert_eq!(at(read(Layout::Indices, "2:4", 5, 2, [&[0; 6], &[0b1110_1110, 0b0001], &[]])), (0, 4, 0b10));
     // Pointers that start late, descend, or pass the end; columns that repeat or are none.
     let csr = |pointers: [u8; 3], columns: u8| {
         let index: Vec<u8> = pointers.iter().flat_map(|&p| [p, 0, 0, 0]).collect();

@@ -9,13 +9,15 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
 /// Layouts, the patterns that they are tried with, and the rows and columns that whole blocks have.
-const LAYOUTS: [(Layout, &[&str], usize, usize); 9] = [
+const LAYOUTS: [(Layout, &[&str], usize, usize); 11] = [
     (Layout::Logical, &["2:4"], 1, 4),
     (Layout::Cutlass, &["2:4", "1:2"], 32, 64),
     (Layout::OneOfTwo, &["1:2"], 1, 2),
     (Layout::Pairwise, &["4:8p"], 1, 8),
     (Layout::Indices, &["1:3", "2:6", "5:6", "2:6p", "4:6p"], 1, 6),
+    (Layout::Indices, &["2:4", "3:5", "6:7", "1:16", "15:16"], 1, 9),
     (Layout::Bitmap, &["50%", "dense", "30%-row", "2:4", "4:8p", "4:2:8"], 4, 8),
+    (Layout::Bitmap, &["2:4", "3:8", "1:16", "15:16"], 1, 9),
     (Layout::Csr, &["50%", "dense", "30%-row", "2:4", "4:8p", "4:2:8"], 4, 8),
     (Layout::Venom, &["2:1:8", "2:2:8", "1:3:8"], 2, 8),
     (Layout::S2ta, &["1:8", "4:8", "7:8"], 1, 8),
@@ -25,8 +27,9 @@ const WIDTHS: [u32; 8] = [1, 4, 6, 8, 13, 16, 31, 32];
 
 pub fn trials() -> Vec<Trial> {
     let each = LAYOUTS.into_iter().flat_map(|layout| {
-        let round_trip = case(&format!("sparse_law::round_trip::{}", layout.0), move || round_trips(layout));
-        let bytes = case(&format!("sparse_law::any_bytes::{}", layout.0), move || any_bytes(layout));
+        let round_trip =
+            case(&format!("sparse_law::round_trip::{}_{}", layout.0, layout.3), move || round_trips(layout));
+        let bytes = case(&format!("sparse_law::any_bytes::{}_{}", layout.0, layout.3), move || any_bytes(layout));
         [round_trip, bytes]
     });
     each.collect()

@@ -59,11 +59,11 @@ fn nibbles_and_sextets() {
 
 fn footprint_is_the_length_of_the_bytes() {
     for format in Format::all() {
-        for k in [64, 128, 100, 12] {
+        for k in [64, 128, 100, 12, 27, 9, 1] {
             let w = matrix(5, 9 * k);
             let q = format.quantize(&w, k).expect("finite");
-            for text in ["dense", "50%", "30%-row", "2:4", "1:4"] {
-                let mask = pattern(text).magnitude_mask(&w, k).expect("4 divides k");
+            for text in ["dense", "50%", "30%-row", "2:4", "1:4", "5:7"] {
+                let mask = pattern(text).magnitude_mask(&w, k).expect("finite");
                 let packed = q.packed(Some(&mask)).expect("the same shape");
                 let bits = |bytes: &[u8]| 8 * bytes.len() as u64;
                 let bytes = Footprint {

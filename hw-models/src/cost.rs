@@ -1,162 +1,86 @@
-//! What a workload costs on a machine: cycles, bits moved, energy. Counts first, prices second.
+//! What a workload costs on a machine: cycles, bits moved, energy, area. Counts first, prices second.
 //!
-//! [`cost`] counts from shapes, formats and records alone: it never sees a weight, so two matrices of one shape, format
-//! and pattern cost the same. In particular the order of pruning and quantisation has no place here.
-//! Stalls on memory are not modelled: cycles are those of the array, as the chosen [`CycleModel`] defines them.
+//! [`cost`] counts from shapes, formats and records: two matrices of one shape, format and pattern cost the same, and the
+//! order of pruning and quantisation has no place here. Only where a [`Layer`] carries statistics of the values that were
+//! really seen do zeros change its energy.
 
 mod accelerator;
+mod area;
 mod arithmetic;
+mod band;
+mod count;
 mod cycles;
+mod figures;
+pub mod gates;
+mod memory;
 mod prices;
-mod traffic;
+pub mod scale;
 mod units;
 mod workload;
 
-pub use accelerator::{Accelerator, Buffers};
+pub use accelerator::{Accelerator, Capacity, ClockStatus, Engine, Memory, Unit, ZeroOperand, Zeros};
+pub use area::{Area, area};
 pub use arithmetic::{Charge, Per, charges, charges_of};
-pub use cycles::{Array, CycleModel, Dataflow};
-pub use prices::{Price, PriceList, Status};
-pub use traffic::{Accesses, Traffic, accesses};
+pub use band::Band;
+pub use cycles::{Accesses, CycleModel, Dataflow, Job, Timing};
+pub use figures::{Cost, Elementwise, Energy, Figures, Holdings, LayerCost, LevelMoves, Rates, Shares, TimeSplit};
+pub use memory::{Demand, Matrix, Moves, Order, Room, Tiling, tiled};
+pub use prices::{Access, Macro, Operations, Price, PriceList, Sram, Status, sram_spread};
 pub use units::{Bits, Cycles, Hertz, Picojoules};
-pub use workload::{Gemm, Layer, Ratio, Workload};
+pub use workload::{Gemm, Layer, Operation, Ratio, Second, Statistics, Workload};
 
 use crate::Error;
-use arithmetic::Events;
-use serde::Serialize;
-use traffic::Moved;
+use count::Placed;
+use std::collections::{BTreeMap, HashMap};
 
-/// The cost of a workload on one machine, under one cycle model and one price list.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Cost {
-    /// Name of the machine.
-    pub accelerator: &'static str,
-    /// Name of the cycle model.
-    pub cycle_model: &'static str,
-    /// Name of the price list.
-    pub prices: &'static str,
-    /// One entry a layer, in workload order.
-    pub layers: Vec<LayerCost>,
-    /// All layers together.
-    pub total: Figures,
-}
-
-/// The cost of one layer.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct LayerCost {
-    /// The product itself.
-    #[serde(flatten)]
-    pub gemm: Gemm,
-    /// The datapath that the formats call for.
-    pub datapath: &'static str,
-    /// What it costs, all `count` executions together.
-    #[serde(flatten)]
-    pub figures: Figures,
-}
-
-/// Counts and energy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Figures {
-    /// Multiply-accumulates of the dense product, M * K * N.
-    pub macs: u64,
-    /// Those that the array performs: fewer only where the machine skips pruned weights.
-    pub macs_executed: u64,
-    /// Time in clock cycles.
-    pub cycles: Cycles,
-    /// Executed multiply-accumulates over what the array could do in that time, 0 to 1.
-    pub utilisation: f64,
-    /// Bits into and out of the on-chip buffers.
-    pub sram: Traffic,
-    /// Bits into and out of main memory.
-    pub dram: Traffic,
-    /// Energy.
-    #[serde(rename = "energy_pj")]
-    pub energy: Energy,
-}
-
-/// Energy by what spends it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Energy {
-    /// Multipliers, adders and scaling.
-    pub mac: Picojoules,
-    /// On-chip buffers.
-    pub sram: Picojoules,
-    /// Main memory.
-    pub dram: Picojoules,
-    /// The sum of these.
-    pub total: Picojoules,
-}
-
-/// The cost of a workload on `accelerator`, in the cycles of `model`, at `prices`.
+/// The cost of a workload on `machine`, in the cycles of `model`, at `prices`.
 ///
 /// # Errors
-/// [`Error::ZeroDimension`], [`Error::TooLarge`], [`Error::Dataflow`] for a cycle model that the machine's array has
-/// none of, [`Error::MissingUnit`] for formats that the machine cannot multiply.
-pub fn cost(
-    workload: &Workload,
-    accelerator: &Accelerator,
-    model: CycleModel,
-    prices: &PriceList,
-) -> Result<Cost, Error> {
-    let layers =
-        workload.0.iter().map(|layer| layer_cost(layer, accelerator, model, prices)).collect::<Result<Vec<_>, _>>()?;
+/// [`Error::ZeroDimension`], [`Error::TooLarge`], [`Error::MissingUnit`] for formats that the machine cannot multiply,
+/// [`Error::Room`] where a memory cannot hold the smallest tile, and those of [`CycleModel::time`].
+pub fn cost(workload: &Workload, machine: &Accelerator, model: &CycleModel, prices: &PriceList) -> Result<Cost, Error> {
+    // Blocks of a network repeat: equal layers are counted once.
+    let mut known: HashMap<_, LayerCost> = HashMap::new();
+    let mut layers = Vec::with_capacity(workload.layers.len());
+    for layer in &workload.layers {
+        let key = layer.key();
+        let counted = match known.get(&key) {
+            Some(counted) => LayerCost { gemm: layer.gemm.clone(), ..counted.clone() },
+            None => known.entry(key).or_insert(Placed::new(layer, machine)?.cost(model, prices)?).clone(),
+        };
+        layers.push(counted);
+    }
+    Ok(Cost {
+        accelerator: machine.name.clone(),
+        cycle_model: model.name,
+        prices: prices.name.clone(),
+        total: total(&layers)?,
+        layers,
+        footprint: workload.holdings(),
+        elementwise: elementwise(workload, machine),
+    })
+}
+
+/// All layers, one after the other.
+fn total(layers: &[LayerCost]) -> Result<Figures, Error> {
     let mut total = Figures::default();
-    for layer in &layers {
-        total = total.plus(&layer.figures).ok_or_else(|| too_large(&layer.gemm, "totals"))?;
+    let mut bound: BTreeMap<&str, f64> = BTreeMap::new();
+    for layer in layers {
+        let too_large = || Error::TooLarge { layer: layer.gemm.name.clone(), quantity: "totals" };
+        total = total.plus(&layer.figures).ok_or_else(too_large)?;
+        *bound.entry(&layer.figures.bound).or_default() += layer.figures.seconds;
     }
-    total.utilisation = accelerator.array.utilisation(total.macs_executed, total.cycles);
-    Ok(Cost { accelerator: accelerator.name, cycle_model: model.name(), prices: prices.name, layers, total })
+    let most = bound.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
+    total.bound = most.map_or(String::new(), |(name, _)| name.to_owned());
+    Ok(total)
 }
 
-/// Counts one layer, then prices the counts.
-fn layer_cost(
-    layer: &Layer,
-    accelerator: &Accelerator,
-    model: CycleModel,
-    prices: &PriceList,
-) -> Result<LayerCost, Error> {
-    let gemm = &layer.gemm;
-    let datapath = accelerator.unit_for(layer)?;
-    let skip = accelerator.skip_for(layer.pattern);
-    let cycles = model.cycles(gemm, &accelerator.array, skip)?;
-    let events = Events::count(layer, skip).ok_or_else(|| too_large(gemm, "operations"))?;
-    let moved = Moved::count(layer, accelerator, skip).ok_or_else(|| too_large(gemm, "bits moved"))?;
-    let energy = Energy::new(
-        events.energy(layer, prices),
-        moved.sram_energy(&accelerator.buffers, prices),
-        prices.dram.of_bits(moved.dram.total()),
-    );
-    let utilisation = accelerator.array.utilisation(events.macs_executed, cycles);
-    let (sram, dram) = (moved.sram, moved.dram);
-    let figures =
-        Figures { macs: events.macs, macs_executed: events.macs_executed, cycles, utilisation, sram, dram, energy };
-    Ok(LayerCost { gemm: gemm.clone(), datapath: datapath.name, figures })
-}
-
-fn too_large(gemm: &Gemm, quantity: &'static str) -> Error {
-    Error::TooLarge { layer: gemm.name.clone(), quantity }
-}
-
-impl Energy {
-    fn new(mac: Picojoules, sram: Picojoules, dram: Picojoules) -> Self {
-        Self { mac, sram, dram, total: mac + sram + dram }
-    }
-}
-
-impl Figures {
-    /// Both together; the utilisation is left for the caller, who knows the array.
-    fn plus(&self, other: &Self) -> Option<Self> {
-        Some(Self {
-            macs: self.macs.checked_add(other.macs)?,
-            macs_executed: self.macs_executed.checked_add(other.macs_executed)?,
-            cycles: Cycles(self.cycles.0.checked_add(other.cycles.0)?),
-            utilisation: 0.0,
-            sram: self.sram.plus(&other.sram)?,
-            dram: self.dram.plus(&other.dram)?,
-            energy: Energy::new(
-                self.energy.mac + other.energy.mac,
-                self.energy.sram + other.energy.sram,
-                self.energy.dram + other.energy.dram,
-            ),
-        })
-    }
+fn elementwise(workload: &Workload, machine: &Accelerator) -> Elementwise {
+    let sum = |of: fn(&Operation) -> Bits| {
+        Bits(workload.elementwise.iter().fold(0, |sum, operation| sum.saturating_add(of(operation).0)))
+    };
+    let (reads, writes) = (sum(|o| o.reads), sum(|o| o.writes));
+    let rate = machine.main_memory_bits_per_second();
+    let operations = workload.elementwise.len() as u64;
+    Elementwise { operations, reads, writes, seconds: (reads.0 as f64 + writes.0 as f64) / rate }
 }

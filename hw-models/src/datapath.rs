@@ -13,11 +13,11 @@ mod choose;
 mod declare;
 mod dot;
 mod evaluate;
-mod inventory;
+pub(crate) mod inventory;
 mod lookup;
 mod matmul;
 mod operand;
-mod record;
+pub(crate) mod record;
 mod reference;
 mod register;
 mod register_format;
@@ -33,6 +33,7 @@ pub use record::{
     Accumulator, Align, Arm, BlockScale, Codes, Datapath, ElementExponent, Group, Inputs, Joins, Nan, Node, Order,
     Overflow, Port, Product, Proof, Round, Sparsity, Subnormals, Sum, Unit, Zero,
 };
+pub(crate) use register_format::register as register_named;
 pub(crate) use term::{NO_EXPONENT, Term};
 
 use crate::Error;

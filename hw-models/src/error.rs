@@ -247,6 +247,27 @@ pub enum Error {
         /// The dimension that is zero.
         dimension: &'static str,
     },
+    /// A machine that cannot be, or a text that describes none.
+    #[error("accelerator `{name}`: {problem}")]
+    Accelerator {
+        /// Its name, where the text has one.
+        name: String,
+        /// What is wrong, where, and what is allowed.
+        problem: String,
+    },
+    /// A memory that cannot hold one block of every operand.
+    #[error(
+        "memory `{memory}` of accelerator `{accelerator}` cannot hold the smallest tile of layer `{layer}`: one block of \
+         each operand, twice, and one sum; give it more `kib`"
+    )]
+    Room {
+        /// The machine.
+        accelerator: String,
+        /// The memory.
+        memory: String,
+        /// The layer.
+        layer: String,
+    },
     /// An N:M ratio that keeps nothing or more than everything.
     #[error("{n}:{m} is not a sparsity ratio; 1 <= N <= M is allowed")]
     Ratio {
@@ -255,13 +276,33 @@ pub enum Error {
         /// Group.
         m: u64,
     },
-    /// A cycle model that is not defined for the machine's dataflow.
-    #[error("cycle model `{model}` is defined for a weight-stationary array only; use `scalesim` for {dataflow}")]
-    Dataflow {
+    /// A cycle model that is not defined for the machine's engine.
+    #[error("cycle model `{model}` is defined for {wanted}, not for {engine}; models that fit: {}", listed(fitting))]
+    CycleModel {
         /// Name of the cycle model.
         model: &'static str,
-        /// The machine's dataflow.
-        dataflow: &'static str,
+        /// The engine given.
+        engine: String,
+        /// What the model asks for.
+        wanted: &'static str,
+        /// Names of the models that fit.
+        fitting: Vec<&'static str>,
+    },
+    /// A text in a notation of SCALE-Sim that cannot be read.
+    #[error("{input}{}: {problem}", line.map_or(String::new(), |line| format!(", line {line}")))]
+    Scalesim {
+        /// `config` or `topology`.
+        input: &'static str,
+        /// Line, counted from 1, where one is to blame.
+        line: Option<usize>,
+        /// What is wrong, and what is allowed.
+        problem: String,
+    },
+    /// An engine that cannot be.
+    #[error("an engine has `{field}` = 0 or none; sizes and rates must be at least 1, and a tensor core needs a tile")]
+    Engine {
+        /// The field that is zero or empty.
+        field: &'static str,
     },
     /// The machine lacks the unit that the formats need.
     #[error("accelerator `{accelerator}` has no `{datapath}` unit, which {formats} need; it has: {units}")]
@@ -283,7 +324,28 @@ pub enum Error {
         /// What was counted.
         quantity: &'static str,
     },
+    /// A price list that cannot be read.
+    #[error("price list `{name}`: {problem}")]
+    Prices {
+        /// Name of the list, where it has one.
+        name: String,
+        /// What is wrong with it and where, and the nearest name.
+        problem: String,
+    },
+    /// A technology that no scaling rule covers.
+    #[error("{nm} nm at {volts} V: scaling covers 2 to 130 nm at 0.4 to 1.4 V")]
+    Technology {
+        /// Feature size given.
+        nm: f64,
+        /// Supply given.
+        volts: f64,
+    },
     /// An error of the formats crate.
     #[error(transparent)]
     Format(#[from] interplay_formats::Error),
+}
+
+/// Names for a message.
+fn listed(names: &[&str]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

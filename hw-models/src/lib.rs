@@ -20,6 +20,7 @@ pub mod explain;
 pub mod identify;
 #[doc(hidden)]
 pub mod judge;
+pub mod scalesim;
 pub mod verify;
 
 mod error;
@@ -27,8 +28,8 @@ mod kernel;
 mod names;
 
 pub use cost::{
-    Accelerator, Bits, Cost, CycleModel, Cycles, Figures, Gemm, Layer, LayerCost, Picojoules, PriceList, Ratio,
-    Workload, cost,
+    Accelerator, Band, Bits, Cost, CycleModel, Cycles, Figures, Gemm, Layer, LayerCost, PriceList, Ratio, Workload,
+    cost,
 };
 pub use datapath::{Datapath, Operand, Row, Weights};
 pub use error::Error;

@@ -2,10 +2,7 @@
 
 use crate::support::{case, quantized};
 use interplay_formats::Format;
-use interplay_hw::{
-    Accelerator, CycleModel, Datapath, Error, Gemm, Layer, Operand, PriceList, Ratio, Workload,
-    cost::{Array, Dataflow},
-};
+use interplay_hw::{Accelerator, CycleModel, Datapath, Error, Gemm, Layer, Operand, PriceList, Ratio};
 use libtest_mimic::Trial;
 
 pub fn trials() -> Vec<Trial> {
@@ -34,7 +31,7 @@ fn names() {
     assert_eq!(datapath("BLOCK").name, "block");
     refused(Datapath::by_name("blok"), &["blok", "did you mean `block`", "ideal"]);
     refused(Datapath::by_name("zzzzzzzzzzzz"), &["known: fake"]);
-    refused(Accelerator::by_name("ws-128"), &["did you mean `ws128`"]);
+    refused(Accelerator::by_name("sistolic-128"), &["did you mean `systolic-128`"]);
     refused(CycleModel::by_name("scale-sim"), &["did you mean `scalesim`"]);
     refused(PriceList::by_name("horowitz"), &["did you mean `horowitz45`"]);
 }
@@ -86,30 +83,30 @@ fn auto() {
 
 fn costs() {
     let format = Format::by_name("hbfp8").unwrap();
-    let ws = Accelerator::by_name("ws128").unwrap();
+    let machine = Accelerator::by_name("systolic-128").unwrap();
     for (gemm, dimension) in [
         (Gemm::new("a", 0, 1, 1), "M = 0"),
         (Gemm::new("a", 1, 0, 1), "K = 0"),
         (Gemm::new("a", 1, 1, 0), "N = 0"),
         (Gemm { count: 0, ..Gemm::new("a", 1, 1, 1) }, "count = 0"),
     ] {
-        refused(CycleModel::Scalesim.cycles(&gemm, &ws.array, None), &["`a`", dimension]);
         refused(Layer::dense(gemm, format, format), &["`a`", dimension]);
     }
     let vast = Gemm::new("vast", 1 << 40, 1 << 40, 1);
     refused(Layer::dense(vast, format, format), &["vast", "64 bits"]);
-    let often = Gemm { count: u64::MAX, ..Gemm::new("often", 2, 2, 2) };
-    refused(CycleModel::Scalesim.cycles(&often, &ws.array, None), &["often", "cycles"]);
-    let often = Gemm { count: 1 << 50, ..Gemm::new("often", 256, 256, 256) };
-    let layer = Layer::dense(often, format, format).unwrap();
     let prices = PriceList::by_name("horowitz45").unwrap();
-    refused(interplay_hw::cost(&Workload(vec![layer]), ws, CycleModel::Scalesim, prices), &["often", "64 bits"]);
-    let os = Array { rows: 8, columns: 8, dataflow: Dataflow::OutputStationary };
-    refused(CycleModel::DoubleBuffered.cycles(&Gemm::new("a", 1, 1, 1), &os, None), &["double-buffered", "scalesim"]);
-    let integers = Accelerator { datapaths: &["int8"], ..*ws };
+    let model = CycleModel::by_name("scalesim").unwrap();
+    let of = |layer: Layer, machine: &Accelerator| interplay_hw::cost(&vec![layer].into(), machine, model, prices);
+    for count in [1 << 50, u64::MAX] {
+        let often = Gemm { count, ..Gemm::new("often", 256, 256, 256) };
+        refused(of(Layer::dense(often, format, format).unwrap(), machine), &["often", "64 bits"]);
+    }
     let layer = Layer::dense(Gemm::new("a", 1, 64, 1), format, format).unwrap();
-    let result = interplay_hw::cost(&Workload(vec![layer]), &integers, CycleModel::Scalesim, prices);
-    refused(result, &["`block`", "hbfp8", "int8"]);
+    refused(of(layer.clone(), Accelerator::by_name("gemmini").unwrap()), &["`block`", "hbfp8", "int8"]);
+    let long = Format::by_name("hbfp8-b4096").unwrap();
+    let blocks = Layer::dense(Gemm::new("a", 1, 8192, 1), long, long).unwrap();
+    refused(of(blocks, &machine.with("memory.sram.kib", 1.into()).unwrap()), &["`sram`", "`a`", "kib"]);
+    refused(of(layer, Accelerator::by_name("b200").unwrap()), &["b200", "hbfp8", "b200.tcgen05.bf16.f32"]);
     refused(Ratio::new(3, 2), &["3:2"]);
     refused(Ratio::new(0, 2), &["0:2"]);
 }

@@ -1,5 +1,6 @@
 //! All tests of the crate in one binary; see `support` for how oracle files are found.
 
+mod accelerators;
 mod aligned;
 mod aligned_reference;
 mod big;
@@ -18,9 +19,12 @@ mod machines;
 mod matmul;
 mod mmasim;
 mod packs;
+mod prices;
 mod reference;
 mod rows;
+mod scalesim;
 mod silicon;
+mod simulated;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod softfloat;
 mod sparse;
@@ -31,6 +35,7 @@ mod verify;
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
     let trials = vec![
+        accelerators::trials(),
         aligned::trials(),
         big::trials(),
         catalog::trials(),
@@ -48,7 +53,10 @@ fn main() {
         matmul::trials(),
         mmasim::trials(),
         packs::trials(),
+        prices::trials(),
+        scalesim::trials(),
         silicon::trials(),
+        simulated::trials(),
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         softfloat::trials(),
         sparse::trials(),

@@ -1,7 +1,8 @@
 //! Capture: a module and its forward function become an operation graph with named weights.
 //!
 //! The weights of a [`Captured`] are the module's own tensors, shared and not copied, so that a captured model needs the
-//! memory of its weights once, whether or not the module is kept. A graph holds for one input shape.
+//! memory of its weights once, whether or not the module is kept: the module is traced with parameters that have a shape and no
+//! values. A graph holds for one input shape.
 //!
 //! Capture runs no arithmetic. A forward function that reads tensor data back (`into_data`, `into_scalar`) or branches on it
 //! cannot be captured: Burn panics inside that call.
@@ -15,10 +16,15 @@ use burn::tensor::{Device, TensorData};
 use burn_ir::{OperationIr, TensorIr, TensorStatus};
 
 use crate::Error;
+use crate::burn::backend::Backend;
 use crate::burn::executor::kept;
+use crate::burn::ghost::{Blank, Restore};
 use crate::burn::names::{self, Take};
+use crate::burn::pool::Pool;
 use crate::burn::product::{self, Product};
 use crate::burn::value::{self, Boundary, Value};
+use crate::hw::Bits;
+use crate::hw::cost::Operation;
 
 thread_local! {
     /// Capture devices are never recycled by Burn, so one a thread serves every capture.
@@ -47,6 +53,7 @@ pub struct Captured {
     names: HashMap<TensorId, String>,
     pub(crate) inputs: Vec<(TensorId, Vec<usize>)>,
     pub(crate) outputs: Vec<TensorIr>,
+    pub(crate) backend: Backend,
 }
 
 /// A parameter that a graph uses.
@@ -112,7 +119,7 @@ where
     let device = DEVICE.with(Clone::clone);
     let mut recorded = None;
     let captured = device.capture_scope(|scope| {
-        let ghost = module.clone().to_device(&device);
+        let ghost = module.clone().map(&mut Blank(&device)).to_device(&device);
         let ids = names::tensors(&ghost, Ids);
         let input = example.clone().on(&device);
         let output = forward(&ghost, input.clone());
@@ -122,6 +129,7 @@ where
             Err(_) => scope.complete([], []),
         };
         recorded = Some(ids.and_then(|ids| boundary.map(|_| ids)));
+        drop(ghost.map(&mut Restore(values.iter())));
         complete
     });
     let ids = recorded.unwrap_or_else(|| Ok(Vec::new()))?;
@@ -133,7 +141,7 @@ impl Captured {
     /// Joins a recorded graph to the module's own tensors.
     fn new(
         prefix: &str,
-        graph: burn_ir::GraphIr,
+        mut graph: burn_ir::GraphIr,
         mut recorded: HashMap<TensorId, TensorData>,
         values: Vec<(String, Value)>,
         ids: Vec<(String, TensorId)>,
@@ -146,6 +154,8 @@ impl Captured {
             constants.insert(id, value);
             names.insert(id, names::join(prefix, &path));
         }
+        // What made a parameter without values is no operation of the model.
+        graph.operations.retain(|op| !op.outputs().any(|made| constants.contains_key(&made.id)));
         let inputs: Vec<_> = graph.inputs.iter().copied().zip(shapes).collect();
         for (id, _) in &inputs {
             recorded.remove(id);
@@ -161,7 +171,12 @@ impl Captured {
                 step.bias_of = Some(p);
             }
         }
-        Self { steps, products, constants, names, inputs, outputs }
+        Self { steps, products, constants, names, inputs, outputs, backend: Backend::default() }
+    }
+
+    /// The same graph, to be run on `backend`.
+    pub fn on(self, backend: Backend) -> Self {
+        Self { backend, ..self }
     }
 
     /// The products of the graph in execution order.
@@ -175,6 +190,24 @@ impl Captured {
             let shape = step.op.outputs().next().map_or_else(Vec::new, |out| out.shape.to_vec());
             (operation_name(&step.op), shape, &self.products[step.products.clone()])
         })
+    }
+
+    /// The operations that hold no product and move numbers: their inputs and outputs in bits. Views move nothing.
+    pub(crate) fn elementwise(&self) -> Vec<Operation> {
+        let steps = self.steps.iter().filter(|step| step.products.is_empty());
+        let moving = steps.filter(|step| {
+            matches!(step.op, OperationIr::Float(..) | OperationIr::NumericFloat(..) | OperationIr::Module(..))
+        });
+        moving
+            .map(|step| {
+                let bits = |tensor: &TensorIr| 8 * tensor.dtype.size() as u64 * tensor.shape.num_elements() as u64;
+                Operation {
+                    name: operation_name(&step.op),
+                    reads: Bits(step.op.inputs().map(bits).sum()),
+                    writes: Bits(step.op.outputs().map(bits).sum()),
+                }
+            })
+            .collect()
     }
 
     /// The path of a parameter that the graph uses.
@@ -196,6 +229,15 @@ impl Captured {
             let fingerprint = matrix.then(|| fingerprint(tensor.bytes()));
             Some(Parameter { path: path.clone(), bits, fingerprint })
         })
+    }
+
+    /// Replaces recorded constants by equal ones that `pool` has, and adds the others to it.
+    pub(crate) fn share(&mut self, pool: &mut Pool) {
+        for (id, value) in &mut self.constants {
+            if let (Value::Float(tensor), false) = (value, self.names.contains_key(id)) {
+                pool.share(tensor);
+            }
+        }
     }
 
     /// The number of `f32` (and other) bytes that the graph's parameters and constants hold.
@@ -294,5 +336,5 @@ impl Take<TensorId> for Ids {
     }
 }
 
-/// The backend that runs what is not a modelled product.
+/// The backend whose tensors a graph holds and a hook is given.
 pub(crate) type Host = Flex;

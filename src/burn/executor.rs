@@ -1,11 +1,11 @@
-//! The executor: runs a captured graph on Burn's CPU backend and hands the products that a [`Hook`] wants to it.
+//! The executor: runs a captured graph on a CPU backend of Burn and hands the products that a [`Hook`] wants to it.
 //!
 //! With no product wanted, every operation goes to the backend as Burn recorded it, in the recorded order, on the module's own
 //! tensors: the result equals eager execution bit for bit. Tensors are freed after their last use, as eager execution does.
 //!
 //! The executor knows no formats and no machines.
 
-use burn::backend::flex::{FlexDevice, FlexTensor};
+use burn::backend::flex::{Flex, FlexDevice, FlexTensor};
 use burn::backend::ops::FloatTensorOps;
 use burn_ir::{
     AttentionOpIr, FloatOperationIr, ModuleOperationIr, NumericOperationIr, OperationIr, TensorIr, TensorStatus,
@@ -13,6 +13,7 @@ use burn_ir::{
 use burn_router::TensorInterpreter;
 
 use crate::Error;
+use crate::burn::backend::{self, Backend, Engine};
 use crate::burn::capture::{Captured, Host, Step};
 use crate::burn::hook::Hook;
 use crate::burn::product::{Form, Product};
@@ -31,18 +32,27 @@ impl Captured {
 
     /// [`Captured::run`] on primitives.
     pub(crate) fn run_values(&self, inputs: Vec<Value>, hook: &mut dyn Hook) -> Result<Vec<Value>, Error> {
-        let mut run = Run { interpreter: TensorInterpreter::new(FlexDevice), products: &self.products, hook };
+        match self.backend {
+            Backend::Flex => self.run_on::<Flex>(inputs, hook),
+            #[cfg(feature = "ndarray")]
+            Backend::NdArray => self.run_on::<backend::ndarray::Host>(inputs, hook),
+        }
+    }
+
+    fn run_on<B: Engine>(&self, inputs: Vec<Value>, hook: &mut dyn Hook) -> Result<Vec<Value>, Error> {
+        let interpreter = TensorInterpreter::<B>::new(B::Device::default());
+        let mut run = Run { interpreter, backend: self.backend, products: &self.products, hook };
         for (id, value) in &self.constants {
-            run.interpreter.register_tensor_to_device(*id, value.clone());
+            run.interpreter.register_tensor_to_device(*id, backend::lift(value.clone())?);
         }
         self.bind(inputs, &mut run.interpreter)?;
         for step in &self.steps {
             run.step(step)?;
         }
-        Ok(self.outputs.iter().map(|out| run.interpreter.get_tensor(out)).collect())
+        Ok(self.outputs.iter().map(|out| backend::lower(run.interpreter.get_tensor(out))).collect())
     }
 
-    fn bind(&self, inputs: Vec<Value>, interpreter: &mut TensorInterpreter<Host>) -> Result<(), Error> {
+    fn bind<B: Engine>(&self, inputs: Vec<Value>, interpreter: &mut TensorInterpreter<B>) -> Result<(), Error> {
         let given: Vec<_> = inputs.iter().map(value::shape).collect();
         let expected: Vec<_> = self.inputs.iter().map(|(_, shape)| shape.clone()).collect();
         if given != expected {
@@ -52,7 +62,7 @@ impl Captured {
             )));
         }
         for ((id, _), value) in self.inputs.iter().zip(inputs) {
-            interpreter.register_tensor_to_device(*id, value);
+            interpreter.register_tensor_to_device(*id, backend::lift(value)?);
         }
         Ok(())
     }
@@ -82,7 +92,9 @@ impl Captured {
             (leaf, Form::Kernel) => transpose(conv::kernel_rows(leaf, product)),
         };
         let batches = product.weight.as_ref().map_or_else(Vec::new, |w| w.batches(product));
-        Ok(Host::float_reshape(columns, [batches, vec![product.k, product.n]].concat().into()))
+        let shape = [batches, vec![product.k, product.n]].concat().into();
+        // A tied head is a transposed view; reshaping it would copy it even to its own shape.
+        Ok(if *columns.layout().shape() == shape { columns } else { Host::float_reshape(columns, shape) })
     }
 
     /// The tensor that a product's operation reads as its weight.
@@ -103,13 +115,14 @@ impl Captured {
 }
 
 /// One execution of a graph.
-struct Run<'a> {
-    interpreter: TensorInterpreter<Host>,
+struct Run<'a, B: Engine> {
+    interpreter: TensorInterpreter<B>,
+    backend: Backend,
     products: &'a [Product],
     hook: &'a mut dyn Hook,
 }
 
-impl Run<'_> {
+impl<B: Engine> Run<'_, B> {
     fn step(&mut self, step: &Step) -> Result<(), Error> {
         let range = step.products.clone();
         // A fused operation of two products is taken apart as soon as one of them is of interest.
@@ -136,7 +149,7 @@ impl Run<'_> {
                 let (lhs, rhs) = (self.take(&m.lhs), self.take(&m.rhs));
                 let out = self.matmul(p, lhs, rhs)?;
                 let out = self.narrow(p, out)?;
-                self.put(&m.out, shaped(out, &m.out));
+                self.put(&m.out, shaped(out, &m.out))?;
             }
             OperationIr::Module(ModuleOperationIr::Linear(l)) => {
                 let (x, weight) = (self.take(&l.x), self.take(&l.weight));
@@ -150,7 +163,7 @@ impl Run<'_> {
                     }
                     None => out,
                 };
-                self.put(&l.out, out);
+                self.put(&l.out, out)?;
             }
             OperationIr::Module(ModuleOperationIr::Conv2d(c)) => {
                 let (x, weight) = (self.take(&c.x), self.take(&c.weight));
@@ -163,7 +176,7 @@ impl Run<'_> {
                 let bias = bias.map(|b| self.narrow(p, b)).transpose()?;
                 let out = conv::fold(out, bias, c);
                 let out = self.narrow(p, out)?;
-                self.put(&c.out, out);
+                self.put(&c.out, out)?;
             }
             OperationIr::Module(ModuleOperationIr::Attention(a)) => self.attention(p, a)?,
             other => return Err(Error::Invalid(format!("no product can be taken out of {other:?}"))),
@@ -181,9 +194,9 @@ impl Run<'_> {
         let bias = a.attn_bias.as_ref().map(|t| self.take(t));
         let scores = self.matmul(p, q, transpose(k))?;
         self.hook.observe(p, &self.products[p], &scores);
-        let out = self.matmul(p + 1, attention::weights(scores, mask, bias, a), v)?;
+        let out = self.matmul(p + 1, attention::weights::<B>(scores, mask, bias, a)?, v)?;
         self.hook.observe(p + 1, &self.products[p + 1], &out);
-        self.put(&a.out, out);
+        self.put(&a.out, out)?;
         Ok(())
     }
 
@@ -191,7 +204,7 @@ impl Run<'_> {
     fn matmul(&mut self, p: usize, lhs: FlexTensor, rhs: FlexTensor) -> Result<FlexTensor, Error> {
         let product = &self.products[p];
         if !self.hook.wants(p) {
-            return Ok(Host::float_matmul(lhs, rhs));
+            return self.backend.matmul(lhs, rhs);
         }
         match product.weight.as_ref().map(|w| w.form) {
             None => self.hook.multiply(p, product, lhs, Some(rhs)),
@@ -210,7 +223,7 @@ impl Run<'_> {
         // The output is in that type already, so that rounding both operands rounds the bias.
         let (lhs, rhs) = (self.narrow(p, lhs)?, self.narrow(p, rhs)?);
         let out = self.narrow(p, Host::float_add(lhs, rhs))?;
-        self.put(&sum.out, out);
+        self.put(&sum.out, out)?;
         Ok(true)
     }
 
@@ -230,11 +243,12 @@ impl Run<'_> {
     }
 
     fn take(&mut self, ir: &TensorIr) -> FlexTensor {
-        value::into_primitive(self.interpreter.get_tensor(ir))
+        value::into_primitive(backend::lower(self.interpreter.get_tensor(ir)))
     }
 
-    fn put(&mut self, ir: &TensorIr, tensor: FlexTensor) {
-        self.interpreter.register_tensor_to_device(ir.id, Value::Float(tensor));
+    fn put(&mut self, ir: &TensorIr, tensor: FlexTensor) -> Result<(), Error> {
+        self.interpreter.register_tensor_to_device(ir.id, backend::lift(Value::Float(tensor))?);
+        Ok(())
     }
 }
 

@@ -1,12 +1,15 @@
 //! The only part of the project, beside the zoo's modules and their training, that names Burn.
 
 mod attention;
+mod backend;
 mod broadcast;
 mod capture;
 mod conv;
 mod executor;
+mod ghost;
 mod hook;
 mod names;
+mod pool;
 mod product;
 pub mod quantized;
 mod stage;
@@ -15,8 +18,10 @@ mod unit;
 mod units;
 mod value;
 
+pub use backend::Backend;
 pub use capture::{Captured, Parameter, capture, capture_named};
 pub use hook::{Hook, Off};
+pub(crate) use pool::Pool;
 pub use product::{Product, Role};
 pub use stage::{Activation, Piece, Stage};
 pub use units::{Observed, Observer, Placement, Units};

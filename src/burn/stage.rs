@@ -1,5 +1,8 @@
 //! A stage: a Burn module with its forward function and the name that its layers have in the checkpoint.
 
+use std::any::Any;
+use std::sync::Arc;
+
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
@@ -172,12 +175,20 @@ pub struct Piece<M: Module> {
     prefix: String,
     module: M,
     forward: fn(&M, Activation) -> Activation,
+    /// Never read: it is there to live as long as the stage does.
+    _held: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl<M: Module> Piece<M> {
     /// Joins a module, its forward function and the prefix of its layer names.
     pub fn new(prefix: impl Into<String>, module: M, forward: fn(&M, Activation) -> Activation) -> Self {
-        Self { prefix: prefix.into(), module, forward }
+        Self { prefix: prefix.into(), module, forward, _held: None }
+    }
+
+    /// The same, keeping `shared` alive as long as the stage is: what other stages are made of too.
+    #[must_use]
+    pub fn holding(self, shared: Arc<dyn Any + Send + Sync>) -> Self {
+        Self { _held: Some(shared), ..self }
     }
 }
 

@@ -74,7 +74,7 @@ impl Runs {
     /// Applies a pipeline to rows `[n, k]`.
     ///
     /// # Errors
-    /// A value that is not finite, an M that does not divide `k`.
+    /// A value that is not finite, a pattern of pairs or tiles that are no whole ones of the matrix.
     pub(crate) fn store(&self, rows: &[f32], pipeline: &Pipeline) -> Result<Stored, Error> {
         if !self.is_padded() {
             let stored = pipeline.apply(rows, self.k)?;

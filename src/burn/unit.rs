@@ -1,11 +1,11 @@
 //! One product's unit: what the plan makes of it, prepared once, and the multiplication itself.
 
 use burn::backend::flex::FlexTensor;
-use burn::backend::ops::FloatTensorOps;
 
 use crate::Error;
+use crate::burn::backend::Backend;
 use crate::burn::broadcast::Broadcast;
-use crate::burn::capture::{Captured, Host};
+use crate::burn::capture::Captured;
 use crate::burn::executor::transpose;
 use crate::burn::product::{Product, Role};
 use crate::burn::store::{Runs, Stored};
@@ -39,10 +39,13 @@ pub(crate) struct Prepared {
     pub(crate) config: Option<LayerConfig>,
     /// Bits of the stored weights, all matrices of the product together.
     pub(crate) footprint: Option<Footprint>,
+    /// The share of zeros among the stored weights.
+    pub(crate) weight_zeros: f64,
     /// The type of the product's output, where the weights' or the activations' recipe has one.
     pub(crate) output: Option<Input>,
     activations: &'static Format,
     runs: Runs,
+    backend: Backend,
     unit: Unit,
 }
 
@@ -50,7 +53,7 @@ impl Prepared {
     /// Prepares `product` of `captured`: stores its weights and packs them for the unit.
     ///
     /// # Errors
-    /// [`Error::Layer`]: weights that are not finite or not f32, a pattern that does not divide them, formats that the unit
+    /// [`Error::Layer`]: weights that are not finite or not f32, a pattern whose pairs or tiles do not divide them, formats that the unit
     /// does not take.
     pub(crate) fn new(captured: &Captured, product: &Product, config: Option<LayerConfig>) -> Result<Self, Error> {
         Self::build(captured, product, config).map_err(|e| at(product, e))
@@ -65,9 +68,11 @@ impl Prepared {
         let mut prepared = Self {
             config,
             footprint: None,
+            weight_zeros: 0.0,
             output: w.input.or(x.input),
             activations: x,
             runs: Runs::new(product, [w, x]),
+            backend: captured.backend,
             unit: Unit::Host,
         };
         let stored_as_is = cfg.weights.steps.is_empty();
@@ -104,6 +109,8 @@ impl Prepared {
         let matrices = rows.as_slice::<f32>().unwrap_or_default().chunks((product.n * product.k).max(1));
         let stored: Vec<_> = matrices.map(|matrix| self.runs.store(matrix, pipeline)).collect::<Result<_, _>>()?;
         self.footprint = Some(stored.iter().map(|s| s.footprint).sum());
+        let zeros = stored.iter().flat_map(|s| &s.values).filter(|value| **value == 0.0).count();
+        self.weight_zeros = zeros as f64 / (product.count * product.n * product.k).max(1) as f64;
         Ok(stored)
     }
 
@@ -152,6 +159,14 @@ impl Prepared {
         out.map_err(|e| at(product, e))
     }
 
+    /// What the unit makes of an activation operand `[.., m, k]`, as values.
+    ///
+    /// # Errors
+    /// [`Error::Layer`]: an activation that is not finite.
+    pub(crate) fn activation(&self, product: &Product, lhs: FlexTensor) -> Result<FlexTensor, Error> {
+        self.round(product, lhs, product.span).map_err(|e| at(product, e))
+    }
+
     fn fake(
         &self,
         product: &Product,
@@ -165,7 +180,7 @@ impl Prepared {
             (None, Some(rhs)) => transpose(self.round(product, transpose(rhs), product.n)?),
             (None, None) => return Err(missing()),
         };
-        Ok(Host::float_matmul(lhs, rhs))
+        self.backend.matmul(lhs, rhs)
     }
 
     /// `x` `[.., k]` through the activation format and back, in place where nobody else holds it.

@@ -10,6 +10,7 @@ use crate::burn::hook::Hook;
 use crate::burn::product::{Product, Role};
 use crate::burn::unit::Prepared;
 use crate::formats::{Footprint, Input};
+use crate::hw::cost::{Second, Statistics};
 use crate::hw::{Gemm, Layer, Workload};
 use crate::plan::{LayerConfig, Plan};
 
@@ -94,7 +95,8 @@ impl Units {
     /// # Errors
     /// A product without elements.
     pub fn workload(&self, captured: &Captured) -> Result<Workload, Error> {
-        Ok(Workload(captured.products().iter().map(|p| self.layer(p)).collect::<Result<_, _>>()?))
+        let layers = captured.products().iter().map(|p| self.layer(p)).collect::<Result<_, _>>()?;
+        Ok(Workload { layers, elementwise: captured.elementwise() })
     }
 
     fn layer(&self, product: &Product) -> Result<Layer, Error> {
@@ -104,7 +106,8 @@ impl Units {
         let config = prepared.and_then(|p| p.config.clone()).unwrap_or_else(LayerConfig::fp32);
         let activations = config.activations.for_activations();
         if product.role == Role::Activation {
-            return Ok(Layer::dense(gemm, activations, activations)?);
+            let layer = Layer::dense(gemm, activations, activations)?;
+            return Ok(Layer { second: Second::Activations, ..layer });
         }
         let mut layer = Layer::dense(gemm, config.weight_format(), activations)?;
         layer.pattern = config.pattern();
@@ -117,6 +120,12 @@ impl Units {
     /// The hook that shows every product's output to `observer`.
     pub fn observed<'a>(&'a mut self, observer: &'a mut Observer<'a>) -> Observed<'a> {
         Observed { units: self, observer }
+    }
+
+    /// The hook that counts zeros among the operands of every product that a unit multiplies.
+    pub(crate) fn watched(&mut self) -> Watched<'_> {
+        let seen = vec![None; self.keys.len()];
+        Watched { units: self, seen }
     }
 
     fn at(&self, index: usize) -> Option<&Prepared> {
@@ -193,4 +202,51 @@ impl Hook for Observed<'_> {
     fn observes(&self) -> bool {
         true
     }
+}
+
+/// [`Units`] with a count of what the operands hold.
+pub(crate) struct Watched<'a> {
+    units: &'a mut Units,
+    /// What was seen of each product; `None` of those that Burn computes.
+    pub(crate) seen: Vec<Option<Statistics>>,
+}
+
+impl Hook for Watched<'_> {
+    fn wants(&self, index: usize) -> bool {
+        self.units.wants(index)
+    }
+
+    fn multiply(
+        &mut self,
+        index: usize,
+        product: &Product,
+        lhs: FlexTensor,
+        rhs: Option<FlexTensor>,
+    ) -> Result<FlexTensor, Error> {
+        if let (Some(prepared), Some(seen)) = (self.units.at(index), self.seen.get_mut(index)) {
+            let rounded = prepared.activation(product, lhs.clone())?;
+            let values = rounded
+                .as_slice::<f32>()
+                .ok_or_else(|| Error::Invalid(format!("`{}` was given activations that are not f32", product.name)))?;
+            *seen = Some(statistics(values, product, prepared.weight_zeros));
+        }
+        self.units.multiply(index, product, lhs, rhs)
+    }
+
+    fn output(&self, index: usize) -> Option<Input> {
+        self.units.output(index)
+    }
+}
+
+/// What activations `[.., m, k]` hold.
+fn statistics(values: &[f32], product: &Product, weight_zeros: f64) -> Statistics {
+    let share = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
+    let zeros = values.iter().filter(|value| **value == 0.0).count();
+    let (mut changed, mut steps) = (0, 0);
+    for matrix in values.chunks((product.m * product.k).max(1)) {
+        let next = matrix.get(product.k..).unwrap_or_default();
+        changed += matrix.iter().zip(next).filter(|(a, b)| a != b).count();
+        steps += next.len();
+    }
+    Statistics { weight_zeros, activation_zeros: share(zeros, values.len()), activation_toggles: share(changed, steps) }
 }

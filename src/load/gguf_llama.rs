@@ -4,7 +4,7 @@ use super::finite;
 use super::gguf::Gguf;
 use crate::Error;
 use crate::models::Weights;
-use crate::models::llama::{LlamaConfig, Pairs};
+use crate::models::llama::{LlamaConfig, Pairs, RopeScaling};
 
 /// The tensors outside the blocks: Hugging Face's name, then the file's.
 const OUTSIDE: [(&str, &str); 3] = [
@@ -26,6 +26,9 @@ const INSIDE: [(&str, &str); 9] = [
     ("mlp.down_proj.weight", "ffn_down.weight"),
 ];
 
+/// What the frequencies of the rotation are divided by; the configuration takes it, no stage asks for it.
+const FACTORS: &str = "rope_freqs.weight";
+
 /// The file's name of the tensor that Hugging Face calls `name`.
 fn stored_name(name: &str) -> Option<String> {
     if let Some((_, stored)) = OUTSIDE.iter().find(|(hugging_face, _)| *hugging_face == name) {
@@ -41,7 +44,7 @@ impl Gguf {
     /// The configuration that the metadata describe.
     ///
     /// # Errors
-    /// The architecture is not `llama`, a key is missing or malformed, or positions are scaled.
+    /// The architecture is not `llama`, a key is missing or malformed, or positions are scaled in an unknown way.
     pub fn llama_config(&self) -> Result<LlamaConfig, Error> {
         let architecture = self.text("general.architecture")?;
         if architecture != "llama" {
@@ -56,7 +59,7 @@ impl Gguf {
             return Err(self.malformed(problem));
         }
         let embedding = self.shape("token_embd.weight")?;
-        let config = LlamaConfig {
+        let mut config = LlamaConfig {
             vocab_size: embedding.first().copied().unwrap_or(0),
             hidden_size: count("embedding_length")?,
             intermediate_size: count("feed_forward_length")?,
@@ -71,7 +74,8 @@ impl Gguf {
             pairs: Pairs::Adjacent,
             ..LlamaConfig::default()
         };
-        self.refuse_scaled_positions(&config)?;
+        config.rope_scaling = self.rope_scaling(&config)?;
+        config.frequency_factors = self.frequency_factors(config.head_dim() / 2)?;
         Ok(config)
     }
 
@@ -82,19 +86,48 @@ impl Gguf {
         }
     }
 
-    fn refuse_scaled_positions(&self, config: &LlamaConfig) -> Result<(), Error> {
+    /// How positions are scaled: the type that the file names, or `linear` where it has only the factor, as llama.cpp reads it.
+    fn rope_scaling(&self, config: &LlamaConfig) -> Result<Option<RopeScaling>, Error> {
         let turned = self.count_or("llama.rope.dimension_count", Some(config.head_dim()))?;
-        let scaling = match self.has_key("llama.rope.scaling.type") {
-            true => self.text("llama.rope.scaling.type")?,
-            false => "none",
-        };
-        if turned != config.head_dim() || scaling != "none" || self.has_tensor("rope_freqs.weight") {
+        if turned != config.head_dim() {
             return Err(self.malformed(format!(
-                "positions are scaled (`{scaling}`) or turn only {turned} of {} values; only plain rotary positions are supported",
+                "positions turn only {turned} of a head's {} values; only whole heads are supported",
                 config.head_dim()
             )));
         }
-        Ok(())
+        let older = self.float_or("llama.rope.scale_linear", 0.0)?;
+        let factor = self.float_or("llama.rope.scaling.factor", older)?;
+        let kind = match self.has_key("llama.rope.scaling.type") {
+            true => self.text("llama.rope.scaling.type")?,
+            false if factor == 0.0 => "none",
+            false => "linear",
+        };
+        match kind {
+            "none" => Ok(None),
+            // No factor stands for 1.
+            "linear" => Ok(Some(RopeScaling {
+                rope_type: Some("linear".into()),
+                factor: Some(if factor == 0.0 { 1.0 } else { factor }),
+                ..RopeScaling::default()
+            })),
+            other => Err(self.malformed(format!(
+                "llama.rope.scaling.type is `{other}`; `none` and `linear` can be read from GGUF, and LLaMA 3's scaling by its \
+                 tensor `rope_freqs.weight`"
+            ))),
+        }
+    }
+
+    /// What LLaMA 3 divides each of the frequencies of `pairs` pairs by.
+    fn frequency_factors(&self, pairs: usize) -> Result<Option<Vec<f32>>, Error> {
+        if !self.has_tensor(FACTORS) {
+            return Ok(None);
+        }
+        let factors = self.get(FACTORS, &[pairs])?;
+        match factors.iter().find(|factor| **factor <= 0.0) {
+            None => Ok(Some(factors)),
+            Some(factor) => Err(self
+                .malformed(format!("`{FACTORS}` has the factor {factor}, but a frequency is divided by more than 0"))),
+        }
     }
 }
 
@@ -111,6 +144,14 @@ impl Weights for Gguf {
 
     fn has(&self, name: &str) -> bool {
         stored_name(name).is_some_and(|stored| self.has_tensor(&stored))
+    }
+
+    fn canonical(&self, name: &str) -> String {
+        stored_name(name).unwrap_or_else(|| name.to_owned())
+    }
+
+    fn names(&self) -> Vec<String> {
+        Self::names(self).filter(|name| *name != FACTORS).map(str::to_owned).collect()
     }
 }
 

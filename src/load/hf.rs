@@ -1,4 +1,5 @@
-//! Hugging Face folders: `config.json` says which architecture, `model.safetensors` or its shards hold the tensors.
+//! Hugging Face folders: `config.json` says which architecture, `model.safetensors` or its shards hold the tensors, in older folders
+//! torch's `pytorch_model.bin` or its shards.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::complete::complete;
+use super::file::File;
 use super::safetensors::SafeTensors;
 use super::{Tokenizer, finite, index, nearest, recognise, sentence};
 use crate::Error;
@@ -59,11 +61,15 @@ fn resnet(path: &Path, config: Value, weights: Arc<dyn Weights>) -> Result<Arc<d
 /// What older and partial exports put in front of a name, or leave away.
 const PREFIXES: [&str; 7] = ["model.", "transformer.", "decoder.", "vit.", "bert.", "deit.", "resnet."];
 
+/// The index of shards and the single file of each form, the preferred one first.
+const FORMS: [(&str, &str); 2] =
+    [("model.safetensors.index.json", "model.safetensors"), ("pytorch_model.bin.index.json", "pytorch_model.bin")];
+
 /// The tensors of a folder, from one file or many.
 #[derive(Debug)]
 pub struct Tensors {
     folder: PathBuf,
-    files: Vec<SafeTensors>,
+    files: Vec<File>,
     /// The file of each stored name.
     exact: BTreeMap<String, usize>,
     /// The stored name of each name without its prefixes; none where two tensors share it.
@@ -71,17 +77,23 @@ pub struct Tensors {
 }
 
 impl Tensors {
-    /// Opens `model.safetensors`, or the shards of `model.safetensors.index.json`, in `folder`.
+    /// Opens the first of `FORMS` that is in `folder`.
     ///
     /// # Errors
-    /// Neither is there, or a file is malformed or does not have the tensors that the index promises.
+    /// None is there, or a file is malformed or does not have the tensors that the index promises.
     pub fn open(folder: &Path) -> Result<Self, Error> {
-        let index = folder.join("model.safetensors.index.json");
-        if index.is_file() {
-            return Self::open_shards(folder, &index);
+        for (index, single) in FORMS {
+            let (index, single) = (folder.join(index), folder.join(single));
+            if index.is_file() {
+                return Self::open_shards(folder, &index);
+            }
+            if single.exists() {
+                return Self::join(folder, vec![File::open(&single)?]);
+            }
         }
-        let file = SafeTensors::open(&folder.join("model.safetensors"))?;
-        Self::join(folder, vec![file])
+        let names = FORMS.map(|(index, single)| format!("{single}, {index}")).join(", ");
+        let problem = format!("the folder has none of {names}; fetch the model's weights into it");
+        Err(Error::Malformed { path: folder.to_owned(), problem })
     }
 
     /// The tensors of one opened file.
@@ -90,7 +102,7 @@ impl Tensors {
     /// Never for a single file; shards share this path, and theirs may hold a name twice.
     pub fn single(file: SafeTensors) -> Result<Self, Error> {
         let folder = file.origin().to_owned();
-        Self::join(&folder, vec![file])
+        Self::join(&folder, vec![File::SafeTensors(file)])
     }
 
     fn open_shards(folder: &Path, index: &Path) -> Result<Self, Error> {
@@ -102,7 +114,7 @@ impl Tensors {
                 let problem = format!("shard `{file}` is not in the folder; fetch it, or the checkpoint again");
                 return Err(Error::Malformed { path: index.to_owned(), problem });
             }
-            let opened = SafeTensors::open(&place)?;
+            let opened = File::open(&place)?;
             if let Some(absent) = tensors.iter().find(|tensor| !opened.has(tensor)) {
                 let problem = format!("`{file}` does not have tensor `{absent}` that the index promises");
                 return Err(Error::Malformed { path: index.to_owned(), problem });
@@ -112,7 +124,7 @@ impl Tensors {
         Self::join(folder, files)
     }
 
-    fn join(folder: &Path, files: Vec<SafeTensors>) -> Result<Self, Error> {
+    fn join(folder: &Path, files: Vec<File>) -> Result<Self, Error> {
         let mut exact = BTreeMap::new();
         let mut bare: BTreeMap<String, Option<String>> = BTreeMap::new();
         for (number, file) in files.iter().enumerate() {
@@ -130,11 +142,11 @@ impl Tensors {
 
     /// The files, in the order in which they were opened.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.files.iter().map(SafeTensors::origin)
+        self.files.iter().map(File::origin)
     }
 
     /// The file that has `name`, and the name it has there.
-    fn find<'a>(&'a self, name: &'a str) -> Option<(&'a SafeTensors, &'a str)> {
+    fn find<'a>(&'a self, name: &'a str) -> Option<(&'a File, &'a str)> {
         let stored = match self.exact.contains_key(name) {
             true => name,
             false => self.bare.get(without_prefixes(name))?.as_deref()?,
@@ -149,9 +161,8 @@ impl Weights for Tensors {
             name: name.to_owned(),
             near: nearest(name, self.exact.keys().map(String::as_str)),
         })?;
-        let given = file.shape(stored)?;
-        if given != shape {
-            return Err(Error::Shape { name: stored.to_owned(), given: given.to_vec(), expected: shape.to_vec() });
+        if let Some(given) = file.shape(stored).filter(|given| given != shape) {
+            return Err(Error::Shape { name: stored.to_owned(), given, expected: shape.to_vec() });
         }
         finite(&self.folder, stored, shape, file.floats(stored)?)
     }
@@ -170,7 +181,7 @@ impl Weights for Tensors {
 
     fn shape(&self, name: &str) -> Option<Vec<usize>> {
         let (file, stored) = self.find(name)?;
-        file.shape(stored).ok().map(<[usize]>::to_vec)
+        file.shape(stored)
     }
 }
 

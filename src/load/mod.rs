@@ -7,6 +7,7 @@ mod byte_level;
 mod bytes;
 mod check;
 mod complete;
+mod file;
 mod gguf;
 mod gguf_llama;
 pub mod hf;
@@ -88,8 +89,9 @@ fn open_file(path: &Path) -> Result<Model, Error> {
     }
     let file = Arc::new(Gguf::open(path)?);
     let tokenizer = Tokenizer::from_gguf(&file)?;
-    let checkpoint = LlamaCheckpoint::new(file.llama_config()?, file)?;
-    Ok(Model { checkpoint: Arc::new(checkpoint), tokenizer: Some(tokenizer), files: vec![path.to_owned()] })
+    let config = file.llama_config()?;
+    let checkpoint = complete::complete(path, file, |weights| Ok(Arc::new(LlamaCheckpoint::new(config, weights)?)))?;
+    Ok(Model { checkpoint, tokenizer: Some(tokenizer), files: vec![path.to_owned()] })
 }
 
 /// The torch checkpoint at `path`; `None` where the file is something else.

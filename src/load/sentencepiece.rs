@@ -209,7 +209,7 @@ impl SentencePiece {
 }
 
 /// The token `which` if the file, or `default` in its stead, wants it around a text.
-fn special(file: &Gguf, which: &str, default: bool, tokens: usize) -> Result<Option<u32>, Error> {
+pub(super) fn special(file: &Gguf, which: &str, default: bool, tokens: usize) -> Result<Option<u32>, Error> {
     if !file.flag_or(&format!("tokenizer.ggml.add_{which}_token"), default)? {
         return Ok(None);
     }

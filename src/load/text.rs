@@ -1,5 +1,7 @@
 //! Texts to evaluate on, and the cleaning that the Wikipedia extract needs.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -14,7 +16,27 @@ pub const CLEAN_WIKI_SHA256: &str = "3d0ff0561459baaf4c34b11a7d3cb628e59653545cd
 
 /// Lower-case hexadecimal sha256 of `bytes`.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+/// Lower-case hexadecimal sha256 of the file at `path`, of which a mebibyte at a time is in memory.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn sha256_of_file(path: &Path) -> Result<String, Error> {
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(io)?;
+    let (mut sum, mut part) = (Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut part).map_err(io)? {
+            0 => return Ok(hexadecimal(&sum.finalize())),
+            length => sum.update(&part[..length]),
+        }
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Reads the UTF-8 text at `path`.

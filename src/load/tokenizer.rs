@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::byte_level;
+use super::byte_level::{self, ByteLevelBpe};
 use super::gguf::Gguf;
 use super::sentencepiece::SentencePiece;
 use crate::Error;
@@ -14,8 +14,11 @@ const PIECE: usize = 1 << 16;
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     inner: Inner,
-    /// Whether no token and no rule of the tokenizer reaches over the start of a run of whitespace that begins with a newline.
-    by_lines: bool,
+    /// Tokens before and behind a text that the inner tokenizer does not put there itself.
+    around: [Option<u32>; 2],
+    /// After which characters a newline begins a new piece, because no token and no rule of the tokenizer reaches over it; none
+    /// where nothing is known.
+    ends: Option<fn(char) -> bool>,
 }
 
 #[derive(Debug, Clone)]
@@ -46,7 +49,7 @@ impl Tokenizer {
         };
         let mut inner = tokenizers::Tokenizer::from_bytes(text).map_err(malformed)?;
         inner.with_padding(None).with_truncation(None).map_err(malformed)?;
-        Ok(Self { inner: Inner::Crate(Box::new(inner)), by_lines: false })
+        Ok(Self { inner: Inner::Crate(Box::new(inner)), around: [None; 2], ends: None })
     }
 
     /// Builds the tokenizer that a GGUF file carries: a byte-level BPE (`gpt2`) or SentencePiece's BPE (`llama`).
@@ -65,16 +68,20 @@ impl Tokenizer {
                 tokens.len()
             )));
         }
-        let inner = match kind {
-            "gpt2" => Inner::Crate(Box::new(byte_level::from_gguf(file, &tokens, &kinds)?)),
-            "llama" => Inner::SentencePiece(SentencePiece::from_gguf(file, &tokens, &kinds)?),
+        match kind {
+            "gpt2" => {
+                let ByteLevelBpe { tokenizer, around, ends } = byte_level::from_gguf(file, &tokens, &kinds)?;
+                Ok(Self { inner: Inner::Crate(Box::new(tokenizer)), around, ends: Some(ends) })
+            }
+            "llama" => {
+                let pieces = SentencePiece::from_gguf(file, &tokens, &kinds)?;
+                Ok(Self { inner: Inner::SentencePiece(pieces), around: [None; 2], ends: None })
+            }
             other => {
                 let problem = format!("tokenizer.ggml.model is `{other}`; `gpt2` and `llama` can be read from GGUF");
-                return Err(malformed(problem));
+                Err(malformed(problem))
             }
-        };
-        // A byte-level BPE from GGUF never joins a newline to what stands before it, and nothing is put around a text.
-        Ok(Self { by_lines: kind == "gpt2", inner })
+        }
     }
 
     /// The smallest number of embedding rows that has one for every id.
@@ -94,12 +101,15 @@ impl Tokenizer {
             Inner::Crate(inner) => inner,
             Inner::SentencePiece(inner) => return Ok(inner.encode(text, special)),
         };
-        let mut ids = Vec::new();
-        for piece in pieces(text, if self.by_lines { PIECE } else { usize::MAX }) {
+        let [first, last] = self.around.map(|token| token.filter(|_| special));
+        let mut ids = Vec::from_iter(first);
+        let whole = |_: char| false;
+        for piece in pieces(text, PIECE, self.ends.unwrap_or(whole)) {
             let encoding = inner.encode_fast(piece, special);
             let encoding = encoding.map_err(|e| Error::Invalid(format!("the tokenizer refuses the text: {e}")))?;
             ids.extend_from_slice(encoding.get_ids());
         }
+        ids.extend(last);
         Ok(ids)
     }
 
@@ -117,12 +127,12 @@ impl Tokenizer {
     }
 }
 
-/// Cuts `text` before newlines that follow something else than whitespace, into pieces of at least `least` bytes.
-fn pieces(text: &str, least: usize) -> Vec<&str> {
+/// Cuts `text` before newlines that follow a character that `ends` a piece, into pieces of at least `least` bytes.
+fn pieces(text: &str, least: usize, ends: fn(char) -> bool) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut start = 0;
     for (at, _) in text.match_indices('\n') {
-        if at - start >= least && text[..at].ends_with(|before: char| !before.is_whitespace()) {
+        if at - start >= least && text[..at].ends_with(ends) {
             pieces.push(&text[start..at]);
             start = at;
         }
@@ -151,9 +161,11 @@ mod tests {
     #[test]
     fn pieces_join_to_the_text_and_begin_with_a_run_of_whitespace() {
         let text = "ab\n\ncd \nef\r\ngh\nij";
-        assert_eq!(pieces(text, 1), ["ab", "\n\ncd \nef\r\ngh", "\nij"]);
-        assert_eq!(pieces(text, 5), ["ab\n\ncd \nef\r\ngh", "\nij"]);
-        assert_eq!(pieces(text, usize::MAX), [text]);
-        assert_eq!(pieces("", 1), [""]);
+        let ends = |before: char| !before.is_whitespace();
+        assert_eq!(pieces(text, 1, ends), ["ab", "\n\ncd \nef\r\ngh", "\nij"]);
+        assert_eq!(pieces(text, 5, ends), ["ab\n\ncd \nef\r\ngh", "\nij"]);
+        assert_eq!(pieces(text, usize::MAX, ends), [text]);
+        assert_eq!(pieces(text, 1, |_| false), [text]);
+        assert_eq!(pieces("", 1, ends), [""]);
     }
 }

@@ -40,17 +40,37 @@ impl TorchFile {
     }
 }
 
-impl Weights for TorchFile {
-    fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
-        let missing = || Error::MissingTensor { name: name.to_owned(), near: nearest(name, self.names()) };
-        let tensor = self.tensors.get(name).ok_or_else(missing)?;
-        if tensor.shape() != shape {
-            let given = tensor.shape().to_vec();
-            return Err(Error::Shape { name: name.to_owned(), given, expected: shape.to_vec() });
-        }
+impl TorchFile {
+    /// The file.
+    pub fn origin(&self) -> &Path {
+        self.bytes.origin()
+    }
+
+    /// The elements of tensor `name` widened to `f32`, row-major, with its shape.
+    ///
+    /// # Errors
+    /// There is no such tensor, or it holds integers.
+    pub fn floats(&self, name: &str) -> Result<(Vec<f32>, &[usize]), Error> {
+        let tensor = self.tensor(name)?;
         let values = tensor.floats(&self.bytes);
         let values = values.map_err(|problem| self.bytes.malformed(format!("tensor `{name}` {problem}")))?;
-        finite(self.bytes.origin(), name, shape, values)
+        self.bytes.release(&tensor.range());
+        Ok((values, tensor.shape()))
+    }
+
+    fn tensor(&self, name: &str) -> Result<&Tensor, Error> {
+        let missing = || Error::MissingTensor { name: name.to_owned(), near: nearest(name, self.names()) };
+        self.tensors.get(name).ok_or_else(missing)
+    }
+}
+
+impl Weights for TorchFile {
+    fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        let given = self.tensor(name)?.shape();
+        if given != shape {
+            return Err(Error::Shape { name: name.to_owned(), given: given.to_vec(), expected: shape.to_vec() });
+        }
+        finite(self.origin(), name, shape, self.floats(name)?.0)
     }
 
     fn has(&self, name: &str) -> bool {

@@ -12,6 +12,7 @@ use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::parts::{Source, attend, causal_mask, ids, no_stage, rows, sequence, split_heads};
+use super::tied::{self, Tied};
 use super::{Checkpoint, Input, Task, Weights};
 use crate::Error;
 use crate::burn::{Activation, Piece, Stage};
@@ -107,9 +108,9 @@ pub struct Embeddings {
 }
 
 impl Embeddings {
-    fn load(source: Source<'_>, config: &Gpt2Config) -> Result<Self, Error> {
+    fn load(source: Source<'_>, config: &Gpt2Config, tokens: &Tensor<2>) -> Result<Self, Error> {
         Ok(Self {
-            wte: source.embedding("transformer.wte", config.vocab_size, config.n_embd)?,
+            wte: tied::table(tokens),
             wpe: source.embedding("transformer.wpe", config.n_positions, config.n_embd)?,
         })
     }
@@ -192,10 +193,10 @@ pub struct Head {
 }
 
 impl Head {
-    fn load(source: Source<'_>, config: &Gpt2Config) -> Result<Self, Error> {
+    fn load(source: Source<'_>, config: &Gpt2Config, tokens: &Tensor<2>) -> Result<Self, Error> {
         Ok(Self {
             ln_f: source.layer_norm("transformer.ln_f", config.n_embd, config.layer_norm_epsilon)?,
-            lm_head: source.linear("transformer.wte", config.n_embd, config.vocab_size, false)?,
+            lm_head: tied::head(tokens),
         })
     }
 
@@ -211,6 +212,7 @@ pub struct Gpt2Checkpoint {
     config: Gpt2Config,
     weights: Arc<dyn Weights>,
     device: Device,
+    tied: Tied,
 }
 
 impl Gpt2Checkpoint {
@@ -220,7 +222,7 @@ impl Gpt2Checkpoint {
     /// The configuration is not supported.
     pub fn new(config: Gpt2Config, weights: Arc<dyn Weights>) -> Result<Self, Error> {
         config.check()?;
-        Ok(Self { config, weights, device: Device::flex() })
+        Ok(Self { config, weights, device: Device::flex(), tied: Tied::default() })
     }
 
     /// The configuration.
@@ -249,18 +251,25 @@ impl Checkpoint for Gpt2Checkpoint {
     fn stage(&self, index: usize) -> Result<Box<dyn Stage>, Error> {
         let source = Source { weights: &*self.weights, device: &self.device };
         let last = self.config.n_layer.saturating_add(1);
+        let tokens = || self.tied.matrix(source, "transformer.wte", [self.config.vocab_size, self.config.n_embd]);
         Ok(match index {
-            0 => Box::new(Piece::new("", Embeddings::load(source, &self.config)?, |module, input| {
-                Activation::Sequence(module.forward(ids(input)))
-            })),
+            0 => {
+                let tokens = tokens()?;
+                let embeddings = Embeddings::load(source, &self.config, &tokens)?;
+                let forward = |module: &Embeddings, input| Activation::Sequence(module.forward(ids(input)));
+                Box::new(Piece::new("", embeddings, forward).holding(tokens))
+            }
             index if index < last => {
                 let name = format!("h.{}", index - 1);
                 let block = Block::load(source, &self.config, &format!("transformer.{name}"))?;
                 Box::new(Piece::new(name, block, |module, input| Activation::Sequence(module.forward(sequence(input)))))
             }
-            index if index == last => Box::new(Piece::new("", Head::load(source, &self.config)?, |module, input| {
-                Activation::Rows(module.forward(rows(input)))
-            })),
+            index if index == last => {
+                let tokens = tokens()?;
+                let head = Head::load(source, &self.config, &tokens)?;
+                let forward = |module: &Head, input| Activation::Rows(module.forward(rows(input)));
+                Box::new(Piece::new("", head, forward).holding(tokens))
+            }
             _ => return Err(no_stage(index, self.stages())),
         })
     }

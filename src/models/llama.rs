@@ -16,6 +16,7 @@ use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
 use super::parts::{Source, attend, causal_mask, ids, no_stage, rows, sequence, split_heads};
+use super::tied::{self, Tied};
 use super::{Checkpoint, Input, Task, Weights};
 use crate::Error;
 use crate::burn::{Activation, Piece, Stage};
@@ -47,12 +48,13 @@ impl Attention {
     fn load(source: Source<'_>, config: &LlamaConfig, name: &str) -> Result<Self, Error> {
         let (width, head) = (config.hidden_size, config.head_dim());
         let (heads, kv_heads) = (config.num_attention_heads, config.kv_heads());
+        let biased = config.qkv_bias || config.attention_bias;
         let linear = |part: &str, input, output, bias| source.linear(&format!("{name}.{part}"), input, output, bias);
         Ok(Self {
-            q_proj: linear("q_proj", width, heads * head, config.qkv_bias)?,
-            k_proj: linear("k_proj", width, kv_heads * head, config.qkv_bias)?,
-            v_proj: linear("v_proj", width, kv_heads * head, config.qkv_bias)?,
-            o_proj: linear("o_proj", heads * head, width, false)?,
+            q_proj: linear("q_proj", width, heads * head, biased)?,
+            k_proj: linear("k_proj", width, kv_heads * head, biased)?,
+            v_proj: linear("v_proj", width, kv_heads * head, biased)?,
+            o_proj: linear("o_proj", heads * head, width, config.attention_bias)?,
             rotary: config.rotary()?,
             heads,
             kv_heads,
@@ -95,7 +97,8 @@ pub struct Block {
 impl Block {
     fn load(source: Source<'_>, config: &LlamaConfig, name: &str) -> Result<Self, Error> {
         let (width, inner) = (config.hidden_size, config.intermediate_size);
-        let mlp = |part: &str, input, output| source.linear(&format!("{name}.mlp.{part}"), input, output, false);
+        let mlp =
+            |part: &str, input, output| source.linear(&format!("{name}.mlp.{part}"), input, output, config.mlp_bias);
         Ok(Self {
             input_layernorm: rms_norm(source, &format!("{name}.input_layernorm"), config)?,
             self_attn: Attention::load(source, config, &format!("{name}.self_attn"))?,
@@ -125,12 +128,8 @@ pub struct Head {
 }
 
 impl Head {
-    fn load(source: Source<'_>, config: &LlamaConfig) -> Result<Self, Error> {
-        let name = if config.tie_word_embeddings { "model.embed_tokens" } else { "lm_head" };
-        Ok(Self {
-            norm: rms_norm(source, "model.norm", config)?,
-            lm_head: source.linear(name, config.hidden_size, config.vocab_size, false)?,
-        })
+    fn load(source: Source<'_>, config: &LlamaConfig, lm_head: Linear) -> Result<Self, Error> {
+        Ok(Self { norm: rms_norm(source, "model.norm", config)?, lm_head })
     }
 
     /// `[R, D]` to logits `[R, V]`.
@@ -164,6 +163,7 @@ pub struct LlamaCheckpoint {
     config: LlamaConfig,
     weights: Arc<dyn Weights>,
     device: Device,
+    tied: Tied,
 }
 
 impl LlamaCheckpoint {
@@ -173,7 +173,7 @@ impl LlamaCheckpoint {
     /// The configuration is not supported.
     pub fn new(config: LlamaConfig, weights: Arc<dyn Weights>) -> Result<Self, Error> {
         config.check()?;
-        Ok(Self { config, weights, device: Device::flex() })
+        Ok(Self { config, weights, device: Device::flex(), tied: Tied::default() })
     }
 
     /// The configuration.
@@ -203,21 +203,31 @@ impl Checkpoint for LlamaCheckpoint {
         let source = Source { weights: &*self.weights, device: &self.device };
         let config = &self.config;
         let last = config.num_hidden_layers.saturating_add(1);
+        let tokens = || self.tied.matrix(source, "model.embed_tokens", [config.vocab_size, config.hidden_size]);
         Ok(match index {
             0 => {
-                let embed_tokens = source.embedding("model.embed_tokens", config.vocab_size, config.hidden_size)?;
-                Box::new(Piece::new("", Embeddings { embed_tokens }, |module, input| {
-                    Activation::Sequence(module.embed_tokens.forward(ids(input)))
-                }))
+                let tokens = tokens()?;
+                let embeddings = Embeddings { embed_tokens: tied::table(&tokens) };
+                let forward =
+                    |module: &Embeddings, input| Activation::Sequence(module.embed_tokens.forward(ids(input)));
+                Box::new(Piece::new("", embeddings, forward).holding(tokens))
             }
             index if index < last => {
                 let name = format!("layers.{}", index - 1);
                 let block = Block::load(source, config, &format!("model.{name}"))?;
                 Box::new(Piece::new(name, block, |module, input| Activation::Sequence(module.forward(sequence(input)))))
             }
-            index if index == last => Box::new(Piece::new("", Head::load(source, config)?, |module, input| {
-                Activation::Rows(module.forward(rows(input)))
-            })),
+            index if index == last => {
+                let forward = |module: &Head, input| Activation::Rows(module.forward(rows(input)));
+                if config.tie_word_embeddings {
+                    let tokens = tokens()?;
+                    let head = Head::load(source, config, tied::head(&tokens))?;
+                    Box::new(Piece::new("", head, forward).holding(tokens))
+                } else {
+                    let lm_head = source.linear("lm_head", config.hidden_size, config.vocab_size, false)?;
+                    Box::new(Piece::new("", Head::load(source, config, lm_head)?, forward))
+                }
+            }
             _ => return Err(no_stage(index, self.stages())),
         })
     }

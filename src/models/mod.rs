@@ -14,6 +14,7 @@ pub mod opt;
 mod parts;
 pub mod resnet;
 pub mod resnet_cifar;
+mod tied;
 pub mod vit;
 
 pub(crate) use parts::{no_stage, transposed};

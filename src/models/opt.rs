@@ -14,6 +14,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Int, Tensor};
 
 use super::parts::{Source, attend, causal_mask, ids, no_stage, rows, sequence, split_heads};
+use super::tied::{self, Tied};
 use super::{Checkpoint, Input, Task, Weights};
 use crate::Error;
 use crate::burn::{Activation, Piece, Stage};
@@ -34,12 +35,12 @@ pub struct Embeddings {
 }
 
 impl Embeddings {
-    fn load(source: Source<'_>, config: &OptConfig, root: &str) -> Result<Self, Error> {
+    fn load(source: Source<'_>, config: &OptConfig, root: &str, tokens: &Tensor<2>) -> Result<Self, Error> {
         let (width, inner) = (config.hidden_size, config.embedding());
         let positions = config.max_position_embeddings.saturating_add(POSITION_OFFSET);
         let project_in = || source.linear(&format!("{root}.project_in"), inner, width, false);
         Ok(Self {
-            embed_tokens: source.embedding(&format!("{root}.embed_tokens"), config.vocab_size, inner)?,
+            embed_tokens: tied::table(tokens),
             embed_positions: source.embedding(&format!("{root}.embed_positions"), positions, width)?,
             project_in: config.is_projected().then(project_in).transpose()?,
         })
@@ -174,9 +175,8 @@ pub struct Head {
 }
 
 impl Head {
-    fn load(source: Source<'_>, config: &OptConfig, root: &str) -> Result<Self, Error> {
-        let lm_head = source.linear(&format!("{root}.embed_tokens"), config.embedding(), config.vocab_size, false)?;
-        Ok(Self { decoder: Exit::load(source, config, root)?, lm_head })
+    fn load(source: Source<'_>, config: &OptConfig, root: &str, tokens: &Tensor<2>) -> Result<Self, Error> {
+        Ok(Self { decoder: Exit::load(source, config, root)?, lm_head: tied::head(tokens) })
     }
 
     /// `[R, D]` to logits `[R, V]`.
@@ -211,7 +211,8 @@ impl OptModel {
         config.check()?;
         let root = root(weights);
         let source = Source { weights, device };
-        let Embeddings { embed_tokens, embed_positions, project_in } = Embeddings::load(source, config, root)?;
+        let tokens = source.tensor(&format!("{root}.embed_tokens.weight"), [config.vocab_size, config.embedding()])?;
+        let Embeddings { embed_tokens, embed_positions, project_in } = Embeddings::load(source, config, root, &tokens)?;
         let layers = (0..config.num_hidden_layers).map(|i| Block::load(source, config, &format!("{root}.layers.{i}")));
         let layers = layers.collect::<Result<_, _>>()?;
         let Exit { final_layer_norm, project_out } = Exit::load(source, config, root)?;
@@ -245,6 +246,7 @@ pub struct OptCheckpoint {
     config: OptConfig,
     weights: Arc<dyn Weights>,
     device: Device,
+    tied: Tied,
 }
 
 impl OptCheckpoint {
@@ -254,7 +256,7 @@ impl OptCheckpoint {
     /// The configuration is not supported.
     pub fn new(config: OptConfig, weights: Arc<dyn Weights>) -> Result<Self, Error> {
         config.check()?;
-        Ok(Self { config, weights, device: Device::flex() })
+        Ok(Self { config, weights, device: Device::flex(), tied: Tied::default() })
     }
 
     /// The configuration.
@@ -284,10 +286,15 @@ impl Checkpoint for OptCheckpoint {
         let source = Source { weights: &*self.weights, device: &self.device };
         let root = root(&*self.weights);
         let last = self.config.num_hidden_layers.saturating_add(1);
+        let shape = [self.config.vocab_size, self.config.embedding()];
+        let tokens = || self.tied.matrix(source, &format!("{root}.embed_tokens"), shape);
         Ok(match index {
-            0 => Box::new(Piece::new("decoder", Embeddings::load(source, &self.config, root)?, |module, input| {
-                Activation::Sequence(module.forward(ids(input)))
-            })),
+            0 => {
+                let tokens = tokens()?;
+                let embeddings = Embeddings::load(source, &self.config, root, &tokens)?;
+                let forward = |module: &Embeddings, input| Activation::Sequence(module.forward(ids(input)));
+                Box::new(Piece::new("decoder", embeddings, forward).holding(tokens))
+            }
             index if index < last => {
                 let name = format!("layers.{}", index - 1);
                 let block = Block::load(source, &self.config, &format!("{root}.{name}"))?;
@@ -296,9 +303,10 @@ impl Checkpoint for OptCheckpoint {
                 }))
             }
             index if index == last => {
-                Box::new(Piece::new("", Head::load(source, &self.config, root)?, |module, input| {
-                    Activation::Rows(module.forward(rows(input)))
-                }))
+                let tokens = tokens()?;
+                let head = Head::load(source, &self.config, root, &tokens)?;
+                let forward = |module: &Head, input| Activation::Rows(module.forward(rows(input)));
+                Box::new(Piece::new("", head, forward).holding(tokens))
             }
             _ => return Err(no_stage(index, self.stages())),
         })

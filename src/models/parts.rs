@@ -24,8 +24,13 @@ pub(crate) struct Source<'a> {
 impl Source<'_> {
     /// The tensor `name` as a parameter of shape `shape`.
     pub fn param<const D: usize>(&self, name: &str, shape: [usize; D]) -> Result<Param<Tensor<D>>, Error> {
+        Ok(Param::from_tensor(self.tensor(name, shape)?))
+    }
+
+    /// The tensor `name`.
+    pub fn tensor<const D: usize>(&self, name: &str, shape: [usize; D]) -> Result<Tensor<D>, Error> {
         let values = self.weights.get(name, &shape)?;
-        Ok(self.place(values, shape))
+        Ok(Tensor::from_data(TensorData::new(values, shape), self.device))
     }
 
     /// `{name}.weight` (and `{name}.bias` where `bias`) as a linear layer from `input` to `output` features.

@@ -77,7 +77,19 @@ fn paths() -> Result<(), Failed> {
     says(&message(load::open(&folder.path().join("nowhere")))?, &["nowhere", "no such folder or GGUF file"])?;
     says(&message(load::open(folder.path()))?, &["config.json"])?;
     fs::write(folder.path().join("config.json"), CONFIG)?;
-    says(&message(load::open(folder.path()))?, &["model.safetensors"])
+    let none = message(load::open(folder.path()))?;
+    says(&none, &["model.safetensors, model.safetensors.index.json, pytorch_model.bin", "fetch"])?;
+    fs::write(folder.path().join("pytorch_model.bin"), b"nothing")?;
+    says(&message(load::open(folder.path()))?, &["pytorch_model.bin", "neither of the two forms"])?;
+    let index = folder.path().join("pytorch_model.bin.index.json");
+    fs::write(&index, r#"{"weight_map":{"norm.weight":"pytorch_model-00001-of-00002.bin"}}"#)?;
+    says(&message(load::open(folder.path()))?, &["pytorch_model.bin.index.json", "00001-of-00002.bin` is not in the"])?;
+    // Biases that the configuration announces and the tensors lack.
+    let biased = self::folder(&CONFIG.replacen('{', "{\"mlp_bias\":true,", 1), &weights(untouched))?;
+    says(
+        &message(build_all(&*load::open(biased.path())?.checkpoint))?,
+        &["no tensor `model.layers.0.mlp.gate_proj.bias`"],
+    )
 }
 
 fn configurations() -> Result<(), Failed> {

@@ -1,5 +1,6 @@
 //! The plug into Burn: capture, replay, names, and products through modelled units.
 
+mod backends;
 mod modules;
 mod plans;
 mod quantized;
@@ -14,5 +15,5 @@ use libtest_mimic::Trial;
 /// Every case of this file's modules.
 pub fn cases() -> Vec<Trial> {
     let plain = [replay::cases(), units::cases(), plans::cases(), sessions::cases(), quantized::cases()];
-    plain.into_iter().chain([vision::cases(), zoo::cases()]).flatten().collect()
+    plain.into_iter().chain([vision::cases(), zoo::cases(), backends::cases()]).flatten().collect()
 }

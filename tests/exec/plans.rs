@@ -97,11 +97,12 @@ fn refused() -> Result<(), Failed> {
 
 fn layer() -> Result<(), Failed> {
     let captured = block()?;
-    let plan = Plan::from_toml("[[layer]]\nmatch = \"fc2\"\nsparsity = \"5:7\"")?;
+    let plan = Plan::from_toml("[[layer]]\nmatch = \"fc2\"\nsparsity = \"4:14p\"")?;
     let error = Units::new(&captured, &plan, "").err().ok_or("accepted")?;
     assert_eq!(
         error.to_string(),
-        "layer `fc2`: 5:7 sparsity needs rows that 7 divides, but a row has 48 values; choose an M that divides 48"
+        "layer `fc2`: 4:14p sparsity needs a matrix of whole tiles of 1 x 14, but this one is 32 x 48; choose a pattern whose \
+         tile divides both"
     );
     let plan = Plan::from_toml("format = \"int8\"")?;
     let mut units = Units::new(&captured, &plan, "")?;

@@ -107,7 +107,7 @@ fn counts() -> Result<(), Failed> {
     let input = ids(5);
     let macs = 10 * linears + 2 * 2 * 2 * 4 * (5 * 5 * 8) + 10 * 32 * 40;
     let workload = session.workload(&input)?;
-    assert_eq!(workload.0.iter().map(|l| l.gemm.m * l.gemm.k * l.gemm.n * l.gemm.count).sum::<u64>(), macs);
+    assert_eq!(workload.layers.iter().map(|l| l.gemm.m * l.gemm.k * l.gemm.n * l.gemm.count).sum::<u64>(), macs);
     let trace = session.trace(&input)?;
     assert_eq!(trace.iter().map(|o| o.macs).sum::<u64>(), macs);
     let product = trace.iter().find(|o| o.macs > 0).ok_or("no product")?;

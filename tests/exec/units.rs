@@ -23,6 +23,7 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("exec::ideal_equals_exact_integers", ideal),
         Trial::test("exec::convolution_by_units_equals_eager", convolution),
         Trial::test("exec::convolution_blocks_restart_at_each_position", convolution_blocks),
+        Trial::test("exec::convolution_rows_that_no_groups_fill", ragged_groups),
         Trial::test("exec::attention_products_switch", attention),
         Trial::test("exec::fused_attention_is_taken_apart", fused),
         Trial::test("exec::parameter_on_the_left", left),
@@ -247,6 +248,41 @@ fn convolution_blocks() -> Result<(), Failed> {
     for datapath in ["fake", "ideal", "block"] {
         let got = run(&model, forward, &x, &plan(Preset::Paper, ["hbfp8", datapath])?)?;
         assert!(largest_difference(got, want.clone()) < 1e-6, "{datapath}");
+    }
+    Ok(())
+}
+
+/// 2:4 of a stem's rows of 27 and of a depthwise kernel's rows of 9: the last group has 3 positions, of which 2 stay, or 1.
+fn ragged_groups() -> Result<(), Failed> {
+    let device = burn::tensor::Device::flex();
+    let convolution = |channels, groups| {
+        burn::nn::conv::Conv2dConfig::new(channels, [3, 3]).with_groups(groups).with_bias(false).init(&device)
+    };
+    let forward = |m: &burn::nn::conv::Conv2d, x: Tensor<4>| m.forward(x);
+    let pattern: Pattern = "2:4".parse()?;
+    for (channels, groups, matrices, kept) in [([3, 8], 1, 1, 8 * 14), ([4, 4], 4, 4, 5)] {
+        let (model, x) = (convolution(channels, groups), tensor([2, channels[0], 6, 7], 3));
+        let captured = capture(&model, forward, &x)?;
+        for format in ["fp32", "fp16", "int8", "mxfp8"] {
+            let format = Format::by_name(format)?;
+            let order = if format.is_exact() { Order::None } else { Order::Sq };
+            let plan = Plan::new(Preset::All, LayerConfig::new(format, pattern, order)?);
+            let mut units = Units::new(&captured, &plan, "")?;
+            let stored = units.placements()[0].footprint.ok_or("not stored")?;
+            assert_eq!(stored.values, matrices * kept * u64::from(format.element.bits()), "{}", format.name);
+            assert_eq!(stored.metadata, matrices * (2 * kept).next_multiple_of(8), "{}", format.name);
+            let y: Tensor<4> = captured.run(x.clone(), &mut units)?;
+            // Channels are last in a row, and a row begins with each output.
+            let last = model.weight.val().permute([0, 2, 3, 1]);
+            let (dims, mut data) = (last.dims(), host(&last));
+            pattern.magnitude_mask(&data, dims[1] * dims[2] * dims[3])?.apply(&mut data)?;
+            let pruned = Tensor::<4>::from_data(burn::tensor::TensorData::new(data, dims), &device);
+            let mut by_hand = model.clone();
+            by_hand.weight = burn::module::Param::from_tensor(pruned.permute([0, 3, 1, 2]));
+            // Sums of at most 14 products below 1 in another order; 8-bit values are within 2^-4 of their own.
+            let allowed = if format.is_exact() { 1e-6 } else { 0.25 };
+            assert!(largest_difference(y, by_hand.forward(x.clone())) < allowed, "{}", format.name);
+        }
     }
     Ok(())
 }

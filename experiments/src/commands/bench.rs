@@ -1,5 +1,7 @@
 //! `interplay bench`: how fast the emulation is on this machine.
 
+mod model;
+
 use anyhow::Result;
 use interplay_formats::{Format, bench};
 
@@ -13,6 +15,8 @@ pub enum Bench {
     Formats(Args),
     /// Datapaths: multiply-accumulates a second, beside a plain FP32 GEMM of the same shape.
     Datapaths(Datapaths),
+    /// A model in FP32: tokens or images a second, and the memory that it takes.
+    Model(model::Args),
 }
 
 /// Arguments of `bench datapaths`.
@@ -79,6 +83,7 @@ pub fn run(bench: &Bench, threads: Option<usize>) -> Result<()> {
     match bench {
         Bench::Formats(args) => formats(args, threads),
         Bench::Datapaths(args) => datapaths(args, threads),
+        Bench::Model(args) => model::run(args),
     }
 }
 

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use interplay::burn::Backend;
 use interplay::eval::Protocol;
 use interplay::plan::{LayerSpec, Plan, Preset};
 use interplay::session::{LayerError, Session, compare};
-use interplay_hw::cost::{Accelerator, CycleModel, PriceList};
 use serde_json::json;
 
-use crate::cell::{Labels, Machine, cell, evaluate, one_input};
+use crate::cell::{Labels, cell, evaluate, one_input};
+use crate::commands::cost::MachineNames;
 use crate::commands::{define, tasks};
 use crate::output::sayln;
 use crate::result::{Cell, Metric};
@@ -30,7 +31,8 @@ Examples:
   interplay eval --model vit --data mnist-20 --format hbfp6
   interplay eval --model minilm --data wordsim353 --format mxfp4")]
 pub struct Args {
-    /// `lm`, `vit`, a fetched model such as `smollm2`, a Hugging Face folder, or a GGUF file.
+    /// `lm`, `vit`, a fetched model such as `smollm2`, a Hugging Face folder, a GGUF file, or a torch file (`.pth`, `.pt`, `.bin`) of a
+    /// network that its tensors tell (EfficientNet-Lite0, a CIFAR ResNet).
     #[arg(long, default_value = "lm")]
     model: String,
 
@@ -77,6 +79,9 @@ pub struct Args {
     #[command(flatten)]
     machine: MachineNames,
 
+    #[command(flatten)]
+    host: Host,
+
     /// Also compare every product's output with the FP32 model's, on the first window or image.
     #[arg(long)]
     layer_errors: bool,
@@ -87,7 +92,7 @@ pub struct Args {
 }
 
 /// How layers are stored and multiplied, by name.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Configuration {
     /// Format of weights and activations [default: fp32].
     #[arg(long, value_name = "FORMAT")]
@@ -122,34 +127,12 @@ pub struct Configuration {
     layers: Option<PathBuf>,
 }
 
-/// The machine that is costed, by name.
-#[derive(Debug, clap::Args)]
-pub struct MachineNames {
-    /// The accelerator; `interplay list accelerators` shows all.
-    #[arg(long, value_name = "NAME", default_value = "ws128-sparse24")]
-    accelerator: String,
-
-    /// The price list of energy.
-    #[arg(long, value_name = "NAME", default_value = "horowitz45")]
-    prices: String,
-
-    /// How cycles are counted: `scalesim` or `double-buffered`.
-    #[arg(long, value_name = "NAME", default_value = "double-buffered")]
-    cycle_model: String,
-}
-
-impl MachineNames {
-    /// Looks the names up.
-    ///
-    /// # Errors
-    /// An unknown name.
-    pub fn resolve(&self) -> Result<Machine> {
-        Ok(Machine {
-            accelerator: Accelerator::by_name(&self.accelerator)?,
-            cycle_model: CycleModel::by_name(&self.cycle_model)?,
-            prices: PriceList::by_name(&self.prices)?,
-        })
-    }
+/// What runs everything that is no modelled product.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Host {
+    /// Burn's CPU backend: `flex`, or `ndarray`, which Burn deprecates and only a build with `--features ndarray` has.
+    #[arg(long, value_name = "NAME", default_value = "flex", value_parser = Backend::by_name)]
+    pub backend: Backend,
 }
 
 impl Configuration {
@@ -186,6 +169,15 @@ impl Configuration {
         Ok(plan)
     }
 
+    /// The plan of a cost, which order does not change: sparsify first where nothing is said.
+    ///
+    /// # Errors
+    /// Those of [`Configuration::plan`].
+    pub fn plan_for_cost(&self) -> Result<Plan> {
+        let order = self.order.clone().or_else(|| Some("sq".to_owned()));
+        Configuration { order, ..self.clone() }.plan()
+    }
+
     /// The names that results carry.
     fn labels(&self, plan: &Plan) -> Labels {
         let (weights, activations) = (plan.base.weight_format().name, plan.base.activations.name);
@@ -203,12 +195,21 @@ impl Configuration {
 /// # Errors
 /// An unknown name, a model or data that cannot be opened, or a configuration that the model cannot run.
 pub fn run(args: &Args) -> Result<()> {
-    let (plan, machine) = (args.configuration.plan()?, args.machine.resolve()?);
+    let (plan, machine) = (args.configuration.plan()?, args.machine.machine()?);
     let protocol = args.protocol.as_deref().map(Protocol::by_name).transpose()?;
     let labels = args.configuration.labels(&plan);
     if let Some(folder) = &args.tasks {
         let items = args.items.unwrap_or(usize::MAX);
-        return tasks::run(tasks::Request { model: &args.model, folder, items, plan, labels, json: args.json });
+        let backend = args.host.backend;
+        return tasks::run(tasks::Request {
+            model: &args.model,
+            folder,
+            items,
+            plan,
+            labels,
+            backend,
+            json: args.json,
+        });
     }
     let amount = Amount {
         window: args.window,
@@ -219,7 +220,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let subject = Subject::open(&args.model, args.data.as_deref(), amount)?;
 
-    let mut session = Session::new(Arc::clone(&subject.model.checkpoint), Plan::fp32())?;
+    let mut session = Session::on(args.host.backend, Arc::clone(&subject.model.checkpoint), Plan::fp32())?;
     // A rule that matches nothing is refused before anything long runs.
     plan.check(session.layer_names().iter().map(String::as_str))?;
     let reference = evaluate(&subject, &mut session, None)?;
@@ -230,8 +231,8 @@ pub fn run(args: &Args) -> Result<()> {
         true => reference,
         false => evaluate(&subject, &mut session, Some(&reference.into_baseline()))?,
     };
-    let cell = cell(&subject, &mut session, machine, labels, &outcome, &fp32, 0)?;
-    let errors = if args.layer_errors { Some(layer_errors(&subject, &mut session)?) } else { None };
+    let cell = cell(&subject, &mut session, &machine, labels, &outcome, &fp32, 0)?;
+    let errors = if args.layer_errors { Some(layer_errors(&subject, &mut session, args.host.backend)?) } else { None };
 
     match args.json {
         true => print_json(&cell, errors.as_deref())?,
@@ -244,9 +245,9 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// The error of every product on the first window or image.
-fn layer_errors(subject: &Subject, session: &mut Session) -> Result<Vec<LayerError>> {
+fn layer_errors(subject: &Subject, session: &mut Session, backend: Backend) -> Result<Vec<LayerError>> {
     let first = one_input(subject, session)?;
-    let mut reference = Session::new(Arc::clone(&subject.model.checkpoint), Plan::fp32())?;
+    let mut reference = Session::on(backend, Arc::clone(&subject.model.checkpoint), Plan::fp32())?;
     Ok(compare(&mut reference, session, &[first])?)
 }
 

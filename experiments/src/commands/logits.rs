@@ -14,7 +14,7 @@ use crate::subject::open_model;
 /// Arguments of `logits`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// `lm`, `vit`, a fetched model, a Hugging Face folder, or a GGUF file.
+    /// `lm`, `vit`, a fetched model, a Hugging Face folder, a GGUF file, or a torch file (`.pth`).
     #[arg(long)]
     model: String,
 

@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub mod bench;
+pub mod cost;
 pub mod define;
 pub mod dequantize;
 pub mod dot;
@@ -13,6 +14,7 @@ pub mod list;
 pub mod logits;
 pub mod quantize;
 pub mod sparsify;
+pub mod sweep;
 pub mod tasks;
 pub mod tensors;
 pub mod trace;

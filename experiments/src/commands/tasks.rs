@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use interplay::burn::Backend;
 use interplay::eval::Estimate;
 use interplay::eval::tasks::{Accuracy, FORMS, Form, Item, accuracy, read, scores};
 use interplay::load::{Tokenizer, text};
@@ -30,6 +31,8 @@ pub struct Request<'a> {
     pub plan: Plan,
     /// Its names.
     pub labels: Labels,
+    /// What runs everything that is no modelled product.
+    pub backend: Backend,
     /// Whether to print JSON.
     pub json: bool,
 }
@@ -55,7 +58,7 @@ pub fn run(request: Request<'_>) -> Result<()> {
     let files = files(request.folder, request.items, &mut checksums)?;
     let (model, caveat) = open_model(request.model, &mut checksums)?;
     let tokenizer = model.tokenizer.as_ref().context("the model has no tokenizer.json, so it cannot read tasks")?;
-    let mut session = Session::new(Arc::clone(&model.checkpoint), Plan::fp32())?;
+    let mut session = Session::on(request.backend, Arc::clone(&model.checkpoint), Plan::fp32())?;
     request.plan.check(session.layer_names().iter().map(String::as_str))?;
     let reference = evaluate(&mut session, tokenizer, &files)?;
     session.set_plan(request.plan.clone())?;

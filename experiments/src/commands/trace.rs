@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use interplay::burn::Activation;
-use interplay::models::Input;
+use interplay::models::{Checkpoint, Input};
 use interplay::plan::Plan;
 use interplay::session::{Operation, Session};
 use serde_json::json;
@@ -23,7 +23,7 @@ Examples:
   interplay trace --model smollm2 --window 2048 --layers rules.toml --json
   interplay trace --model lm --every")]
 pub struct Args {
-    /// `lm`, `vit`, a fetched model such as `smollm2`, a Hugging Face folder, or a GGUF file.
+    /// `lm`, `vit`, a fetched model such as `smollm2`, a Hugging Face folder, a GGUF file, or a torch file (`.pth`).
     #[arg(long, default_value = "lm")]
     model: String,
 
@@ -50,17 +50,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let plan = args.configuration.plan()?;
     let (model, _) = open_model(&args.model, &mut Default::default())?;
-    let input = match model.checkpoint.input() {
-        Input::Tokens { longest, .. } => {
-            let window = window(args, longest)?;
-            Activation::ids(&vec![0; window], window)
-        }
-        Input::Text { longest, .. } => {
-            let window = window(args, longest)?;
-            Activation::text(&vec![0; window], &vec![0; window], window)
-        }
-        Input::Images { channels, height, width } => Activation::images([1, channels, height, width]),
-    };
+    let (input, _) = one_sequence(&*model.checkpoint, args.window)?;
     let mut session = Session::new(Arc::clone(&model.checkpoint), Plan::fp32())?;
     session.set_plan(plan)?;
     let operations = session.trace(&input)?;
@@ -71,9 +61,27 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The length of the traced sequence.
-fn window(args: &Args, longest: usize) -> Result<usize> {
-    let window = args.window.unwrap_or(crate::subject::DEFAULT_WINDOW.min(longest));
+/// One sequence of zeros of `window` tokens, or one image; how many tokens or images it is, and which of them.
+///
+/// # Errors
+/// A window that the model does not take.
+pub fn one_sequence(checkpoint: &dyn Checkpoint, window: Option<usize>) -> Result<(Activation, (u64, &'static str))> {
+    Ok(match checkpoint.input() {
+        Input::Tokens { longest, .. } => {
+            let window = length(window, longest)?;
+            (Activation::ids(&vec![0; window], window), (window as u64, "token"))
+        }
+        Input::Text { longest, .. } => {
+            let window = length(window, longest)?;
+            (Activation::text(&vec![0; window], &vec![0; window], window), (window as u64, "token"))
+        }
+        Input::Images { channels, height, width } => (Activation::images([1, channels, height, width]), (1, "image")),
+    })
+}
+
+/// The length of the sequence.
+fn length(window: Option<usize>, longest: usize) -> Result<usize> {
+    let window = window.unwrap_or(crate::subject::DEFAULT_WINDOW.min(longest));
     anyhow::ensure!(
         (1..=longest).contains(&window),
         "--window is {window}, but this model takes sequences of 1 to {longest} tokens"

@@ -52,7 +52,7 @@ pub fn layers(errors: &[LayerError]) -> String {
 }
 
 /// A field as it stands, or quoted where it would be read as more than one.
-fn field(text: &str) -> Cow<'_, str> {
+pub fn field(text: &str) -> Cow<'_, str> {
     match text.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")).into(),
         false => text.into(),

@@ -1,5 +1,6 @@
 //! What a study leaves behind: a table on the terminal, `results.jsonl` and CSV for machines, SVG figures for people.
 
+pub mod cost;
 pub mod csv;
 pub mod figure;
 pub mod layers;

@@ -19,7 +19,7 @@ pub(super) fn scheme(shape: &Shape) -> Result<(Grouped, usize), Error> {
         _ => return Err(unsupported(shape, "2:4 sparsity of 8- and 16-bit codes and 1:2 sparsity of 32-bit codes")),
     };
     // A word holds two 4-bit groups a byte, and words are stored by pairs of columns.
-    let two_words = 2 * word * 2 * grouped.len() as usize;
+    let two_words = 2 * word * 2 * grouped.len();
     if shape.rows.is_multiple_of(block_rows(word)) && shape.k.is_multiple_of(two_words) {
         return Ok((grouped, word));
     }

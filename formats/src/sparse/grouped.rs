@@ -1,4 +1,6 @@
 //! N:M with an index a kept position: groups of M units along K of which N are kept; a unit is a position or a pair.
+//!
+//! Where a row ends in a part of a group, its min(N, rest) units are kept; only units of one position have such rows.
 
 use super::scheme::illegal;
 use super::{Shape, Slots};
@@ -34,18 +36,24 @@ impl Grouped {
     }
 
     /// Positions of a group.
-    pub const fn len(self) -> u64 {
-        (self.unit * self.m) as u64
+    pub const fn len(self) -> usize {
+        self.unit * self.m
     }
 
-    /// Kept positions of a group.
-    pub const fn kept(self) -> u64 {
-        (self.unit * self.n) as u64
+    /// Kept units of a row of `k` positions.
+    const fn units(self, k: usize) -> usize {
+        let rest = k % self.len() / self.unit;
+        k / self.len() * self.n + if rest < self.n { rest } else { self.n }
     }
 
-    /// Bits of metadata of a group.
-    pub const fn bits(self) -> u64 {
-        (self.n * self.halves) as u64 * self.index_bits() as u64
+    /// Kept positions of a row of `k`.
+    pub const fn kept(self, k: usize) -> u64 {
+        (self.unit * self.units(k)) as u64
+    }
+
+    /// Bits of metadata of a row of `k`.
+    pub const fn bits(self, k: usize) -> u64 {
+        (self.units(k) * self.halves) as u64 * self.index_bits() as u64
     }
 
     /// Bits of one written index.
@@ -55,30 +63,45 @@ impl Grouped {
 
     /// The indices of all groups in order; groups are full.
     pub fn write(self, filled: &Mask) -> Vec<u8> {
-        let units = filled.positions().step_by(self.unit).map(|i| i / self.unit % self.m);
+        let k = filled.k();
+        let units = filled.positions().step_by(self.unit).map(|i| i % k / self.unit % self.m);
         let written = units.flat_map(|unit| (0..self.halves).map(move |half| (unit * self.halves + half) as u64));
         pack::bits(written, self.index_bits())
     }
 
     /// The inverse: each group's indices must ascend within the group.
     pub fn read(self, shape: &Shape, metadata: &[u8]) -> Result<Slots, Error> {
-        let group = self.len() as usize;
-        let groups = shape.rows * shape.k / group;
-        let written = pack::unpack(metadata, self.index_bits(), groups * self.n * self.halves);
-        let mut slots = Slots::with_capacity(groups * self.kept() as usize);
-        for (g, indices) in written.chunks(self.n * self.halves).enumerate() {
-            let start = g * group;
-            let mut next = 0;
-            for index in indices.chunks(self.halves) {
-                let unit = self.unit_of(index).filter(|unit| (next..self.m).contains(unit)).ok_or_else(|| {
-                    let code = indices.iter().rev().fold(0, |code, index| code << self.index_bits() | index);
-                    illegal(start / shape.k, start % shape.k, code, "ascending indices within the group")
-                })?;
-                next = unit + 1;
-                slots.extend((0..self.unit).map(|i| Some(start + unit * self.unit + i)));
+        let units = self.units(shape.k);
+        let written = pack::unpack(metadata, self.index_bits(), shape.rows * units * self.halves);
+        let mut slots = Slots::with_capacity(shape.rows * units * self.unit);
+        // Without units nothing is written, and there is no row to read.
+        for (row, indices) in written.chunks((units * self.halves).max(1)).enumerate() {
+            for (g, indices) in indices.chunks(self.n * self.halves).enumerate() {
+                self.read_group((row, g * self.len()), shape.k, indices, &mut slots)?;
             }
         }
         Ok(slots)
+    }
+
+    /// Appends the slots of the group at `row` and column `start`, which may be cut short by the end of the row.
+    fn read_group(
+        self,
+        (row, start): (usize, usize),
+        k: usize,
+        indices: &[u64],
+        slots: &mut Slots,
+    ) -> Result<(), Error> {
+        let (mut next, there) = (0, self.m.min((k - start) / self.unit));
+        for index in indices.chunks(self.halves) {
+            let unit = self.unit_of(index).filter(|unit| (next..there).contains(unit)).ok_or_else(|| {
+                let code = indices.iter().rev().fold(0, |code, index| code << self.index_bits() | index);
+                illegal(row, start, code, "ascending indices within the group")
+            })?;
+            next = unit + 1;
+            let first = row * k + start + unit * self.unit;
+            slots.extend((first..first + self.unit).map(Some));
+        }
+        Ok(())
     }
 
     /// The unit whose indices these are; both halves of a value go together.

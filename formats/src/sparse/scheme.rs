@@ -43,6 +43,10 @@ impl Scheme {
             return Err(unsupported(shape, "codes of 1 to 64 bits"));
         }
         pattern.check(rows, k)?;
+        let any_row = matches!(layout, Layout::Indices | Layout::Bitmap | Layout::Csr);
+        if matches!(pattern, Pattern::NofM { m, .. } if !any_row && !k.is_multiple_of(m)) {
+            return Err(unsupported(shape, "rows that M divides (others: `indices`, `bitmap` and `csr`)"));
+        }
         if rows.max(k) > LARGEST || rows.checked_mul(k).is_none_or(|positions| positions > LARGEST) {
             return Err(Error::TooLarge { rows, k, positions: LARGEST });
         }
@@ -92,7 +96,7 @@ impl Scheme {
     pub fn fixed(self, shape: &Shape) -> Option<u64> {
         let positions = (shape.rows * shape.k) as u64;
         match self {
-            Self::Grouped(grouped) | Self::Cutlass(grouped, _) => Some(positions / grouped.len() * grouped.kept()),
+            Self::Grouped(grouped) | Self::Cutlass(grouped, _) => Some(shape.rows as u64 * grouped.kept(shape.k)),
             Self::Blocks { n, m } | Self::Tiled { n, m, .. } => Some(positions / m as u64 * n as u64),
             Self::Bitmap | Self::Csr => None,
         }
@@ -125,7 +129,7 @@ impl Scheme {
     pub fn bits(self, shape: &Shape, stored: u64) -> Bits {
         let positions = (shape.rows * shape.k) as u64;
         let (metadata, index) = match self {
-            Self::Grouped(grouped) | Self::Cutlass(grouped, _) => (positions / grouped.len() * grouped.bits(), 0),
+            Self::Grouped(grouped) | Self::Cutlass(grouped, _) => (shape.rows as u64 * grouped.bits(shape.k), 0),
             Self::Blocks { .. } | Self::Bitmap => (positions, 0),
             Self::Csr => (stored * u64::from(index_bits(shape.k)), csr::pointer_bits(shape.rows)),
             Self::Tiled { v, m, .. } => {

@@ -7,7 +7,7 @@ impl Mask {
     /// The positions that storage has slots for: groups that keep fewer than the pattern allows are filled up.
     ///
     /// # Errors
-    /// [`Error::Crowded`] where a group keeps more; a matrix that is not whole groups.
+    /// [`Error::Crowded`] where a group keeps more; a matrix that is not whole groups of pairs or whole tiles.
     pub(crate) fn filled(&self) -> Result<Self, Error> {
         let (pattern, k) = (self.pattern(), self.k());
         pattern.check(self.rows(), k)?;
@@ -15,8 +15,13 @@ impl Mask {
         match pattern {
             Pattern::Dense | Pattern::Unstructured { .. } => {}
             Pattern::NofM { n, m } => {
-                for (g, group) in kept.chunks_mut(m).enumerate() {
-                    fill(group, n).map_err(|count| crowded(pattern, "positions", (g * m / k, g * m % k), count, n))?;
+                for (row, line) in kept.chunks_mut(k.max(1)).enumerate() {
+                    for (g, group) in line.chunks_mut(m).enumerate() {
+                        // The last group may be shorter than what it could keep.
+                        let allowed = n.min(group.len());
+                        fill(group, allowed)
+                            .map_err(|count| crowded(pattern, "positions", (row, g * m), count, allowed))?;
+                    }
                 }
             }
             Pattern::PairsOfM { n, m } => {

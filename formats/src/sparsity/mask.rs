@@ -39,7 +39,8 @@ impl Mask {
     /// `is_zero` decides what a zero is; for floats -0 is one too.
     ///
     /// # Errors
-    /// [`Error::Crowded`] where a group has more non-zeros than the pattern keeps; a matrix that is not whole groups.
+    /// [`Error::Crowded`] where a group has more non-zeros than the pattern keeps; a matrix that is not whole groups of pairs
+    /// or whole tiles.
     pub fn of_nonzero(pattern: Pattern, k: usize, codes: &[u64], is_zero: impl Fn(u64) -> bool) -> Result<Self, Error> {
         Self::from_kept(pattern, k, codes.iter().map(|code| !is_zero(*code)).collect())?.filled()
     }
@@ -127,7 +128,7 @@ impl Mask {
         match self.pattern {
             Pattern::Dense => Vec::new(),
             Pattern::Unstructured { .. } => pack::bits(self.kept.iter().map(|&kept| u64::from(kept)), 1),
-            Pattern::NofM { m, .. } => pack::bits(self.positions().map(|i| (i % m) as u64), index_bits(m)),
+            Pattern::NofM { m, .. } => pack::bits(self.positions().map(|i| (i % self.k % m) as u64), index_bits(m)),
             Pattern::PairsOfM { m, .. } => pack::bits(self.pairs().map(|i| (i % (m / 2)) as u64), index_bits(m / 2)),
             Pattern::Tiled { v, m, .. } => self.tiled_metadata(v, m),
         }

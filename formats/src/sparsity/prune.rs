@@ -13,7 +13,8 @@ impl Pattern {
     /// The positions of `w` [rows, k] that survive by magnitude; the lower of equal ones is pruned first.
     ///
     /// # Errors
-    /// A NaN or an infinity, a length that `k` does not divide, a matrix that is not whole groups or tiles.
+    /// A NaN or an infinity, a length that `k` does not divide, a matrix that is not whole groups of pairs or whole
+    /// tiles.
     pub fn magnitude_mask(&self, w: &[f32], k: usize) -> Result<Mask, Error> {
         let rows = rows_of(w.len(), k)?;
         if let Some(at) = first_non_finite(w) {
@@ -30,10 +31,10 @@ impl Pattern {
                 let lines = w.par_chunks(k.max(1)).zip(kept.par_chunks_mut(k.max(1)));
                 lines.for_each(|(w, kept)| prune_smallest(w, kept, part(k, basis_points)));
             }
-            Self::NofM { n, m } => groups(w, &mut kept, m, |w, kept| {
+            Self::NofM { n, m } => groups(w, &mut kept, (k, m), |w, kept| {
                 keep_largest(kept, n, |i| magnitude(w[i]));
             }),
-            Self::PairsOfM { n, m } => groups(w, &mut kept, m, |w, kept| keep_pairs(w, kept, n)),
+            Self::PairsOfM { n, m } => groups(w, &mut kept, (k, m), |w, kept| keep_pairs(w, kept, n)),
             Self::Tiled { v, n, m } => {
                 let bands = w.par_chunks(v * k.max(1)).zip(kept.par_chunks_mut(v * k.max(1)));
                 bands.for_each(|(w, kept)| (0..k).step_by(m).for_each(|start| keep_tile(w, kept, k, start, n, m)));
@@ -53,10 +54,12 @@ fn part(count: usize, basis_points: u32) -> usize {
     (count as u128 * u128::from(basis_points) / 10_000) as usize
 }
 
-/// Prunes each group of `m` on its own.
-fn groups(w: &[f32], kept: &mut [bool], m: usize, prune: impl Fn(&[f32], &mut [bool]) + Sync) {
-    let groups = w.par_chunks(m).zip(kept.par_chunks_mut(m)).with_min_len(TASK);
-    groups.for_each(|(w, kept)| prune(w, kept));
+/// Prunes each group of `m` in rows of `k` on its own; the last group of a row may be shorter.
+fn groups(w: &[f32], kept: &mut [bool], (k, m): (usize, usize), prune: impl Fn(&[f32], &mut [bool]) + Sync) {
+    // Rows of whole groups need no bounds between them, so that short rows make long tasks too.
+    let line = if k.is_multiple_of(m) { m } else { k };
+    let lines = w.par_chunks(line).zip(kept.par_chunks_mut(line)).with_min_len((TASK * m / line).max(1));
+    lines.for_each(|(w, kept)| w.chunks(m).zip(kept.chunks_mut(m)).for_each(|(w, kept)| prune(w, kept)));
 }
 
 /// Prunes exactly `count` positions: all below the `count`-th magnitude, then equal ones by index.
@@ -75,7 +78,7 @@ fn prune_smallest(w: &[f32], kept: &mut [bool], count: usize) {
     }
 }
 
-/// Keeps the `n` of a group with the largest scores: one goes if too many outrank it.
+/// Keeps the `n` of a group with the largest scores, all of a group that has no more: one goes if too many outrank it.
 fn keep_largest<S: PartialOrd>(kept: &mut [bool], n: usize, score: impl Fn(usize) -> S) {
     let count = kept.len();
     for (i, kept) in kept.iter_mut().enumerate() {

@@ -1,104 +1,82 @@
-//! Machines, one record each.
+//! Machines: records in TOML, one file each, those of the project in `data/accelerators`.
 
-use super::{Array, Dataflow, Hertz, Layer, Ratio};
-use crate::{Datapath, Error, names};
+mod check;
+mod lookup;
+mod record;
+
+pub use record::{Accelerator, Capacity, ClockStatus, Engine, Memory, Unit, ZeroOperand, Zeros};
+
+use super::{Layer, Ratio};
+use crate::{Datapath, Error};
 use interplay_formats::Pattern;
-use serde::Serialize;
-
-/// A machine: an array, its buffers, and what it can multiply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Accelerator {
-    /// The name by which it is chosen.
-    pub name: &'static str,
-    /// One sentence for listings.
-    pub about: &'static str,
-    /// The array.
-    pub array: Array,
-    /// Clock of the array.
-    pub clock: Hertz,
-    /// On-chip memories.
-    pub buffers: Buffers,
-    /// Names of the units that it has.
-    pub datapaths: &'static [&'static str],
-    /// N:M weights whose pruned positions it neither stores in the array nor multiplies; others run as dense ones.
-    pub skips: &'static [Ratio],
-}
-
-/// Sizes of the on-chip memories in KiB.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Buffers {
-    /// For activations.
-    pub activations_kib: u64,
-    /// For weights.
-    pub weights_kib: u64,
-    /// For partial sums and outputs.
-    pub outputs_kib: u64,
-}
-
-/// A weight-stationary 128 x 128 array at 1 GHz, without sparsity. The accumulators hold 2048 rows of 128 FP32 sums.
-const WS128: Accelerator = Accelerator {
-    name: "ws128",
-    about: "128 x 128 weight-stationary array, 1 GHz, 3 x 1 MiB buffers; zeros are multiplied like any number",
-    array: Array { rows: 128, columns: 128, dataflow: Dataflow::WeightStationary },
-    clock: Hertz(1_000_000_000),
-    buffers: Buffers { activations_kib: 1024, weights_kib: 1024, outputs_kib: 1024 },
-    datapaths: &["block", "int8", "fp32"],
-    skips: &[],
-};
-
-const WS128_SPARSE24: Accelerator = Accelerator {
-    name: "ws128-sparse24",
-    about: "ws128 that skips pruned weights of 2:4 (1:4 runs as 2:4)",
-    skips: &[ratio(2, 4)],
-    ..WS128
-};
-
-const WS128_NOFM: Accelerator = Accelerator {
-    name: "ws128-nofm",
-    about: "ws128 that skips pruned weights of 1:4, 2:4 and 4:8",
-    skips: &[ratio(1, 4), ratio(2, 4), ratio(4, 8)],
-    ..WS128
-};
-
-static ALL: [Accelerator; 3] = [WS128, WS128_SPARSE24, WS128_NOFM];
-
-/// A ratio in a record; an impossible one does not compile.
-const fn ratio(n: u64, m: u64) -> Ratio {
-    assert!(1 <= n && n <= m, "a ratio keeps at least one and at most all");
-    Ratio { n, m }
-}
 
 impl Accelerator {
-    /// Every machine.
-    pub fn all() -> &'static [Accelerator] {
-        &ALL
-    }
-
-    /// The machine of that name, in any case.
+    /// The unit that multiplies a layer: the first whose globs match both formats, and whose datapath fits them.
     ///
     /// # Errors
-    /// [`Error::UnknownName`] with the nearest name.
-    pub fn by_name(name: &str) -> Result<&'static Accelerator, Error> {
-        let known: Vec<_> = ALL.iter().map(|accelerator| (accelerator.name, accelerator)).collect();
-        names::find("accelerator", name, &known)
+    /// [`Error::MissingUnit`] with the formats that the machine takes.
+    pub fn unit_for(&self, layer: &Layer) -> Result<&Unit, Error> {
+        let natural = Datapath::machine(layer.weight, layer.activation).name;
+        let takes = |unit: &&Unit| {
+            let matches = |name: &str| unit.formats.iter().any(|glob| glob_matches(glob, name));
+            let fits = unit.datapath == natural || !NATURAL.contains(&unit.datapath.as_str());
+            fits && matches(layer.weight.name) && matches(layer.activation.name)
+        };
+        self.units.iter().find(takes).ok_or_else(|| Error::MissingUnit {
+            accelerator: self.name.clone(),
+            datapath: natural.to_owned(),
+            formats: format!(
+                "`{}` weights and `{}` activations of layer `{}`",
+                layer.weight.name, layer.activation.name, layer.gemm.name
+            ),
+            units: self.units.iter().map(Unit::summary).collect::<Vec<_>>().join(", "),
+        })
     }
 
-    /// What the machine skips in weights of that pattern: the sparsest of its ratios that the pattern satisfies.
+    /// The clock of a unit in Hz.
+    pub fn clock_hz(&self, unit: &Unit) -> u64 {
+        (unit.clock_mhz.unwrap_or(self.clock_mhz) * 1e6).round() as u64
+    }
+
+    /// Bits a second that main memory reaches.
+    pub(super) fn main_memory_bits_per_second(&self) -> f64 {
+        self.memory.last().map_or(f64::NAN, |main| main.bits_per_second(self, (self.clock_mhz * 1e6).round() as u64))
+    }
+
+    /// Dense peak of a unit in 10^12 operations a second, two a multiply-accumulate.
+    pub fn peak_tops(&self, unit: &Unit) -> f64 {
+        2.0 * self.engine.cores() as f64 * unit.rate(&self.engine) as f64 * self.clock_hz(unit) as f64 / 1e12
+    }
+}
+
+/// Datapaths that are the natural units of formats: a unit of that name takes the pairs that it is natural for.
+const NATURAL: [&str; 3] = ["block", "int8", "fp32"];
+
+impl Unit {
+    /// What the unit skips in weights of that pattern: the sparsest of its ratios that the pattern satisfies.
     pub fn skip_for(&self, pattern: Pattern) -> Option<Ratio> {
         self.skips.iter().copied().filter(|ratio| ratio.admits(pattern)).min_by_key(|ratio| ratio.kept(1 << 20))
     }
 
-    /// The unit that a layer's formats call for. FP32 on both sides needs an FP32 unit here.
-    pub(super) fn unit_for(&self, layer: &Layer) -> Result<&'static Datapath, Error> {
-        let datapath = Datapath::machine(layer.weight, layer.activation);
-        if self.datapaths.contains(&datapath.name) {
-            return Ok(datapath);
-        }
-        Err(Error::MissingUnit {
-            accelerator: self.name.to_owned(),
-            datapath: datapath.name.to_owned(),
-            formats: format!("`{}` weights and `{}` activations", layer.weight.name, layer.activation.name),
-            units: self.datapaths.join(", "),
-        })
+    /// The unit and what it takes, for messages.
+    fn summary(&self) -> String {
+        format!("{} ({})", self.datapath, self.formats.join(" "))
     }
+}
+
+/// Whether `*` as any characters makes `glob` that name: the first and the last piece are at the ends, the others in order
+/// between them.
+fn glob_matches(glob: &str, name: &str) -> bool {
+    let mut pieces: Vec<&str> = glob.split('*').collect();
+    let (Some(last), first) = (pieces.pop(), pieces.first().copied()) else { return false };
+    let Some(first) = first else { return last == name };
+    let middle = name.strip_prefix(first).and_then(|rest| rest.strip_suffix(last));
+    let Some(mut rest) = middle else { return false };
+    pieces.iter().skip(1).all(|piece| match rest.find(piece) {
+        Some(at) => {
+            rest = &rest[at + piece.len()..];
+            true
+        }
+        None => false,
+    })
 }

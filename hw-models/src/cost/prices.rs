@@ -1,13 +1,20 @@
-//! Price lists: what one event costs, with the node, the source and how the number is known.
+//! Price lists: what one event costs, with the node, the source, the band and how the number is known.
 //!
-//! Lists hold published numbers only; what a list lacks is derived in one place, `arithmetic.rs`, and labelled there.
+//! Lists are TOML files, those of the project in `data/prices`; [`PriceList::from_toml`] reads a user's. What a list
+//! lacks is derived in one place, `arithmetic.rs`, and labelled there.
 
-use super::{Bits, Picojoules};
+mod read;
+mod sram;
+
+pub use sram::{Access, spread as sram_spread};
+
+use super::{Band, Bits, Picojoules};
 use crate::{Error, names};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// How a number is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// Published by the source as its own figure.
@@ -18,101 +25,135 @@ pub enum Status {
     Assumed,
 }
 
-/// Energy of one event.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+/// Energy of one event, and the area of what does it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Price {
-    /// Energy of the event.
-    #[serde(rename = "pj")]
-    pub energy: Picojoules,
     /// Bits that the event processes: the operand width of an operation, the width of a memory access.
     pub bits: u64,
-    /// How the number is known.
+    /// Energy of the event in pJ.
+    #[serde(rename = "pj")]
+    pub energy: Band,
+    /// Area in um2, where published.
+    #[serde(rename = "um2", default, skip_serializing_if = "Option::is_none")]
+    pub area: Option<Band>,
+    /// How the energy is known.
     pub status: Status,
     /// Where it comes from.
-    pub source: &'static str,
+    pub source: String,
 }
 
-/// Prices of one technology. Operations are those of one arithmetic unit without registers, wires or clock.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+/// Prices of one technology.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PriceList {
     /// The name by which it is chosen.
-    pub name: &'static str,
-    /// Technology and supply.
-    pub node: &'static str,
-    /// Multiplication of two 8-bit integers.
-    pub int8_multiply: Price,
+    pub name: String,
+    /// One sentence: what is in a number, registers and clock above all.
+    pub about: String,
+    /// Feature size in nm.
+    pub node_nm: f64,
+    /// Supply in V.
+    pub volts: f64,
+    /// The work that most of its figures come from.
+    pub source: String,
+    /// The entry of `dram` that is meant where a machine names none.
+    pub main_memory: String,
+    /// Operations of one arithmetic unit.
+    pub operations: Operations,
+    /// A bit written to a register.
+    pub register: Price,
+    /// On-chip memories.
+    pub sram: Sram,
+    /// Main memories by technology. Those of the project are in every list; an entry of the same name replaces one.
+    #[serde(default)]
+    pub dram: BTreeMap<String, Price>,
+}
+
+/// Operations that a list prices. Those that inventories are priced by must be there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Operations {
     /// Addition of two 8-bit integers.
     pub int8_add: Price,
     /// Addition of two 32-bit integers.
     pub int32_add: Price,
-    /// FP32 multiplication.
-    pub fp32_multiply: Price,
+    /// Multiplication of two 8-bit integers.
+    pub int8_multiply: Price,
     /// FP32 addition.
     pub fp32_add: Price,
-    /// Accesses to an SRAM of so many KiB, smallest first.
-    pub sram: &'static [(u64, Price)],
-    /// Access to main memory.
-    pub dram: Price,
+    /// FP32 multiplication.
+    pub fp32_multiply: Price,
+    /// Addition of two 16-bit integers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub int16_add: Option<Price>,
+    /// Multiplication of two 32-bit integers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub int32_multiply: Option<Price>,
+    /// BF16 addition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bf16_add: Option<Price>,
+    /// BF16 multiplication.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bf16_multiply: Option<Price>,
+    /// FP16 addition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fp16_add: Option<Price>,
+    /// FP16 multiplication.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fp16_multiply: Option<Price>,
 }
 
-const HOROWITZ: &str = "Horowitz, Computing's energy problem, ISSCC 2014, figure 1.1.9";
-const HOROWITZ_QUOTED: &str = "Horowitz, ISSCC 2014, as commonly quoted";
-const JOUPPI: &str = "Jouppi et al., Ten lessons from three generations, ISCA 2021, table 2";
-const JOUPPI_QUOTED: &str = "Jouppi et al., ISCA 2021, table 2, as commonly quoted";
-const JOUPPI_HBM: &str = "Jouppi et al., ISCA 2021, table 2, as commonly quoted: HBM2 250 to 450 pJ, the upper end";
-
-const fn measured(pj: f64, bits: u64, source: &'static str) -> Price {
-    Price { energy: Picojoules(pj), bits, status: Status::Measured, source }
-}
-
-const fn assumed(pj: f64, bits: u64, source: &'static str) -> Price {
-    Price { energy: Picojoules(pj), bits, status: Status::Assumed, source }
-}
-
-static ALL: [PriceList; 2] = [
-    PriceList {
-        name: "horowitz45",
-        node: "45 nm, 0.9 V",
-        int8_multiply: measured(0.2, 8, HOROWITZ),
-        int8_add: measured(0.03, 8, HOROWITZ),
-        int32_add: measured(0.1, 32, HOROWITZ),
-        fp32_multiply: measured(3.7, 32, HOROWITZ),
-        fp32_add: measured(0.9, 32, HOROWITZ),
-        sram: &[
-            (8, measured(10.0, 64, HOROWITZ)),
-            (32, assumed(20.0, 64, HOROWITZ_QUOTED)),
-            (1024, assumed(100.0, 64, HOROWITZ_QUOTED)),
-        ],
-        dram: measured(640.0, 32, HOROWITZ),
+/// Where the prices of on-chip memories come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "model", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Sram {
+    /// Published macros. Energy between two of them is interpolated in log-log over size and proportional to the width;
+    /// a smaller memory costs what the smallest does, a larger one is made of banks of the largest. Reads and writes
+    /// cost the same. Area and leakage are CACTI's at the node of the list.
+    Points {
+        /// The macros, smallest first.
+        points: Vec<Macro>,
     },
-    PriceList {
-        name: "jouppi7",
-        node: "7 nm",
-        int8_multiply: measured(0.07, 8, JOUPPI),
-        int8_add: measured(0.007, 8, JOUPPI),
-        int32_add: measured(0.03, 32, JOUPPI),
-        fp32_multiply: measured(1.31, 32, JOUPPI),
-        fp32_add: measured(0.38, 32, JOUPPI),
-        sram: &[
-            (8, measured(7.5, 64, JOUPPI)),
-            (32, assumed(8.5, 64, JOUPPI_QUOTED)),
-            (1024, measured(14.0, 64, JOUPPI)),
-        ],
-        dram: assumed(450.0, 64, JOUPPI_HBM),
+    /// CACTI-7 by log-log interpolation over size, width and node.
+    Cacti {
+        /// Feature size in nm.
+        node_nm: f64,
     },
-];
+}
+
+/// A published memory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Macro {
+    /// Its size.
+    pub kib: u64,
+    /// Bits of an access.
+    pub bits: u64,
+    /// Energy of an access in pJ.
+    pub pj: Band,
+    /// How it is known.
+    pub status: Status,
+    /// Where it comes from.
+    pub source: String,
+}
 
 impl Price {
-    /// Energy of moving so many bits at this price.
+    /// Energy of each bit in pJ.
+    pub fn per_bit(&self) -> Band {
+        self.energy * (1.0 / self.bits as f64)
+    }
+
+    /// Typical energy of moving so many bits.
     pub fn of_bits(&self, bits: Bits) -> Picojoules {
-        Picojoules(self.energy.0 * (bits.0 as f64 / self.bits as f64))
+        Picojoules(self.energy.typical * (bits.0 as f64 / self.bits as f64))
     }
 }
 
 impl PriceList {
-    /// Every list; the first is the default.
+    /// Every list of the project; the first is the default.
     pub fn all() -> &'static [PriceList] {
-        &ALL
+        &read::ALL
     }
 
     /// The list of that name, in any case.
@@ -120,13 +161,48 @@ impl PriceList {
     /// # Errors
     /// [`Error::UnknownName`] with the nearest name.
     pub fn by_name(name: &str) -> Result<&'static PriceList, Error> {
-        names::find("price list", name, &ALL.each_ref().map(|list| (list.name, list)))
+        let known: Vec<_> = read::ALL.iter().map(|list| (list.name.as_str(), list)).collect();
+        names::find("price list", name, &known)
     }
 
-    /// The price of an access to a buffer: that of the smallest listed memory that holds it; a larger buffer is made of
-    /// banks of the largest one.
-    pub fn sram_access(&self, kib: u64) -> Price {
-        let fitting = self.sram.iter().find(|(size, _)| *size >= kib).or(self.sram.last());
-        fitting.map_or(self.dram, |(_, price)| *price)
+    /// The price of a bit moved to or from a main memory, by technology, such as `hbm2`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] with the nearest name.
+    pub fn dram(&self, technology: &str) -> Result<&Price, Error> {
+        let known: Vec<_> = self.dram.iter().map(|(name, price)| (name.as_str(), price)).collect();
+        names::find("main memory", technology, &known)
+    }
+
+    /// The main memory that the list means where a machine names none.
+    pub fn main_memory(&self) -> &Price {
+        // A list without it is refused where it is read; one changed in the program falls back on what it has.
+        self.dram.get(&self.main_memory).or(self.dram.values().next()).unwrap_or(&self.register)
+    }
+
+    /// A bit written to a register, in pJ.
+    pub fn register(&self) -> Band {
+        self.register.per_bit()
+    }
+
+    /// Every price of the list with its place in the file: operations, register, main memories.
+    pub fn prices(&self) -> Vec<(String, &Price)> {
+        let o = &self.operations;
+        let required = [
+            ("int8-add", Some(&o.int8_add)),
+            ("int16-add", o.int16_add.as_ref()),
+            ("int32-add", Some(&o.int32_add)),
+            ("int8-multiply", Some(&o.int8_multiply)),
+            ("int32-multiply", o.int32_multiply.as_ref()),
+            ("bf16-add", o.bf16_add.as_ref()),
+            ("fp16-add", o.fp16_add.as_ref()),
+            ("fp32-add", Some(&o.fp32_add)),
+            ("bf16-multiply", o.bf16_multiply.as_ref()),
+            ("fp16-multiply", o.fp16_multiply.as_ref()),
+            ("fp32-multiply", Some(&o.fp32_multiply)),
+        ];
+        let operations = required.into_iter().filter_map(|(name, price)| Some((format!("operations.{name}"), price?)));
+        let dram = self.dram.iter().map(|(name, price)| (format!("dram.{name}"), price));
+        operations.chain([("register".to_owned(), &self.register)]).chain(dram).collect()
     }
 }

@@ -1,9 +1,10 @@
 //! What is to be computed: shapes, formats and patterns, no values.
 
-use super::Bits;
+use super::{Bits, Holdings};
 use crate::Error;
 use interplay_formats::{Footprint, Format, Pattern};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
 
 /// Elements in the largest operand that is counted; its bits then fit 64 bits in any format, padding included.
 const MAX_ELEMENTS: u64 = 1 << 48;
@@ -43,6 +44,28 @@ impl Gemm {
     }
 }
 
+/// What the second operand of a product is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Second {
+    /// Weights, which the model stores.
+    #[default]
+    Weights,
+    /// Activations, as in the products of attention.
+    Activations,
+}
+
+/// What was seen of the values of a product.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Statistics {
+    /// The share of zero codes among the weights, 0 to 1.
+    pub weight_zeros: f64,
+    /// The share of zero codes among the activations.
+    pub activation_zeros: f64,
+    /// The share of activations that differ from the row before at the same position along K.
+    pub activation_toggles: f64,
+}
+
 /// A product together with how its operands are stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
@@ -56,6 +79,10 @@ pub struct Layer {
     pub pattern: Pattern,
     /// Bits of one stored weight matrix, as [`Format::footprint`] counts them under the mask really applied.
     pub stored: Footprint,
+    /// What the second operand is.
+    pub second: Second,
+    /// What was seen of the values, where a model ran.
+    pub statistics: Option<Statistics>,
 }
 
 impl Layer {
@@ -66,7 +93,25 @@ impl Layer {
     pub fn dense(gemm: Gemm, weight: &'static Format, activation: &'static Format) -> Result<Self, Error> {
         gemm.check()?;
         let stored = weight.footprint(gemm.n as usize, gemm.k as usize, None);
-        Ok(Self { gemm, weight, activation, pattern: Pattern::Dense, stored })
+        let (pattern, second) = (Pattern::Dense, Second::Weights);
+        Ok(Self { gemm, weight, activation, pattern, stored, second, statistics: None })
+    }
+
+    /// A layer whose weights would have that pattern: the footprint is that of any mask of the pattern.
+    ///
+    /// # Errors
+    /// Those of [`Layer::dense`]; [`Error::Format`] for a pattern that no matrix of the shape has.
+    pub fn sparse(
+        gemm: Gemm,
+        weight: &'static Format,
+        activation: &'static Format,
+        pattern: Pattern,
+    ) -> Result<Self, Error> {
+        let mut layer = Self::dense(gemm, weight, activation)?;
+        pattern.check(layer.gemm.n as usize, layer.gemm.k as usize)?;
+        layer.stored = weight.footprint_of(pattern, layer.gemm.n as usize, layer.gemm.k as usize);
+        layer.pattern = pattern;
+        Ok(layer)
     }
 
     /// Bits of one activation matrix: values and scales.
@@ -74,17 +119,68 @@ impl Layer {
         let stored = self.activation.footprint(self.gemm.m as usize, self.gemm.k as usize, None);
         (Bits(stored.values), Bits(stored.scales))
     }
+
+    /// What decides the cost: all but the name. Statistics by their bits.
+    pub(super) fn key(&self) -> impl Eq + std::hash::Hash + use<> {
+        let gemm = &self.gemm;
+        let seen = self.statistics.map(|s| [s.weight_zeros, s.activation_zeros].map(f64::to_bits));
+        let stored = [self.stored.values, self.stored.scales, self.stored.metadata];
+        let shape = [gemm.m, gemm.k, gemm.n, gemm.count];
+        (shape, self.weight.name, self.activation.name, self.pattern.to_string(), stored, seen)
+    }
 }
 
-/// Layers in the order in which they are executed.
+/// An operation that is no product, and what it moves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Operation {
+    /// Its name.
+    pub name: String,
+    /// Bits that it reads.
+    pub reads: Bits,
+    /// Bits that it writes.
+    pub writes: Bits,
+}
+
+/// Layers in the order in which they are executed, and the operations between them.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Workload(pub Vec<Layer>);
+pub struct Workload {
+    /// The products.
+    pub layers: Vec<Layer>,
+    /// Other operations.
+    pub elementwise: Vec<Operation>,
+}
+
+impl From<Vec<Layer>> for Workload {
+    fn from(layers: Vec<Layer>) -> Self {
+        Self { layers, elementwise: Vec::new() }
+    }
+}
+
+impl Workload {
+    /// What must be held: weights, the largest layer's activations, keys and values. Saturates.
+    pub(super) fn holdings(&self) -> Holdings {
+        let (mut weights, mut kv_cache, mut activations) = (0u64, 0u64, 0u64);
+        for layer in &self.layers {
+            let stored = layer.stored.values.saturating_add(layer.stored.scales).saturating_add(layer.stored.metadata);
+            let held = if layer.second == Second::Weights { &mut weights } else { &mut kv_cache };
+            *held = held.saturating_add(stored.saturating_mul(layer.gemm.count));
+            let (values, scales) = layer.activation_bits();
+            let outputs = layer.gemm.m.saturating_mul(layer.gemm.n).saturating_mul(32);
+            let one = values.0.saturating_add(scales.0).saturating_add(outputs);
+            activations = activations.max(one.saturating_mul(layer.gemm.count));
+        }
+        Holdings { weights: Bits(weights), activations: Bits(activations), kv_cache: Bits(kv_cache) }
+    }
+}
 
 /// Keep `n` of every `m` positions along K.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+///
+/// Written `2:4`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Ratio {
-    pub(super) n: u64,
-    pub(super) m: u64,
+    pub(crate) n: u64,
+    pub(crate) m: u64,
 }
 
 impl Ratio {
@@ -105,5 +201,34 @@ impl Ratio {
     /// Whether every matrix of that pattern satisfies this ratio too.
     pub(super) fn admits(self, pattern: Pattern) -> bool {
         matches!(pattern, Pattern::NofM { n, m } if m as u64 == self.m && n as u64 <= self.n)
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.n, self.m)
+    }
+}
+
+impl FromStr for Ratio {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let parts = text.split_once(':').and_then(|(n, m)| Some((n.trim().parse().ok()?, m.trim().parse().ok()?)));
+        parts.map_or(Err(Error::Ratio { n: 0, m: 0 }), |(n, m)| Self::new(n, m))
+    }
+}
+
+impl TryFrom<String> for Ratio {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl From<Ratio> for String {
+    fn from(ratio: Ratio) -> Self {
+        ratio.to_string()
     }
 }

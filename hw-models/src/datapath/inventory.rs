@@ -44,6 +44,16 @@ pub enum Operation {
     Shift,
     /// A sum normalised and rounded.
     Convert,
+    /// A floating-point addition with its rounding, to so many significand bits.
+    FloatAdd {
+        /// Bits of magnitude, hidden bit included.
+        significand: u32,
+    },
+    /// The choice of an operand among several positions, for weights that are stored without their zeros.
+    Select {
+        /// Positions to choose from.
+        ways: u32,
+    },
 }
 
 /// One operation of a unit, how often it is done, and how wide it is.
@@ -77,17 +87,8 @@ impl Datapath {
     /// The operations of the unit on operands of two formats, one output at a time; the accumulator register last in
     /// width is `accumulator.d`. Units that take codes say themselves what they take.
     pub fn inventory(&self, weight: &Format, activation: &Format) -> Vec<Part> {
-        let (a, b) = match self.inputs {
-            Inputs::Codes(Codes { a, b, .. }) => (a.format, b.format),
-            Inputs::Host | Inputs::Values => (scalar::FP32, scalar::FP32),
-            Inputs::Integers | Inputs::Blocks(_) => (weight.element, activation.element),
-        };
-        let group = match self.order.group {
-            Group::All => self.depths.last().copied().unwrap_or(1),
-            Group::Block => weight.block_len(1),
-            Group::Of(group) => group,
-        };
-        let mut walk = Walk { a, b, group: group.max(1) as u64, parts: Vec::new() };
+        let (a, b) = self.elements(weight, activation);
+        let mut walk = Walk { a, b, group: self.step(weight), parts: Vec::new() };
         if a == scalar::FP32 && b == scalar::FP32 && self.sum.align.is_none() {
             walk.part("FP32 multiply", Operation::Fp32Multiply, Per::Mac, 1, 32);
             walk.part("FP32 add", Operation::Fp32Add, Per::Mac, 1, 32);
@@ -100,9 +101,40 @@ impl Datapath {
             1,
             u64::from(significand(a).max(significand(b)) + 1),
         );
+        if let Inputs::Codes(Codes { sparse: Some(stored), b, .. }) = self.inputs {
+            let ways = (stored.m.saturating_sub(stored.n) / stored.together.max(1) + 1) as u32;
+            walk.part("operand select", Operation::Select { ways }, Per::Mac, 1, u64::from(b.format.bits()));
+        }
         walk.sum(self.sum, self.step_of());
         self.scales(&mut walk);
         walk.parts
+    }
+
+    /// What is multiplied: elements of the formats, or what the unit says itself.
+    pub(crate) fn elements(&self, weight: &Format, activation: &Format) -> (Scalar, Scalar) {
+        match self.inputs {
+            Inputs::Codes(Codes { a, b, .. }) => (a.format, b.format),
+            // Values of a narrow float need no wider multiplier.
+            Inputs::Host | Inputs::Values => {
+                let narrow = |s: Scalar| matches!(s.encoding, Encoding::Float { .. }) && s.bits() < 32;
+                let own = |format: &Format| match format.element {
+                    element if format.scaling.is_none() && narrow(element) => element,
+                    _ => scalar::FP32,
+                };
+                (own(weight), own(activation))
+            }
+            Inputs::Integers | Inputs::Blocks(_) => (weight.element, activation.element),
+        }
+    }
+
+    /// Products of a step.
+    pub(crate) fn step(&self, weight: &Format) -> u64 {
+        let group = match self.order.group {
+            Group::All => self.depths.last().copied().unwrap_or(1),
+            Group::Block => weight.block_len(1),
+            Group::Of(group) => group,
+        };
+        group.max(1) as u64
     }
 
     /// What the sums of products are called.
@@ -151,6 +183,15 @@ impl Walk {
             }
         }
         let integer = sum.round.last().filter(|round| matches!(round.format.encoding, Encoding::Integer { .. }));
+        match (sum.align, sum.round.last()) {
+            // One product and the accumulator: a fused multiply-add, which needs no window of the whole span.
+            (None, Some(round)) if products && others > 0 && self.group == 1 && integer.is_none() => {
+                let significand = significand(round.format);
+                let bits = u64::from(round.format.bits());
+                return self.part("floating-point add", Operation::FloatAdd { significand }, Per::Mac, 1, bits);
+            }
+            _ => {}
+        }
         match sum.align {
             Some(_) => self.aligned(sum, products, others),
             None if products => {
@@ -211,7 +252,7 @@ fn units(format: Scalar) -> Option<u128> {
 }
 
 /// Bits of magnitude, hidden bit included, without sign.
-const fn significand(format: Scalar) -> u32 {
+pub(crate) const fn significand(format: Scalar) -> u32 {
     match format.encoding {
         Encoding::Integer { bits, .. } => bits - 1 + (bits == 1) as u32,
         Encoding::Float { mantissa_bits, .. } => mantissa_bits + 1,
@@ -220,7 +261,7 @@ const fn significand(format: Scalar) -> u32 {
 }
 
 /// Bits of an element's own exponent.
-const fn exponent_bits(format: Scalar) -> u64 {
+pub(crate) const fn exponent_bits(format: Scalar) -> u64 {
     match format.encoding {
         Encoding::Float { exponent_bits, .. } => exponent_bits as u64,
         _ => 0,

@@ -23,7 +23,7 @@ pub(super) fn interned(text: &str) -> &'static str {
 ///
 /// # Errors
 /// What is wrong with the name.
-pub(super) fn register(name: &str) -> Result<Scalar, String> {
+pub(crate) fn register(name: &str) -> Result<Scalar, String> {
     let wanted = name.trim().to_lowercase();
     let scalar = Format::by_name(&wanted).ok().filter(|format| format.scaling.is_none()).map(|format| format.element);
     let found = integer(&wanted).or(scalar).or_else(|| float(&wanted));

@@ -60,6 +60,8 @@ pub enum Element {
     Bf16,
     /// Two's complement of 64 bits.
     I64,
+    /// One byte: the masks that exports of GPT-2 carry.
+    U8,
 }
 
 impl Element {
@@ -69,6 +71,7 @@ impl Element {
             Self::F32 => 4,
             Self::F16 | Self::Bf16 => 2,
             Self::I64 => 8,
+            Self::U8 => 1,
         }
     }
 }
@@ -98,7 +101,7 @@ pub struct View {
 }
 
 /// The allowed names, each with what it stands for.
-const ALLOWED: [(&str, &str, Global); 7] = [
+const ALLOWED: [(&str, &str, Global); 9] = [
     ("collections", "OrderedDict", Global::OrderedDict),
     ("torch._utils", "_rebuild_tensor_v2", Global::RebuildTensor),
     ("torch._utils", "_rebuild_parameter", Global::RebuildParameter),
@@ -106,6 +109,8 @@ const ALLOWED: [(&str, &str, Global); 7] = [
     ("torch", "HalfStorage", Global::StorageType(Element::F16)),
     ("torch", "BFloat16Storage", Global::StorageType(Element::Bf16)),
     ("torch", "LongStorage", Global::StorageType(Element::I64)),
+    ("torch", "ByteStorage", Global::StorageType(Element::U8)),
+    ("torch", "BoolStorage", Global::StorageType(Element::U8)),
 ];
 
 impl Global {

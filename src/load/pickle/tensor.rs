@@ -1,5 +1,7 @@
 //! A tensor in a file: a strided view of a storage, checked to lie inside of it.
 
+use std::ops::Range;
+
 use super::object::{Element, View};
 use crate::load::widen;
 
@@ -41,6 +43,15 @@ impl Tensor {
         &self.shape
     }
 
+    /// The bytes of the file between the first element and the last, both included.
+    pub fn range(&self) -> Range<usize> {
+        if self.shape.contains(&0) {
+            return self.start..self.start;
+        }
+        let last: usize = self.shape.iter().zip(&self.strides).map(|(&n, &stride)| (n - 1) * stride).sum();
+        self.start..self.start + (last + 1) * self.element.bytes()
+    }
+
     /// The elements widened to `f32`, row-major; `file` holds what the tensor was read from.
     ///
     /// # Errors
@@ -50,7 +61,9 @@ impl Tensor {
             Element::F32 => Ok(self.gather(file, f32::from_le_bytes)),
             Element::F16 => Ok(self.gather(file, |b| widen::f16(u16::from_le_bytes(b)))),
             Element::Bf16 => Ok(self.gather(file, |b| widen::bf16(u16::from_le_bytes(b)))),
-            Element::I64 => Err("is stored as I64; here F32, F16 or BF16 can be read".into()),
+            Element::I64 | Element::U8 => {
+                Err(format!("is stored as {:?}; here F32, F16 or BF16 can be read", self.element))
+            }
         }
     }
 

@@ -48,12 +48,16 @@ pub struct LlamaConfig {
     pub use_sliding_window: bool,
     /// Whether the head is the token embedding.
     pub tie_word_embeddings: bool,
-    /// Biases in all of attention; only `false` is supported.
+    /// Biases in all of attention.
     pub attention_bias: bool,
     /// Biases of queries, keys and values alone: no key of a `config.json`, but a property of Qwen2.
     pub qkv_bias: bool,
-    /// Biases in the feed-forward; only `false` is supported.
+    /// Biases in the feed-forward.
     pub mlp_bias: bool,
+    /// What each frequency is divided by, one number for each pair of a head, where a file says so itself: no key of
+    /// `config.json`, but a tensor of GGUF files.
+    #[serde(skip)]
+    pub frequency_factors: Option<Vec<f32>>,
     /// Which values of a head rotate together: no key of `config.json`, but a property of the file format.
     #[serde(skip)]
     pub pairs: Pairs,
@@ -81,6 +85,7 @@ impl Default for LlamaConfig {
             attention_bias: false,
             qkv_bias: false,
             mlp_bias: false,
+            frequency_factors: None,
             pairs: Pairs::Halves,
         }
     }
@@ -206,7 +211,8 @@ impl LlamaConfig {
     /// Positions are scaled in a way that is not supported.
     pub fn rotary(&self) -> Result<Rotary, Error> {
         let (theta, scaling) = self.frequencies().map_err(|problem| invalid(&problem))?;
-        Ok(Rotary::new(self.pairs, self.head_dim(), theta, scaling))
+        let rotary = Rotary::new(self.pairs, self.head_dim(), theta, scaling);
+        Ok(rotary.divided(self.frequency_factors.as_deref().unwrap_or_default()))
     }
 
     /// Refuses what this implementation does not compute.
@@ -230,14 +236,14 @@ impl LlamaConfig {
             format!("{heads} heads of width {} are more than memory can hold", self.head_dim())
         } else if self.hidden_act != "silu" {
             format!("hidden_act `{}` is not supported, only `silu`", self.hidden_act)
-        } else if self.attention_bias || self.mlp_bias {
-            "biased projections are not supported, only attention_bias and mlp_bias false".into()
         } else if self.window() == Some(0) {
             "sliding_window must be at least 1, or null".into()
         } else if self.model_type == "qwen2" && self.window().is_some_and(|w| w < self.max_position_embeddings) {
             "a sliding window in some of Qwen2's layers is not supported; only use_sliding_window false is".into()
         } else if !(self.rms_norm_eps > 0.0 && self.rms_norm_eps.is_finite()) {
             "rms_norm_eps must be positive".into()
+        } else if let Some(factors) = self.frequency_factors.as_ref().filter(|f| f.len() != self.head_dim() / 2) {
+            format!("{} frequency factors were given for {} rotary pairs", factors.len(), self.head_dim() / 2)
         } else if let Err(problem) = self.frequencies() {
             problem
         } else {

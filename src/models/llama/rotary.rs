@@ -73,6 +73,12 @@ impl Rotary {
         Self { adjacent: pairs == Pairs::Adjacent, frequencies }
     }
 
+    /// The same rotation with each frequency divided by its factor, one for each pair.
+    pub fn divided(mut self, factors: &[f32]) -> Self {
+        self.frequencies.iter_mut().zip(factors).for_each(|(frequency, factor)| *frequency /= factor);
+        self
+    }
+
     /// Cosines and sines `[T, width/2]` of positions `0..positions`.
     pub fn tables(&self, positions: usize, device: &Device) -> [Tensor<2>; 2] {
         let half = self.frequencies.len();

@@ -2,10 +2,10 @@
 
 mod datapaths;
 mod inputs;
+mod machines;
 
 use anyhow::Result;
 use interplay_formats::{Block, Format, Scale, ScaleRule};
-use interplay_hw::cost::Accelerator;
 use serde_json::{Value, json};
 
 use crate::cli::Listed;
@@ -22,15 +22,15 @@ const SOURCE: usize = 14;
 /// # Errors
 /// A record that JSON cannot hold, which none is.
 pub fn run(what: Listed, word: Option<&str>, as_json: bool, declared: &Declared) -> Result<()> {
-    anyhow::ensure!(
-        word.is_none() || what == Listed::Datapaths,
-        "only datapaths are picked by a word: leave `{}` out",
-        word.unwrap_or_default()
-    );
+    if let (Some(name), false) = (word, what == Listed::Datapaths) {
+        return machines::record(what, name);
+    }
     let (table, json) = match what {
         Listed::Formats => formats(&declared.formats)?,
         Listed::Datapaths => datapaths::list(word, &declared.datapaths)?,
-        Listed::Accelerators => accelerators()?,
+        Listed::Accelerators => machines::accelerators()?,
+        Listed::CycleModels => machines::cycle_models()?,
+        Listed::Prices => machines::prices()?,
         Listed::Models => inputs::models(),
         Listed::Data => inputs::data(),
         Listed::Studies => studies(),
@@ -130,16 +130,6 @@ fn roundings() -> (Table, Value) {
         table.row([name, about]);
     }
     (table, ROUNDINGS.iter().map(|(name, about)| json!({"name": name, "about": about})).collect())
-}
-
-fn accelerators() -> Result<(Table, Value)> {
-    let mut table = Table::new("", ["name", "array", "clock", "units", "what it is"]);
-    for a in Accelerator::all() {
-        let array = format!("{}x{}", a.array.rows, a.array.columns);
-        let clock = format!("{} MHz", a.clock.0 / 1_000_000);
-        table.row([a.name, &array, &clock, &a.datapaths.join(" "), a.about]);
-    }
-    Ok((table, serde_json::to_value(Accelerator::all())?))
 }
 
 fn studies() -> (Table, Value) {

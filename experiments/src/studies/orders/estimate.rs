@@ -52,7 +52,7 @@ pub(super) fn quantising(request: &Request, subject: &Subject, speeds: &Speeds) 
     let input = one_input(subject, &session)?;
     let workload = session.workload(&input).with_context(|| format!("cannot run `{}`", subject.model_name))?;
     let elements: f64 = workload
-        .0
+        .layers
         .iter()
         .map(|layer| {
             let gemm = &layer.gemm;

@@ -13,11 +13,13 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
+use interplay::burn::Backend;
 use interplay::plan::Preset;
 use interplay_formats::{Format, Order, Pattern};
-use interplay_hw::cost::{Accelerator, CycleModel, PriceList};
 
 use crate::cell::{Labels, Machine};
+use crate::commands::cost::MachineNames;
+use crate::commands::eval::Host;
 use crate::studies::Study;
 use crate::subject::Amount;
 
@@ -68,15 +70,10 @@ pub struct Args {
     /// Which layers are compressed: `paper`, `all` or `none`.
     #[arg(long, default_value = "paper")]
     pub preset: String,
-    /// The machine that is costed.
-    #[arg(long, default_value = "ws128-sparse24")]
-    pub accelerator: String,
-    /// The price list.
-    #[arg(long, default_value = "horowitz45")]
-    pub prices: String,
-    /// How cycles are counted.
-    #[arg(long, default_value = "double-buffered")]
-    pub cycle_model: String,
+    #[command(flatten)]
+    pub machine: MachineNames,
+    #[command(flatten)]
+    pub host: Host,
     /// Fewer formats, patterns and windows: under a minute.
     #[arg(long)]
     pub quick: bool,
@@ -118,6 +115,7 @@ struct Request {
     compared: Option<Pattern>,
     preset: Preset,
     machine: Machine,
+    backend: Backend,
     out: PathBuf,
     seed: u64,
     json: bool,
@@ -146,11 +144,7 @@ impl Request {
         let formats = formats.iter().map(|n| Ok(Format::by_name(n)?)).collect::<Result<Vec<_>>>()?;
         let patterns = names(&args.sparsity, &PATTERNS, &QUICK_PATTERNS);
         let patterns = patterns.iter().map(|n| Ok(Pattern::from_str(n)?)).collect::<Result<Vec<_>>>()?;
-        let machine = Machine {
-            accelerator: Accelerator::by_name(&args.accelerator)?,
-            cycle_model: CycleModel::by_name(&args.cycle_model)?,
-            prices: PriceList::by_name(&args.prices)?,
-        };
+        let machine = args.machine.machine()?;
         let folder = if args.quick { "figures/orders-quick" } else { "figures/orders" };
         Ok(Self {
             subjects: models.into_iter().map(|m| (m, args.data.clone())).collect(),
@@ -159,6 +153,7 @@ impl Request {
             compared: compared(&patterns),
             preset: Preset::by_name(&args.preset)?,
             machine,
+            backend: args.host.backend,
             out: args.out.clone().unwrap_or_else(|| folder.into()),
             seed: args.seed,
             json: args.json,

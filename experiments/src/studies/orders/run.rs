@@ -112,8 +112,8 @@ fn model(
     layers: &mut Vec<LayerError>,
 ) -> Result<Vec<Measured>> {
     let checkpoint: Arc<dyn Checkpoint> = Arc::clone(&subject.model.checkpoint);
-    let mut session = Session::new(checkpoint.clone(), Plan::fp32())?;
-    let mut reference = Session::new(checkpoint, Plan::fp32())?;
+    let mut session = Session::on(request.backend, checkpoint.clone(), Plan::fp32())?;
+    let mut reference = Session::on(request.backend, checkpoint, Plan::fp32())?;
     progress.start(&kind(&subject, None), &format!("{} fp32", subject.model_name));
     let baseline = evaluate(&subject, &mut session, None)?.into_baseline();
     progress.finish_unit();
@@ -144,7 +144,7 @@ fn one_cell(
 ) -> Result<Measured> {
     session.set_plan(request.plan(point)?)?;
     let outcome = evaluate(subject, session, Some(baseline))?;
-    let cell = cell(subject, session, request.machine, point.labels(), &outcome, &baseline.metric, request.seed)?;
+    let cell = cell(subject, session, &request.machine, point.labels(), &outcome, &baseline.metric, request.seed)?;
     Ok(Measured { cell, losses: outcome.losses })
 }
 

@@ -39,14 +39,11 @@ fn caption(request: &Request, results: &Results) -> String {
          Both orders of one format and pattern store the same bits and take the same cycles. Differences between the \
          orders carry the standard error of the paired difference over windows or images.\n\n",
     );
-    let m = request.machine;
+    let m = &request.machine;
     let _ = writeln!(
         text,
         "Machine: `{}`; cycles: `{}`; prices: `{}`; seed {}.\n",
-        m.accelerator.name,
-        m.cycle_model.name(),
-        m.prices.name,
-        request.seed
+        m.accelerator.name, m.cycle_model.name, m.prices.name, request.seed
     );
     for model in &results.models {
         for table in tables::all(model) {

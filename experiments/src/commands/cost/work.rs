@@ -1,0 +1,102 @@
+//! What is costed: products given by shape, or those of a model.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow, ensure};
+use interplay::plan::Plan;
+use interplay::session::Session;
+use interplay_formats::Pattern;
+use interplay_hw::cost::{Gemm, Layer, Workload};
+
+use crate::commands::eval::Configuration;
+use crate::commands::trace::one_sequence;
+use crate::subject::open_model;
+
+/// Products, or a model, and how they are stored.
+#[derive(Debug, clap::Args)]
+pub struct WorkNames {
+    /// A product [M, K] x [K, N]; may be given several times.
+    #[arg(long, value_name = "MxKxN", conflicts_with = "model")]
+    gemm: Vec<Shape>,
+
+    /// `lm`, `vit`, a fetched model such as `smollm2`, a Hugging Face folder, or a GGUF file [default: lm].
+    #[arg(long)]
+    model: Option<String>,
+
+    /// Tokens of the sequence [default: 256, or the longest that the model takes].
+    #[arg(long, value_name = "N")]
+    window: Option<usize>,
+
+    /// Run the model once on a sequence of its own making, and let the zeros that are seen change the energy.
+    #[arg(long, requires = "model")]
+    statistics: bool,
+
+    #[command(flatten)]
+    configuration: Configuration,
+}
+
+/// Sides of a product.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape(pub [u64; 3]);
+
+impl FromStr for Shape {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let sides: Option<Vec<u64>> =
+            text.to_ascii_lowercase().split('x').map(|side| side.trim().parse().ok()).collect();
+        let sides = sides.and_then(|sides| <[u64; 3]>::try_from(sides).ok());
+        sides.map(Self).ok_or_else(|| anyhow!("`{text}` is no product; give MxKxN, e.g. 197x768x3072"))
+    }
+}
+
+/// What is costed.
+pub struct Work {
+    /// What it is called in reports.
+    pub name: String,
+    /// Its products and other operations.
+    pub workload: Workload,
+    /// Tokens or images of one execution, and which of them it is.
+    pub per: Option<(u64, &'static str)>,
+}
+
+impl WorkNames {
+    /// Whether the command line says what to cost.
+    pub fn is_given(&self) -> bool {
+        !self.gemm.is_empty() || self.model.is_some()
+    }
+
+    /// The products.
+    ///
+    /// # Errors
+    /// An unknown name, a model that cannot be opened, a pattern that a shape cannot have.
+    pub fn open(&self) -> Result<Work> {
+        if self.gemm.is_empty() { self.of_model() } else { self.of_shapes() }
+    }
+
+    fn of_shapes(&self) -> Result<Work> {
+        ensure!(self.window.is_none(), "--window is for models; a product has its M");
+        let base = self.configuration.plan_for_cost()?.base;
+        let layers = self.gemm.iter().map(|Shape([m, k, n])| {
+            let gemm = Gemm::new(format!("{m}x{k}x{n}"), *m, *k, *n);
+            Ok(Layer::sparse(gemm, base.weight_format(), base.activations.for_activations(), base.pattern())?)
+        });
+        let workload = Workload::from(layers.collect::<Result<Vec<_>>>()?);
+        let names: Vec<_> = workload.layers.iter().map(|layer| layer.gemm.name.clone()).collect();
+        Ok(Work { name: names.join(", "), workload, per: None })
+    }
+
+    fn of_model(&self) -> Result<Work> {
+        let name = self.model.as_deref().unwrap_or("lm");
+        let plan = self.configuration.plan_for_cost()?;
+        let (model, _) = open_model(name, &mut Default::default())?;
+        let (input, per) = one_sequence(&*model.checkpoint, self.window)?;
+        let mut session = Session::new(Arc::clone(&model.checkpoint), Plan::fp32())?;
+        let dense = plan.base.pattern() == Pattern::Dense;
+        session.set_plan(plan)?;
+        let workload = if self.statistics { session.observed_workload(input)? } else { session.workload(&input)? };
+        ensure!(!workload.layers.is_empty() || dense, "`{name}` has no matrix product");
+        Ok(Work { name: name.to_owned(), workload, per: Some(per) })
+    }
+}

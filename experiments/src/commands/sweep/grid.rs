@@ -1,0 +1,201 @@
+//! The file of a sweep: what is costed, on what, and which fields take which values.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+use interplay::plan::{LayerConfig, Plan, Preset};
+use interplay::session::Session;
+use interplay_formats::{Format, Order, Pattern};
+use interplay_hw::cost::{Accelerator, Gemm, Layer, Workload};
+use serde::Deserialize;
+use toml::Value;
+
+use crate::commands::cost::{Shape, machine_of};
+use crate::commands::trace::one_sequence;
+use crate::subject::open_model;
+
+/// Points of a grid at most; their costs are held in memory.
+const MOST: usize = 2_000_000;
+
+/// Axes that are no field of a machine.
+const OWN: [&str; 5] = ["accelerator", "format", "weights", "activations", "sparsity"];
+
+/// The file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Products `MxKxN`.
+    #[serde(default)]
+    gemm: Vec<String>,
+    /// Or a model.
+    model: Option<String>,
+    /// Tokens of its sequence.
+    window: Option<usize>,
+    /// The machine whose fields the grid changes.
+    #[serde(default = "default_machine")]
+    accelerator: String,
+    /// The price list.
+    #[serde(default = "default_prices")]
+    pub prices: String,
+    /// The cycle model; the machine's own where nothing is said.
+    pub cycle_model: Option<String>,
+    /// The objectives of the front.
+    #[serde(default = "default_objectives")]
+    pub minimise: Vec<String>,
+    /// Fields and the values that they take.
+    grid: BTreeMap<String, Vec<Value>>,
+}
+
+fn default_machine() -> String {
+    "systolic-128-sparse24".to_owned()
+}
+
+fn default_prices() -> String {
+    "horowitz45".to_owned()
+}
+
+fn default_objectives() -> Vec<String> {
+    ["energy_pj", "seconds", "area_mm2"].map(str::to_owned).into()
+}
+
+/// One point of the grid.
+pub struct Point {
+    /// The value of each axis.
+    pub labels: Vec<String>,
+    /// The machine.
+    pub machine: Arc<Accelerator>,
+    stored: Stored,
+}
+
+/// How operands are stored.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Stored {
+    weights: String,
+    activations: String,
+    sparsity: String,
+}
+
+impl File {
+    /// The file of a text.
+    ///
+    /// # Errors
+    /// A text that is no grid, with the place.
+    pub fn read(text: &str) -> Result<Self> {
+        let file: Self = toml::from_str(text)?;
+        ensure!(file.gemm.is_empty() != file.model.is_none(), "give either `gemm` or `model`");
+        ensure!(file.minimise.len() >= 2, "`minimise` needs two objectives at least");
+        if let Some((axis, _)) = file.grid.iter().find(|(_, values)| values.is_empty()) {
+            bail!("axis `{axis}` has no values");
+        }
+        Ok(file)
+    }
+
+    /// The names of the axes, in the order of labels.
+    pub fn axes(&self) -> Vec<String> {
+        self.grid.keys().cloned().collect()
+    }
+
+    /// The axis that figures colour by: the format, else the first one.
+    pub fn hue(&self) -> &str {
+        let of_format = ["format", "weights"].into_iter().find(|name| self.grid.contains_key(*name));
+        of_format.or(self.grid.keys().next().map(String::as_str)).unwrap_or_default()
+    }
+
+    /// The position and the value of that axis in a point.
+    pub fn hue_of(&self, labels: &[String]) -> (usize, String) {
+        let at = self.grid.keys().position(|name| name == self.hue()).unwrap_or(0);
+        (at, labels.get(at).cloned().unwrap_or_default())
+    }
+
+    /// Every point, the last axis fastest.
+    ///
+    /// # Errors
+    /// A field that the machine does not have, a value that it cannot have, too many points.
+    pub fn points(&self) -> Result<Vec<Point>> {
+        let count = self.grid.values().try_fold(1usize, |count, values| count.checked_mul(values.len()));
+        let Some(count) = count.filter(|count| *count <= MOST) else { bail!("a grid has at most {MOST} points") };
+        // Machines differ only in their own fields: each is made once.
+        let mut machines: BTreeMap<String, Arc<Accelerator>> = BTreeMap::new();
+        (0..count)
+            .map(|index| {
+                let mut rest = index;
+                let mut values: Vec<(&str, &Value)> = Vec::with_capacity(self.grid.len());
+                for (axis, of_axis) in self.grid.iter().rev() {
+                    values.push((axis, &of_axis[rest % of_axis.len()]));
+                    rest /= of_axis.len();
+                }
+                values.reverse();
+                self.point(&values, &mut machines)
+            })
+            .collect()
+    }
+
+    fn point(&self, values: &[(&str, &Value)], machines: &mut BTreeMap<String, Arc<Accelerator>>) -> Result<Point> {
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let own = |name: &str| values.iter().find(|(axis, _)| *axis == name).map(|(_, value)| text(value));
+        let format = own("format").unwrap_or_else(|| "fp32".to_owned());
+        let stored = Stored {
+            weights: own("weights").unwrap_or_else(|| format.clone()),
+            activations: own("activations").unwrap_or(format),
+            sparsity: own("sparsity").unwrap_or_else(|| "dense".to_owned()),
+        };
+        let fields: Vec<_> = values.iter().filter(|(axis, _)| !OWN.contains(axis)).collect();
+        let name = own("accelerator").unwrap_or_else(|| self.accelerator.clone());
+        let key = format!("{name} {fields:?}");
+        let machine = match machines.get(&key) {
+            Some(machine) => Arc::clone(machine),
+            None => {
+                let mut machine = machine_of(&name)?;
+                for (path, value) in fields {
+                    machine = machine.with(path, (*value).clone()).with_context(|| format!("axis `{path}`"))?;
+                }
+                let machine = Arc::new(machine);
+                machines.insert(key, Arc::clone(&machine));
+                machine
+            }
+        };
+        Ok(Point { labels: values.iter().map(|(_, value)| text(value)).collect(), machine, stored })
+    }
+
+    /// What each point computes; equal ones share it.
+    ///
+    /// # Errors
+    /// An unknown format or pattern, a model that cannot be opened.
+    pub fn workloads(&self, points: &[Point]) -> Result<Vec<Arc<Workload>>> {
+        let mut known: BTreeMap<Stored, Arc<Workload>> = BTreeMap::new();
+        let mut session = self.model.as_deref().map(|model| self.session(model)).transpose()?;
+        for point in points {
+            if !known.contains_key(&point.stored) {
+                let workload = self.workload(&point.stored, session.as_mut())?;
+                known.insert(point.stored.clone(), Arc::new(workload));
+            }
+        }
+        Ok(points.iter().map(|point| Arc::clone(&known[&point.stored])).collect())
+    }
+
+    fn session(&self, model: &str) -> Result<(Session, interplay::burn::Activation)> {
+        let (model, _) = open_model(model, &mut Default::default())?;
+        let (input, _) = one_sequence(&*model.checkpoint, self.window)?;
+        Ok((Session::new(Arc::clone(&model.checkpoint), Plan::fp32())?, input))
+    }
+
+    fn workload(
+        &self,
+        stored: &Stored,
+        session: Option<&mut (Session, interplay::burn::Activation)>,
+    ) -> Result<Workload> {
+        let (weights, activations) = (Format::by_name(&stored.weights)?, Format::by_name(&stored.activations)?);
+        let pattern: Pattern = stored.sparsity.parse()?;
+        if let Some((session, input)) = session {
+            let config = LayerConfig { activations, ..LayerConfig::new(weights, pattern, Order::Sq)? };
+            session.set_plan(Plan::new(Preset::default(), config))?;
+            return Ok(session.workload(input)?);
+        }
+        let layers = self.gemm.iter().map(|text| {
+            let Shape([m, k, n]) = text.parse()?;
+            Ok(Layer::sparse(Gemm::new(text.clone(), m, k, n), weights, activations.for_activations(), pattern)?)
+        });
+        Ok(layers.collect::<Result<Vec<_>>>()?.into())
+    }
+}

@@ -1,0 +1,171 @@
+//! Costs of products and models, sweeps, SCALE-Sim's files.
+
+use std::fs;
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::Value;
+
+use crate::run::{interplay, interplay_in};
+
+pub fn cases() -> Vec<Trial> {
+    vec![
+        Trial::test("cost::a_product_and_its_files", a_product_and_its_files),
+        Trial::test("cost::models_beside_each_other", models_beside_each_other),
+        Trial::test("cost::a_model_and_what_it_holds", a_model_and_what_it_holds),
+        Trial::test("cost::scalesim_files", scalesim_files),
+        Trial::test("cost::a_sweep_is_the_same_on_any_threads", a_sweep_is_the_same_on_any_threads),
+        Trial::test("cost::records_are_files", records_are_files),
+    ]
+}
+
+fn json(arguments: &[&str]) -> Result<Value, Failed> {
+    let (code, out, err) = interplay(arguments);
+    assert_eq!(code, 0, "{arguments:?}: {err}");
+    Ok(serde_json::from_str(&out)?)
+}
+
+/// One product: the closed form, the figures, and shares that multiply.
+fn a_product_and_its_files() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let arguments = [
+        "cost",
+        "--gemm",
+        "197x768x3072",
+        "--format",
+        "hbfp6",
+        "--sparsity",
+        "2:4",
+        "--accelerator",
+        "systolic-128",
+        "--cycle-model",
+        "scalesim",
+        "--out",
+        "out",
+        "--json",
+    ];
+    let output = interplay_in(folder.path(), &arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let cost: Value = serde_json::from_slice(&output.stdout)?;
+    // SCALE-Sim 3.0.0 gives 83,375 cycles for this product on this array.
+    assert_eq!(cost["total"]["time"]["compute_cycles"], 83_375);
+    let share = |name: &str| cost["total"]["share"][name].as_f64().unwrap_or(f64::NAN);
+    let product = share("mapping") * share("fill_drain") * share("stall");
+    assert!((product / share("utilisation") - 1.0).abs() < 1e-12);
+    // 2:4: half of 6 bits, and a bit of metadata a position.
+    assert_eq!(cost["footprint"]["weights_bits"], 768 * 3072 * (3 + 1) + 768 / 64 * 10 * 3072);
+    for name in ["layers.csv", "roofline.svg", "energy.svg", "losses.svg", "utilisation.svg", "cost.json"] {
+        let text = fs::read_to_string(folder.path().join("out").join(name))?;
+        assert!(text.len() > 100 && !text.contains("NaN"), "{name}");
+    }
+    Ok(())
+}
+
+fn models_beside_each_other() -> Result<(), Failed> {
+    let found = json(&[
+        "cost",
+        "--gemm",
+        "197x768x3072",
+        "--format",
+        "int8",
+        "--accelerator",
+        "systolic-128",
+        "--compare",
+        "--json",
+    ])?;
+    let of = |name: &str| {
+        let mut models = found["models"].as_array().into_iter().flatten();
+        models.find(|model| model["cycle_model"] == name).cloned().unwrap_or_default()
+    };
+    assert_eq!(of("scalesim")["time"]["compute_cycles"], 83_375);
+    assert_eq!(of("double-buffered")["time"]["compute_cycles"], 28_877);
+    assert_eq!(of("tpu")["time"]["compute_cycles"], 37_120);
+    assert!(of("tensor-core")["error"].as_str().is_some_and(|error| error.contains("scalesim")));
+    let (code, text, _) = interplay(&["cost", "--gemm", "64x64x64", "--format", "int8", "--compare"]);
+    assert!(code == 0 && text.contains("leaves out") && text.contains("not counted"), "{text}");
+    Ok(())
+}
+
+/// The same weights as `eval` counts, and zeros that are really there.
+fn a_model_and_what_it_holds() -> Result<(), Failed> {
+    let arguments = ["--model", "vit", "--format", "int8", "--sparsity", "50%"];
+    let of = |more: &[&str]| json(&[&["cost"][..], &arguments, more, &["--json"]].concat());
+    let (plain, seen) = (of(&[])?, of(&["--statistics"])?);
+    let energy = |cost: &Value| cost["total"]["energy_pj"]["mac"]["typical"].as_f64().unwrap_or(f64::NAN);
+    assert!(energy(&seen) < energy(&plain), "half of the weights are zero");
+    assert_eq!(plain["total"]["cycles"], seen["total"]["cycles"]);
+    assert_eq!(plain["per"]["what"], "image");
+    assert!(plain["elementwise"]["operations"].as_u64() > Some(10));
+    assert!(plain["footprint"]["kv_cache_bits"].as_u64() > Some(0));
+    let eval = json(&[&["eval"][..], &arguments, &["--order", "sq", "--windows", "1", "--json"]].concat())?;
+    assert_eq!(eval["cycles"]["total"], plain["total"]["cycles"]);
+    assert_eq!(eval["energy_pj"]["total"], plain["total"]["energy_pj"]["total"]["typical"]);
+    Ok(())
+}
+
+fn scalesim_files() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let cfg = "[general]\nrun_name = small\n[architecture_presets]\nArrayHeight: 32\nArrayWidth: 32\nIfmapSramSzkB: 64\n\
+               FilterSramSzkB: 64\nOfmapSramSzkB: 64\nIfmapOffset: 0\nFilterOffset: 10000000\nOfmapOffset: 20000000\n\
+               Bandwidth: 10\nDataflow: ws\n[run_presets]\nInterfaceBandwidth: CALC\n";
+    fs::write(folder.path().join("small.cfg"), cfg)?;
+    fs::write(folder.path().join("small.csv"), "Layer, M, N, K,\nfc, 128, 768, 768,\n")?;
+    let output = interplay_in(folder.path(), &["cost", "--scalesim", "small.cfg", "small.csv", "--out", "reports"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report = fs::read_to_string(folder.path().join("reports/COMPUTE_REPORT.csv"))?;
+    assert!(report.contains("127871"), "{report}");
+    fs::write(folder.path().join("wrong.cfg"), cfg.replace("ArrayWidth", "ArrayWidht"))?;
+    let output = interplay_in(folder.path(), &["cost", "--scalesim", "wrong.cfg", "small.csv", "--out", "none"]);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && error.contains("ArrayWidth"), "{error}");
+    assert!(!folder.path().join("none").exists());
+    Ok(())
+}
+
+const GRID: &str = r#"
+gemm = ["197x768x3072"]
+accelerator = "systolic-128"
+[grid]
+format = ["hbfp8", "hbfp4", "fp32"]
+sparsity = ["dense", "2:4"]
+"engine.rows" = [16, 128]
+"memory.sram.kib" = [64, 2048]
+"#;
+
+fn a_sweep_is_the_same_on_any_threads() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    fs::write(folder.path().join("grid.toml"), GRID)?;
+    let runs = ["1", "3"].map(|threads| {
+        let output =
+            interplay_in(folder.path(), &["sweep", "grid.toml", "--threads", threads, "--out", threads, "--json"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    });
+    assert_eq!(runs[0], runs[1]);
+    let found: Value = serde_json::from_slice(&runs[0])?;
+    let points = found["points"].as_array().cloned().unwrap_or_default();
+    assert_eq!(points.len(), 24);
+    let front = points.iter().filter(|point| point["front"] == true).count();
+    assert!(front > 0 && front < 24, "{front}");
+    assert_eq!(fs::read(folder.path().join("1/sweep.svg"))?, fs::read(folder.path().join("3/sweep.svg"))?);
+    fs::write(folder.path().join("wrong.toml"), GRID.replace("engine.rows", "engine.rowz"))?;
+    let output = interplay_in(folder.path(), &["sweep", "wrong.toml"]);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && error.contains("did you mean `rows`"), "{error}");
+    Ok(())
+}
+
+/// What `list` prints of a machine is a file that `--accelerator` takes.
+fn records_are_files() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let (code, text, _) = interplay(&["list", "accelerators", "h100"]);
+    assert_eq!(code, 0);
+    fs::write(folder.path().join("own.toml"), text)?;
+    let cost = |machine: &str| {
+        let arguments = ["cost", "--accelerator", machine, "--gemm", "4096x4096x4096", "--format", "bf16", "--json"];
+        let output = interplay_in(folder.path(), &arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    };
+    assert_eq!(cost("own.toml"), cost("h100"));
+    Ok(())
+}
