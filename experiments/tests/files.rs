@@ -229,7 +229,7 @@ fn bad_use_writes_nothing() -> Result<(), Failed> {
             &["in.safetensors", "version"],
         ),
         (
-            vec!["sparsify", "--pattern", "2:4", "--input", "in.safetensors", "--output", "out.safetensors"],
+            vec!["sparsify", "--pattern", "2:4p", "--input", "in.safetensors", "--output", "out.safetensors"],
             &["`bias`", "4"],
         ),
     ];
