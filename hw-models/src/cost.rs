@@ -26,7 +26,7 @@ pub use cycles::{Accesses, CycleModel, Dataflow, Job, Timing};
 pub use figures::{Cost, Elementwise, Energy, Figures, Holdings, LayerCost, LevelMoves, Rates, Shares, TimeSplit};
 pub use memory::{Demand, Matrix, Moves, Order, Room, Tiling, tiled};
 pub use prices::{Access, Macro, Operations, Price, PriceList, Sram, Status, sram_spread};
-pub use units::{Bits, Cycles, Hertz, Picojoules};
+pub use units::{Bits, Cycles, Hertz};
 pub use workload::{Gemm, Layer, Operation, Ratio, Second, Statistics, Workload};
 
 use crate::Error;

@@ -5,7 +5,7 @@ use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
-use crate::report::style::{self, FONT, FRONT, GRID, INK, Marker};
+use crate::report::style::{self, FONT, FRONT, INK, Marker};
 use crate::result::Cell;
 
 const PANEL: (u32, u32) = (620, 560);
@@ -89,13 +89,7 @@ fn panel(area: &Area<'_>, cells: &[&Cell]) -> Result<(), Error> {
         .x_label_area_size(46)
         .y_label_area_size(64)
         .build_cartesian_2d(Log::new(x_low, x_high), Log::new(y_low, y_high))?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID)
-        .axis_style(INK)
-        .label_style(style::text(13))
-        .axis_desc_style(style::text(15))
+    style::mesh(&mut chart)
         .x_desc("compressed layers, KiB (values, scales, metadata)")
         .y_desc(format!("{} (lower is better)", first.metric.name.replace('_', " ")))
         .x_label_formatter(&short)

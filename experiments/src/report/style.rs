@@ -1,5 +1,7 @@
 //! The look that all figures share: one hue a format family, one shade a width, one marker a pattern, filled or hollow by order.
 
+use plotters::chart::MeshStyle;
+use plotters::coord::ranged1d::ValueFormatter;
 use plotters::prelude::*;
 
 /// The colour of dark text and axes.
@@ -90,4 +92,20 @@ impl Marker {
 /// A text style of the house font.
 pub fn text(size: u32) -> TextStyle<'static> {
     TextStyle::from((FONT, size)).color(&INK)
+}
+
+/// The axes and the grid of every chart, for the caller to name and draw.
+pub fn mesh<'a, 'b, X, Y, DB>(chart: &'b mut ChartContext<'a, DB, Cartesian2d<X, Y>>) -> MeshStyle<'a, 'b, X, Y, DB>
+where
+    DB: DrawingBackend,
+    X: Ranged + ValueFormatter<X::ValueType>,
+    Y: Ranged + ValueFormatter<Y::ValueType>,
+{
+    let mut mesh = chart.configure_mesh();
+    mesh.light_line_style(TRANSPARENT)
+        .bold_line_style(GRID)
+        .axis_style(INK)
+        .label_style(text(13))
+        .axis_desc_style(text(15));
+    mesh
 }

@@ -6,7 +6,7 @@ use super::cycles::{Accesses, CycleModel, Dataflow, Job};
 use super::figures::{Energy, Figures, LayerCost, LevelMoves, Shares, TimeSplit};
 use super::gates::{Activity, activity};
 use super::memory::{Demand, Moves, Tiling, Transfer, stalled, tiled};
-use super::{Band, Bits, Cycles, Layer, PriceList, Ratio};
+use super::{Band, Bits, Cycles, Hertz, Layer, PriceList, Ratio};
 use crate::{Datapath, Error};
 
 /// A layer placed on a machine.
@@ -70,7 +70,7 @@ impl<'a> Placed<'a> {
             cycles,
             share: Shares::of(&time, cycles),
             time,
-            seconds: cycles.0 as f64 / self.clock_hz as f64,
+            seconds: cycles.seconds(Hertz(self.clock_hz)),
             bound,
             intensity: 0.0,
             ridge: self.ridge(),
@@ -216,7 +216,7 @@ impl<'a> Placed<'a> {
         let idle = each.scaled(of.idle) * (slots - macs as f64).max(0.0);
         let levels = self.memory_energy(memory, prices)?;
         let active = each.scaled(self.activity(&of)) * macs as f64;
-        let seconds = cycles.0 as f64 / self.clock_hz as f64;
+        let seconds = cycles.seconds(Hertz(self.clock_hz));
         let watts = self.machine.static_watts + memory_leakage(self.machine, prices);
         let leakage = each * (slots * zeros.leakage) + Band::exact(watts * seconds * 1e12);
         Ok(Energy::new(active + others, idle, levels, leakage))

@@ -8,7 +8,7 @@ mod sram;
 
 pub use sram::{Access, spread as sram_spread};
 
-use super::{Band, Bits, Picojoules};
+use super::Band;
 use crate::{Error, names};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -142,11 +142,6 @@ impl Price {
     /// Energy of each bit in pJ.
     pub fn per_bit(&self) -> Band {
         self.energy * (1.0 / self.bits as f64)
-    }
-
-    /// Typical energy of moving so many bits.
-    pub fn of_bits(&self, bits: Bits) -> Picojoules {
-        Picojoules(self.energy.typical * (bits.0 as f64 / self.bits as f64))
     }
 }
 

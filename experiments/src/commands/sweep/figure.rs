@@ -39,13 +39,7 @@ fn render(svg: &mut String, file: &File, costed: &[Costed]) -> Result<(), Drawin
         .x_label_area_size(46)
         .y_label_area_size(76)
         .build_cartesian_2d(bounds(|p| p.0), bounds(|p| p.1))?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID)
-        .axis_style(INK)
-        .label_style(style::text(13))
-        .axis_desc_style(style::text(15))
+    style::mesh(&mut chart)
         .x_desc(name(0))
         .y_desc(name(1))
         .x_label_formatter(&|x| scaled(*x))

@@ -27,14 +27,8 @@ pub fn draw(area: &Area<'_>, work: &str, machine: &Accelerator, cost: &Cost) -> 
         .x_label_area_size(46)
         .y_label_area_size(80)
         .build_cartesian_2d(0.0..count as f64, 0.0..most)?;
-    chart
-        .configure_mesh()
+    style::mesh(&mut chart)
         .disable_x_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID)
-        .axis_style(INK)
-        .label_style(style::text(13))
-        .axis_desc_style(style::text(15))
         .x_desc("layer, in order of execution")
         .y_desc("energy, J; the thin line is the band, cut at the frame")
         .x_label_formatter(&|x| format!("{x:.0}"))

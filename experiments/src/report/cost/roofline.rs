@@ -27,13 +27,7 @@ pub fn draw(area: &Area<'_>, work: &str, machine: &Accelerator, cost: &Cost) -> 
         .x_label_area_size(46)
         .y_label_area_size(72)
         .build_cartesian_2d(Log::new(x_low, x_high), Log::new(y_low, y_high))?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID)
-        .axis_style(INK)
-        .label_style(style::text(13))
-        .axis_desc_style(style::text(15))
+    style::mesh(&mut chart)
         .x_desc("operations (two a dense multiply-accumulate) a byte of main memory")
         .y_desc("operations a second, dense-equivalent")
         .x_label_formatter(&|x| scaled(*x))

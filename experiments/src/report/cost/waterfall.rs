@@ -4,7 +4,7 @@ use interplay_hw::cost::{Accelerator, Cost};
 use plotters::prelude::*;
 
 use super::{Area, Error, HUES};
-use crate::report::style::{self, FONT, GRID, INK};
+use crate::report::style::{self, FONT, INK};
 
 /// Draws it for the whole workload.
 pub fn draw(area: &Area<'_>, work: &str, machine: &Accelerator, cost: &Cost) -> Result<(), Error> {
@@ -18,17 +18,7 @@ pub fn draw(area: &Area<'_>, work: &str, machine: &Accelerator, cost: &Cost) -> 
         .x_label_area_size(40)
         .y_label_area_size(60)
         .build_cartesian_2d(0.0..5.0, 0.0..112.0)?;
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .disable_x_axis()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID)
-        .axis_style(INK)
-        .label_style(style::text(13))
-        .axis_desc_style(style::text(15))
-        .y_desc("% of the peak")
-        .draw()?;
+    style::mesh(&mut chart).disable_x_mesh().disable_x_axis().y_desc("% of the peak").draw()?;
     for (at, name) in names.into_iter().enumerate() {
         let (low, high, colour) = match at {
             0 => (0.0, 100.0, HUES[3]),
