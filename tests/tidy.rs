@@ -19,11 +19,12 @@ const BANNED_IN_NUMERICS: [(&str, &str); 6] = [
 ];
 
 /// Which workspace crates a crate may name in its manifest.
-const ALLOWED: [(&str, &[&str]); 4] = [
+const ALLOWED: [(&str, &[&str]); 5] = [
     ("formats/Cargo.toml", &[]),
     ("hw-models/Cargo.toml", &["interplay-formats"]),
-    ("Cargo.toml", &["interplay-formats", "interplay-hw"]),
-    ("experiments/Cargo.toml", &["interplay", "interplay-formats", "interplay-hw"]),
+    ("compress/Cargo.toml", &["interplay-formats"]),
+    ("Cargo.toml", &["interplay-compress", "interplay-formats", "interplay-hw"]),
+    ("experiments/Cargo.toml", &["interplay", "interplay-compress", "interplay-formats", "interplay-hw"]),
 ];
 
 pub fn cases() -> Vec<Trial> {
@@ -40,7 +41,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every Rust source below the folders of the four crates, with its text.
+/// Every Rust source below the folders of the five crates, with its text.
 fn sources(folders: &[&str]) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders: Vec<PathBuf> = folders.iter().map(|f| root().join(f)).collect();
@@ -62,12 +63,14 @@ fn fail_with(problems: Vec<String>) -> Result<(), Failed> {
     if problems.is_empty() { Ok(()) } else { Err(problems.join("\n").into()) }
 }
 
-const EVERYWHERE: [&str; 9] = [
+const EVERYWHERE: [&str; 11] = [
     "src",
     "tests",
     "benches",
     "formats/src",
     "formats/tests",
+    "compress/src",
+    "compress/tests",
     "hw-models/src",
     "hw-models/tests",
     "experiments/src",
@@ -123,9 +126,9 @@ fn every_module_says_what_it_is() -> Result<(), Failed> {
 }
 
 fn only_the_plug_names_burn() -> Result<(), Failed> {
-    let may = ["src/burn/", "src/models/", "src/train/", "src/session", "src/eval/"];
+    let may = ["src/burn/", "src/compression/", "src/models/", "src/train/", "src/session", "src/eval/"];
     let mut problems = Vec::new();
-    for (path, text) in sources(&["src", "formats/src", "hw-models/src"]) {
+    for (path, text) in sources(&["src", "compress/src", "formats/src", "hw-models/src"]) {
         let relative = path.strip_prefix(root())?.to_string_lossy().replace('\\', "/");
         if text.contains("use burn::") && !may.iter().any(|m| relative.starts_with(m)) {
             problems.push(format!("{relative} names burn; only {may:?} may"));
