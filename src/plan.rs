@@ -10,8 +10,11 @@ pub mod glob;
 
 pub use file::LayerSpec;
 
+use std::sync::Arc;
+
 use crate::Error;
 use crate::burn::{Product, Role};
+use crate::compress::Layer;
 use crate::formats::{Format, Order, Pattern, Pipeline, Step};
 use crate::hw::Datapath;
 use glob::matches;
@@ -25,12 +28,25 @@ pub struct LayerConfig {
     pub activations: &'static Format,
     /// The unit that multiplies; `None` is the natural one of the two formats.
     pub datapath: Option<&'static Datapath>,
+    /// The weights themselves, where a compression has made them: `weights` then says what they are, and is not run.
+    pub given: Option<Given>,
+}
+
+/// A layer's weights as a compression left them.
+#[derive(Debug, Clone)]
+pub struct Given(pub Arc<Layer>);
+
+/// One layer is itself: comparing all weights of a model would be the slow way to see it.
+impl PartialEq for Given {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl LayerConfig {
     /// FP32 on the host.
     pub fn fp32() -> Self {
-        Self { weights: Pipeline::default(), activations: Format::fp32(), datapath: None }
+        Self { weights: Pipeline::default(), activations: Format::fp32(), datapath: None, given: None }
     }
 
     /// One format for weights and activations, with weights pruned before or after they are quantised.
@@ -38,7 +54,16 @@ impl LayerConfig {
     /// # Errors
     /// Both pruning and quantisation without an order.
     pub fn new(format: &'static Format, pattern: Pattern, order: Order) -> Result<Self, Error> {
-        Ok(Self { weights: Pipeline::ordered(order, pattern, format)?, activations: format, datapath: None })
+        let weights = Pipeline::ordered(order, pattern, format)?;
+        Ok(Self { weights, activations: format, ..Self::fp32() })
+    }
+
+    /// Weights that are there already.
+    pub fn of_layer(layer: Arc<Layer>, activations: &'static Format, datapath: Option<&'static Datapath>) -> Self {
+        let prune = Some(layer.pattern()).filter(|p| *p != Pattern::Dense).map(Step::Prune);
+        let quantize = Some(layer.format()).filter(|f| !f.is_exact()).map(Step::Quantize);
+        let weights = Pipeline { steps: prune.into_iter().chain(quantize).collect() };
+        Self { weights, activations, datapath, given: Some(Given(layer)) }
     }
 
     /// The format that weights end up in.

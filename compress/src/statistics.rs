@@ -63,6 +63,26 @@ impl Statistics {
         self.square_sums.iter().map(|sum| (sum / sequences).sqrt()).collect()
     }
 
+    /// The statistics of the inputs divided by `scales`, one an input, as if they had been gathered so.
+    pub fn divide(&mut self, scales: &[f32]) {
+        for (j, &scale) in scales.iter().enumerate().take(self.k) {
+            let s = f64::from(scale);
+            self.square_sums[j] /= s * s;
+            self.magnitude_sums[j] /= s;
+            self.maxima[j] /= scale;
+            self.last_maxima[j] /= scale;
+        }
+        let rows = |rows: &mut Vec<f32>, k: usize| {
+            rows.chunks_exact_mut(k.max(1)).for_each(|row| row.iter_mut().zip(scales).for_each(|(x, s)| *x /= s));
+        };
+        self.positions.iter_mut().chain(&mut self.samples).for_each(|r| rows(r, self.k));
+        if let Some(hessian) = &mut self.hessian {
+            for (row, scale) in hessian.chunks_exact_mut(self.k.max(1)).zip(scales) {
+                row.iter_mut().zip(scales).for_each(|(h, s)| *h = *h / s / scale);
+            }
+        }
+    }
+
     /// The mean magnitude of every input.
     pub fn mean_magnitudes(&self) -> Vec<f64> {
         let tokens = self.tokens.max(1) as f64;

@@ -16,6 +16,17 @@ pub enum PartsError {
         /// Elements of a row.
         k: usize,
     },
+    /// Rows of a format whose scales span rows, asked for one by one.
+    #[error("rows share scales, so that they cannot be taken apart")]
+    SharedRows,
+    /// A row that the matrix does not have.
+    #[error("there is no row {row}; the matrix has {rows}")]
+    NoRow {
+        /// The row.
+        row: usize,
+        /// Rows of the matrix.
+        rows: usize,
+    },
     /// Codes of a type that the format does not have.
     #[error("the codes are of type {given}, but this format's are {wanted}")]
     CodesKind {

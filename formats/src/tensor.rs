@@ -4,6 +4,7 @@
 //! the format names; padding codes are zero. Rounding is not done here: see [`Format::quantize`].
 
 use crate::error::Error;
+use crate::parts::PartsError;
 use crate::reference::{Coded, Factor, Geometry};
 use crate::{Encoding, Format, Mask, Pattern, Range, Scalar, Scale, pack};
 
@@ -138,6 +139,22 @@ impl Scales {
             (Self::Code(s), Factor::Coded(coded)) => s.push(coded.stored),
             (Self::Code(s), _) => s.push(0x7F),
             (Self::None, _) => {}
+        }
+    }
+
+    /// The scales of these rows, each of `width` blocks.
+    fn select(&self, order: &[usize], width: usize) -> Self {
+        fn rows<T: Copy>(all: &[T], order: &[usize], width: usize) -> Vec<T> {
+            order.iter().flat_map(|&row| all[row * width..(row + 1) * width].iter().copied()).collect()
+        }
+        match self {
+            Self::None => Self::None,
+            Self::E8M0(s) => Self::E8M0(rows(s, order, width)),
+            Self::Exponent(s) => Self::Exponent(rows(s, order, width)),
+            Self::Micro(s) => Self::Micro(rows(s, order, width)),
+            Self::Float32(s) => Self::Float32(rows(s, order, width)),
+            Self::Affine(s, zeros) => Self::Affine(rows(s, order, width), rows(zeros, order, width)),
+            Self::Code(s) => Self::Code(rows(s, order, width)),
         }
     }
 
@@ -314,6 +331,27 @@ impl Quantized {
             self.codes.set(row * padded + column, zero);
         }
         Ok(())
+    }
+
+    /// The matrix of these rows, in this order; a row may be left out or stand twice.
+    ///
+    /// # Errors
+    /// [`Error::Parts`] where rows share a scale, or there is no such row.
+    pub fn select_rows(&self, order: &[usize]) -> Result<Self, Error> {
+        let refuse = |problem| Error::Parts { format: self.format.name, problem };
+        if self.format.scaling.is_some_and(|s| !s.block.is_row_local()) {
+            return Err(refuse(PartsError::SharedRows));
+        }
+        if let Some(&row) = order.iter().find(|&&row| row >= self.rows) {
+            return Err(refuse(PartsError::NoRow { row, rows: self.rows }));
+        }
+        let padded = self.k_padded();
+        let mut codes = Codes::zeros(self.format.element, order.len() * padded);
+        for (to, from) in order.iter().enumerate() {
+            (0..padded).for_each(|column| codes.set(to * padded + column, self.codes.get(from * padded + column)));
+        }
+        let scales = self.scales.select(order, self.blocks_per_row());
+        Ok(Self::new(self.format, order.len(), self.k, codes, scales).with_tensor_scale(self.tensor_scale))
     }
 
     /// The bytes that memory would hold; with a mask only the kept codes, and metadata that says where they belong.

@@ -215,6 +215,11 @@ impl Captured {
         self.names.get(&id).map(String::as_str)
     }
 
+    /// The parameters that the graph uses, by path.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (TensorId, &str)> {
+        self.names.iter().map(|(id, name)| (*id, name.as_str()))
+    }
+
     /// The shape of the first output.
     pub fn output_shape(&self) -> Vec<usize> {
         self.outputs.first().map_or_else(Vec::new, |out| out.shape.to_vec())

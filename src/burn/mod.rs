@@ -2,6 +2,7 @@
 
 mod attention;
 mod backend;
+mod block;
 mod broadcast;
 mod capture;
 mod conv;
@@ -19,6 +20,8 @@ mod units;
 mod value;
 
 pub use backend::Backend;
+pub(crate) use block::Block;
+pub use block::Linear;
 pub use capture::{Captured, Parameter, capture, capture_named};
 pub use hook::{Hook, Off};
 pub(crate) use pool::Pool;

@@ -1,6 +1,7 @@
 //! A stage: a Burn module with its forward function and the name that its layers have in the checkpoint.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burn::module::Module;
@@ -8,6 +9,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::Error;
 use crate::burn::capture::{Captured, capture_named};
+use crate::burn::names;
 
 /// What flows between stages.
 #[derive(Debug, Clone)]
@@ -80,6 +82,20 @@ impl Activation {
         }
     }
 
+    /// The values of floating point, row-major.
+    ///
+    /// # Errors
+    /// Token ids, or values that are not f32.
+    pub fn into_floats(self) -> Result<Vec<f32>, Error> {
+        let data = match self {
+            Self::Rows(t) => t.into_data(),
+            Self::Sequence(t) => t.into_data(),
+            Self::Images(t) => t.into_data(),
+            Self::Ids(_) | Self::Text(_) => return Err(Error::Invalid("token ids are no values of floating point".into())),
+        };
+        data.into_vec().map_err(|e| Error::Invalid(format!("an activation is not f32: {e:?}")))
+    }
+
     /// Token ids `[1, length]` or more sequences of `length`, row-major.
     pub fn ids(ids: &[i64], length: usize) -> Self {
         let data = TensorData::new(ids.to_vec(), [ids.len() / length.max(1), length]);
@@ -96,6 +112,20 @@ impl Activation {
             .collect();
         let data = TensorData::new(values, [ids.len() / length, 2, length]);
         Self::Text(Tensor::from_data(data, &Device::flex()))
+    }
+
+    /// Sequences of shape `[B, T, D]`, row-major.
+    ///
+    /// # Errors
+    /// Another number of dimensions, or of values.
+    pub fn sequence(values: &[f32], shape: &[usize]) -> Result<Self, Error> {
+        match *shape {
+            [b, t, d] if b * t * d == values.len() => {
+                let data = TensorData::new(values.to_vec(), [b, t, d]);
+                Ok(Self::Sequence(Tensor::from_data(data, &Device::flex())))
+            }
+            _ => Err(Error::Invalid(format!("{} values are no sequences of shape {shape:?}", values.len()))),
+        }
     }
 
     /// Black images of shape `[B, C, H, W]`.
@@ -167,6 +197,9 @@ pub trait Stage: Send {
     /// # Errors
     /// Those of [`crate::burn::capture`].
     fn capture(&self, example: &Activation) -> Result<Captured, Error>;
+
+    /// The stage with other values for the parameters that `values` names by their paths, prefix included.
+    fn replaced(self: Box<Self>, values: &BTreeMap<String, Vec<f32>>) -> Box<dyn Stage>;
 }
 
 /// A Burn module as a [`Stage`].
@@ -192,7 +225,7 @@ impl<M: Module> Piece<M> {
     }
 }
 
-impl<M: Module + Send> Stage for Piece<M> {
+impl<M: Module + Send + 'static> Stage for Piece<M> {
     fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -203,5 +236,11 @@ impl<M: Module + Send> Stage for Piece<M> {
 
     fn capture(&self, example: &Activation) -> Result<Captured, Error> {
         capture_named(&self.prefix, &self.module, self.forward, example)
+    }
+
+    fn replaced(self: Box<Self>, values: &BTreeMap<String, Vec<f32>>) -> Box<dyn Stage> {
+        let Self { prefix, module, forward, _held } = *self;
+        let module = names::replaced(module, &prefix, values);
+        Box::new(Self { prefix, module, forward, _held })
     }
 }

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use crate::Error;
 use crate::burn::Product;
+use crate::compress::Layer;
 use crate::formats::{Block, Footprint, Format, Mask, Pipeline, Quantized, Step};
 
 /// One stored matrix `[n, k]`.
@@ -99,6 +100,24 @@ impl Runs {
         }
         stored.footprint = self.footprint(&stored, last.as_ref());
         Ok(stored)
+    }
+
+    /// A layer that a compression left.
+    ///
+    /// # Errors
+    /// It is another layer's, or `product` is a convolution whose blocks must not cross kernel positions.
+    pub(crate) fn given(&self, layer: &Layer, product: &Product) -> Result<Stored, Error> {
+        if self.is_padded() || (layer.rows(), layer.k) != (product.count * product.n, product.k) {
+            return Err(Error::Invalid(format!(
+                "the given weights are {} x {}, but the layer asks for {} x {} in one run",
+                layer.rows(),
+                layer.k,
+                product.count * product.n,
+                product.k
+            )));
+        }
+        let (values, quantized) = (layer.values.clone(), layer.quantized.clone());
+        Ok(Stored { values, quantized, footprint: layer.footprint() })
     }
 
     fn prune(&self, stored: &mut Stored, mask: &Mask) -> Result<(), Error> {

@@ -75,7 +75,7 @@ impl Prepared {
             backend: captured.backend,
             unit: Unit::Host,
         };
-        let stored_as_is = cfg.weights.steps.is_empty();
+        let stored_as_is = cfg.weights.steps.is_empty() && cfg.given.is_none();
         if let (Some(weight), true, Some(_)) = (&product.weight, stored_as_is, &prepared.config) {
             // A layer that the plan covers is a stored layer also where it is stored as it came, in FP32.
             let matrices: usize = weight.batches(product).iter().product();
@@ -89,7 +89,7 @@ impl Prepared {
             Some(_) if host && stored_as_is && x.is_exact() => Unit::Host,
             Some(_) if host && stored_as_is => Unit::Fake { weight: Some(captured.weight_columns(product)?) },
             Some(weight) => {
-                let stored = prepared.store(captured, product, &cfg.weights)?;
+                let stored = prepared.store(captured, product, &cfg)?;
                 if host {
                     let values: Vec<f32> = stored.into_iter().flat_map(|s| s.values).collect();
                     let shape = [weight.batches(product), vec![product.n, product.k]].concat();
@@ -104,14 +104,22 @@ impl Prepared {
     }
 
     /// Every weight matrix of the product as the pipeline leaves it.
-    fn store(&mut self, captured: &Captured, product: &Product, pipeline: &Pipeline) -> Result<Vec<Stored>, Error> {
-        let rows = captured.weight_rows(product)?;
-        let matrices = rows.as_slice::<f32>().unwrap_or_default().chunks((product.n * product.k).max(1));
-        let stored: Vec<_> = matrices.map(|matrix| self.runs.store(matrix, pipeline)).collect::<Result<_, _>>()?;
+    fn store(&mut self, captured: &Captured, product: &Product, cfg: &LayerConfig) -> Result<Vec<Stored>, Error> {
+        let stored = match &cfg.given {
+            Some(given) => vec![self.runs.given(&given.0, product)?],
+            None => self.make(captured, product, &cfg.weights)?,
+        };
         self.footprint = Some(stored.iter().map(|s| s.footprint).sum());
         let zeros = stored.iter().flat_map(|s| &s.values).filter(|value| **value == 0.0).count();
         self.weight_zeros = zeros as f64 / (product.count * product.n * product.k).max(1) as f64;
         Ok(stored)
+    }
+
+    /// Every weight matrix of the module through a pipeline.
+    fn make(&self, captured: &Captured, product: &Product, pipeline: &Pipeline) -> Result<Vec<Stored>, Error> {
+        let rows = captured.weight_rows(product)?;
+        let matrices = rows.as_slice::<f32>().unwrap_or_default().chunks((product.n * product.k).max(1));
+        matrices.map(|matrix| self.runs.store(matrix, pipeline)).collect()
     }
 
     /// A stored matrix in the form that the unit multiplies by.

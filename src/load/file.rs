@@ -1,7 +1,8 @@
-//! One file of tensors, in either of the two forms that Hugging Face folders have.
+//! One file of tensors, in either of the two forms that Hugging Face folders have, or in this project's packed form.
 
 use std::path::Path;
 
+use super::packed::Packed;
 use super::safetensors::SafeTensors;
 use super::torch::TorchFile;
 use crate::Error;
@@ -12,11 +13,15 @@ use crate::models::Weights;
 pub(super) enum File {
     SafeTensors(SafeTensors),
     Torch(TorchFile),
+    Packed(Packed),
 }
 
 impl File {
-    /// Opens the file at `path`: torch's where it is called `.bin`, safetensors otherwise.
+    /// Opens the file at `path`: torch's where it is called `.bin`, packed where it says so, safetensors otherwise.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        if path.file_name().is_some_and(|name| name == super::hf::PACKED) {
+            return Packed::open(path).map(Self::Packed);
+        }
         match path.extension().is_some_and(|extension| extension == "bin") {
             true => TorchFile::open(path).map(Self::Torch),
             false => SafeTensors::open(path).map(Self::SafeTensors),
@@ -27,6 +32,7 @@ impl File {
         match self {
             Self::SafeTensors(file) => file.origin(),
             Self::Torch(file) => file.origin(),
+            Self::Packed(file) => file.origin(),
         }
     }
 
@@ -34,6 +40,7 @@ impl File {
         match self {
             Self::SafeTensors(file) => file.names().collect(),
             Self::Torch(file) => file.names().collect(),
+            Self::Packed(file) => file.names().collect(),
         }
     }
 
@@ -41,6 +48,7 @@ impl File {
         match self {
             Self::SafeTensors(file) => file.has(name),
             Self::Torch(file) => file.has(name),
+            Self::Packed(file) => file.shape(name).is_some(),
         }
     }
 
@@ -49,6 +57,7 @@ impl File {
         match self {
             Self::SafeTensors(file) => file.shape(name).ok().map(<[usize]>::to_vec),
             Self::Torch(file) => file.shape(name),
+            Self::Packed(file) => file.shape(name),
         }
     }
 
@@ -57,6 +66,7 @@ impl File {
         match self {
             Self::SafeTensors(file) => file.floats(name),
             Self::Torch(file) => file.floats(name).map(|(values, _)| values),
+            Self::Packed(file) => file.floats(name),
         }
     }
 }

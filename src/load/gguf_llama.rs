@@ -79,6 +79,13 @@ impl Gguf {
         Ok(config)
     }
 
+    /// The tensors of a model of `blocks` blocks that the file has, by Hugging Face's names.
+    pub(crate) fn hugging_face_names(&self, blocks: usize) -> Vec<String> {
+        let outside = OUTSIDE.iter().map(|(name, _)| (*name).to_owned());
+        let inside = (0..blocks).flat_map(|block| INSIDE.iter().map(move |(name, _)| format!("model.layers.{block}.{name}")));
+        outside.chain(inside).filter(|name| self.has(name)).collect()
+    }
+
     fn head_width(&self) -> Result<Option<usize>, Error> {
         match self.has_key("llama.attention.key_length") {
             true => self.count_or("llama.attention.key_length", None).map(Some),
@@ -148,6 +155,10 @@ impl Weights for Gguf {
 
     fn canonical(&self, name: &str) -> String {
         stored_name(name).unwrap_or_else(|| name.to_owned())
+    }
+
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        Self::shape(self, &stored_name(name)?).ok().map(<[usize]>::to_vec)
     }
 
     fn names(&self) -> Vec<String> {

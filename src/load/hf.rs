@@ -61,9 +61,15 @@ fn resnet(path: &Path, config: Value, weights: Arc<dyn Weights>) -> Result<Arc<d
 /// What older and partial exports put in front of a name, or leave away.
 const PREFIXES: [&str; 7] = ["model.", "transformer.", "decoder.", "vit.", "bert.", "deit.", "resnet."];
 
+/// The file of a model that this project has compressed, its layers as codes and scales.
+pub(crate) const PACKED: &str = "model.packed.safetensors";
+
 /// The index of shards and the single file of each form, the preferred one first.
-const FORMS: [(&str, &str); 2] =
-    [("model.safetensors.index.json", "model.safetensors"), ("pytorch_model.bin.index.json", "pytorch_model.bin")];
+const FORMS: [(&str, &str); 3] = [
+    ("model.safetensors.index.json", "model.safetensors"),
+    ("pytorch_model.bin.index.json", "pytorch_model.bin"),
+    ("model.packed.safetensors.index.json", PACKED),
+];
 
 /// The tensors of a folder, from one file or many.
 #[derive(Debug)]

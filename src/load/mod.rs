@@ -13,6 +13,7 @@ mod gguf_llama;
 pub mod hf;
 pub mod image;
 mod index;
+mod packed;
 mod pickle;
 mod recognise;
 mod safetensors;

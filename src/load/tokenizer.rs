@@ -84,6 +84,15 @@ impl Tokenizer {
         }
     }
 
+    /// The tokenizer as a `tokenizer.json`; `None` where that form cannot say what it does (SentencePiece of a GGUF file, tokens that the
+    /// file puts around a text).
+    pub fn to_json(&self) -> Option<String> {
+        match &self.inner {
+            Inner::Crate(inner) if self.around == [None; 2] => inner.to_string(true).ok(),
+            _ => None,
+        }
+    }
+
     /// The smallest number of embedding rows that has one for every id.
     pub fn ids(&self) -> usize {
         match &self.inner {

@@ -64,6 +64,7 @@ impl LayerSpec {
             weights: Pipeline::ordered(order, pattern, format(&self.weights)?)?,
             activations: format(&self.activations)?,
             datapath,
+            given: None,
         })
     }
 }

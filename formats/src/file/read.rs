@@ -40,6 +40,11 @@ impl<'a> QuantizedFile<'a> {
         self.format
     }
 
+    /// A string of the metadata.
+    pub fn note(&self, key: &str) -> Option<&str> {
+        self.container.metadata().get(key).map(String::as_str)
+    }
+
     /// The names and shapes of the quantised tensors, sorted by name.
     pub fn tensors(&self) -> impl Iterator<Item = (&str, &[usize])> {
         self.shapes.iter().map(|(name, shape)| (name.as_str(), shape.as_slice()))

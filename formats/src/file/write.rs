@@ -57,6 +57,11 @@ impl Export {
         self.outline.tensor(name, dtype, shape)
     }
 
+    /// Adds a string of the caller's to the metadata; those of the layout keep their meaning.
+    pub fn note(&mut self, key: &str, value: String) {
+        self.outline.note(key, value);
+    }
+
     /// Writes the header; tensors follow in any order by [`Writer::quantized`] and [`Writer::raw`].
     ///
     /// # Errors

@@ -1,0 +1,349 @@
+//! Every method of a recipe: its name, what it takes, and the step that it makes. Adding one is one entry.
+
+use super::arguments::Arguments;
+use super::{Prune, Quantize, Rounder, Scores, Step};
+use crate::formats::{Scope, Selection};
+use crate::learn::{self, Options as Learning};
+use crate::permute::Importance;
+use crate::{Criterion, Error, Permutation, Solver};
+
+/// One argument of a method.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameter {
+    /// The name before `=`.
+    pub name: &'static str,
+    /// What it says, and its default.
+    pub about: &'static str,
+}
+
+/// A method of a recipe.
+#[derive(Debug)]
+pub struct Method {
+    /// The name.
+    pub name: &'static str,
+    /// What it does and where it comes from.
+    pub about: &'static str,
+    /// A use of it.
+    pub example: &'static str,
+    /// What it takes.
+    pub parameters: &'static [Parameter],
+    build: fn(&mut Arguments) -> Result<Step, Error>,
+}
+
+const fn parameter(name: &'static str, about: &'static str) -> Parameter {
+    Parameter { name, about }
+}
+
+const PATTERN: Parameter = parameter("pattern", "50%, 50%-row, 50%-matrix, 50%-cols128, 2:4, 4:8p or 64:2:8");
+const FORMAT: Parameter = parameter("format", "a format of `interplay list formats`");
+const SELECTION: Parameter = parameter("selection", "count (exactly that many, the default) or threshold (as the published code)");
+const UPDATE: Parameter = parameter("update", "no (the default) or yes: move the error to the weights that stay, as SparseGPT does");
+const PERMUTE: Parameter =
+    parameter("permute", "no (the default), serpentine, retained or assignment: the order of inputs in which groups are formed");
+const PARTS: Parameter = parameter("parts", "independent parts of the assignment, 1");
+const DAMPING: Parameter = parameter("damping", "share of the Hessian's mean diagonal that is added to it, 0.01");
+const BLOCK: Parameter = parameter("block", "columns that are solved together, 128");
+const CLIP: Parameter = parameter("rho", "weight of the sensitivity, 2.1");
+const CANDIDATES: Parameter = parameter("step", "distance of two candidate sparsities, 0.01");
+const GROUP: Parameter = parameter("group", "row (the default) or layer: what has a sparsity of its own");
+const EPOCHS: Parameter = parameter("epochs", "passes over the calibration sequences, 1");
+const PENALTY: Parameter = parameter("penalty", "weight of the distance from the target sparsity, 5");
+const D_COEF: Parameter = parameter("d_coef", "Prodigy's factor of its step, 5");
+const OPTIMIZER: Parameter = parameter("optimizer", "prodigy (the default) or adamw");
+
+/// Every method.
+pub const METHODS: &[Method] = &[
+    Method {
+        name: "magnitude",
+        about: "prune the smallest magnitudes (Han et al. 2015)",
+        example: "magnitude(50%)",
+        parameters: &[PATTERN, SELECTION, UPDATE, DAMPING, BLOCK],
+        build: |a| prune(a, Scope::Matrix, |_| Ok(Scores::Once(Criterion::Magnitude))),
+    },
+    Method {
+        name: "wanda",
+        about: "prune by |W| times the norm of the input (Sun et al., ICLR 2024)",
+        example: "wanda(2:4)",
+        parameters: &[PATTERN, SELECTION, PERMUTE, PARTS, UPDATE, DAMPING, BLOCK],
+        build: |a| prune(a, Scope::Row, |_| Ok(Scores::Once(Criterion::Wanda))),
+    },
+    Method {
+        name: "wanda-cumulative",
+        about: "Wanda's scores, each row up to one share of its sum (Wanda's `use_variant`)",
+        example: "wanda-cumulative(50%)",
+        parameters: &[PATTERN],
+        build: |a| prune(a, Scope::Row, |_| Ok(Scores::Cumulative)),
+    },
+    Method {
+        name: "ria",
+        about: "prune by relative importance and activations (Zhang et al., ICLR 2024)",
+        example: "ria(2:4,permute=assignment)",
+        parameters: &[
+            PATTERN,
+            parameter("power", "power of the input's norm, 0.5; 0 leaves activations out"),
+            SELECTION,
+            PERMUTE,
+            PARTS,
+            UPDATE,
+            DAMPING,
+            BLOCK,
+        ],
+        build: |a| {
+            prune(a, Scope::Matrix, |a| {
+                let power = a.within("power", 0.5, 0.0, 4.0)?;
+                Ok(Scores::Once(Criterion::Ria { power, activations: power != 0.0 }))
+            })
+        },
+    },
+    Method {
+        name: "bawa",
+        about: "prune by weights relative to their row's and column's norm (PQP's version of BaWA, ICML 2025)",
+        example: "bawa(50%)",
+        parameters: &[
+            PATTERN,
+            parameter("rows", "power of the output's norm, 1"),
+            parameter("columns", "power of the input's norm, 1"),
+            parameter("activations", "power of the norm of the input's values, 0.5"),
+            SELECTION,
+            UPDATE,
+            DAMPING,
+            BLOCK,
+        ],
+        build: |a| {
+            prune(a, Scope::Row, |a| {
+                let output = a.within("rows", 1.0, 0.0, 4.0)?;
+                let input = a.within("columns", 1.0, 0.0, 4.0)?;
+                let activations = a.within("activations", 0.5, 0.0, 4.0)?;
+                Ok(Scores::Once(Criterion::Bawa { output, input, activations }))
+            })
+        },
+    },
+    Method {
+        name: "bawa-search",
+        about: "BaWA with the best of 27 triples of powers by the block's output error (the search is ours)",
+        example: "bawa-search(50%)",
+        parameters: &[PATTERN, SELECTION],
+        build: |a| prune(a, Scope::Row, |_| Ok(Scores::Searched)),
+    },
+    Method {
+        name: "jsq",
+        about: "prune by Wanda's score and the sensitivity of the output's range (Guo et al., ICML 2024), on clipped inputs",
+        example: "jsq(50%)",
+        parameters: &[PATTERN, CLIP, SELECTION],
+        build: |a| {
+            prune(a, Scope::Row, |a| Ok(Scores::Once(Criterion::Jsq { rho: a.within("rho", 2.1, 0.0, 1e6)? })))
+        },
+    },
+    Method {
+        name: "saliency",
+        about: "prune by SparseGPT's score, all at once (Frantar and Alistarh, ICML 2023)",
+        example: "saliency(50%,update=yes)",
+        parameters: &[PATTERN, SELECTION, UPDATE, DAMPING, BLOCK],
+        build: |a| prune(a, Scope::Columns(128), |_| Ok(Scores::Once(Criterion::Saliency))),
+    },
+    Method {
+        name: "sparsegpt",
+        about: "prune column by column, the error moved to later columns; with a format, round in the same pass (ICML 2023)",
+        example: "sparsegpt(2:4,mxfp4)",
+        parameters: &[PATTERN, FORMAT, SELECTION, DAMPING, BLOCK],
+        build: |a| {
+            let pattern = a.pattern(Scope::Columns(128))?;
+            let joint = a.format_or_none()?;
+            let selection = a.choice("selection", SELECTIONS)?;
+            let update = Some(solver(a)?);
+            Ok(Step::Prune(Prune { scores: Scores::Current, pattern, selection, permutation: Permutation::None, update, joint }))
+        },
+    },
+    Method {
+        name: "pqp",
+        about: "learn each row's sparsity on PQP's metric with the loss of the quantisation error; the weights are rounded before",
+        example: "pqp(50%)",
+        parameters: &[
+            PATTERN,
+            GROUP,
+            parameter("error", "weight of the quantisation-error loss, 1"),
+            parameter("criterion", "pqp (the default), wanda, ria or magnitude: what orders a row"),
+            EPOCHS,
+            CANDIDATES,
+            PENALTY,
+            D_COEF,
+            OPTIMIZER,
+        ],
+        build: |a| learned(a, Criterion::Pqp, 1.0),
+    },
+    Method {
+        name: "besa",
+        about: "learn each row's sparsity on Wanda's metric by the block's output error (Xu et al., ICLR 2024)",
+        example: "besa(50%)",
+        parameters: &[
+            PATTERN,
+            GROUP,
+            parameter("error", "weight of the quantisation-error loss, 0"),
+            parameter("criterion", "wanda (the default), pqp, ria or magnitude: what orders a row"),
+            EPOCHS,
+            CANDIDATES,
+            PENALTY,
+            D_COEF,
+            OPTIMIZER,
+        ],
+        build: |a| learned(a, Criterion::Wanda, 0.0),
+    },
+    Method {
+        name: "pqp-metric",
+        about: "prune by PQP's metric: rounded magnitude times the relative importance of the weight before it was rounded",
+        example: "pqp-metric(50%)",
+        parameters: &[PATTERN, SELECTION, UPDATE, DAMPING, BLOCK],
+        build: |a| prune(a, Scope::Row, |_| Ok(Scores::Once(Criterion::Pqp))),
+    },
+    Method {
+        name: "rtn",
+        about: "round each weight to the nearest value of the format",
+        example: "rtn(mxfp4)",
+        parameters: &[FORMAT, parameter("scale", "rule (the format's, the default) or mse: the one of least squared error")],
+        build: |a| {
+            let format = a.format()?;
+            let squares = a.choice("scale", &[("rule", false), ("mse", true)])?;
+            let method = if squares { Rounder::LeastSquares } else { Rounder::Nearest };
+            Ok(Step::Quantize(Quantize { method, format }))
+        },
+    },
+    Method {
+        name: "gptq",
+        about: "round column by column, the error moved to later columns (Frantar et al., ICLR 2023)",
+        example: "gptq(mxfp4,order=diagonal)",
+        parameters: &[
+            FORMAT,
+            parameter("order", "natural (the default) or diagonal: columns by descending energy of their input"),
+            parameter("scales", "moving (of the weights as they are, the default) or static (of the weights as they were)"),
+            DAMPING,
+            BLOCK,
+        ],
+        build: |a| {
+            let format = a.format()?;
+            let diagonal = a.choice("order", &[("natural", false), ("diagonal", true)])?;
+            let static_scales = a.choice("scales", &[("moving", false), ("static", true)])?;
+            let solver = Solver { by_diagonal: diagonal, static_scales, ..solver(a)? };
+            Ok(Step::Quantize(Quantize { method: Rounder::Gptq(solver), format }))
+        },
+    },
+    Method {
+        name: "awq",
+        about: "search scales of inputs by the error of the enclosing module and clip levels by the layer's (Lin et al., MLSys 2024)",
+        example: "awq(int4)",
+        parameters: &[
+            FORMAT,
+            parameter("scale", "yes (the default) or no: whether scales are searched"),
+            parameter("clip", "yes (the default) or no: whether clip levels are searched"),
+        ],
+        build: |a| {
+            let format = a.format()?;
+            let scale = a.choice("scale", YES_NO)?;
+            let clip = a.choice("clip", YES_NO)?;
+            Ok(Step::Quantize(Quantize { method: Rounder::Awq { scale, clip }, format }))
+        },
+    },
+    Method {
+        name: "smoothquant",
+        about: "divide norms and multiply weights so that inputs have fewer outliers (Xiao et al., ICML 2023)",
+        example: "smoothquant(0.5)",
+        parameters: &[
+            parameter("alpha", "how much moves into the weights, 0.5"),
+            parameter("maxima", "all (the default) or last: of all calibration sequences or the last alone, as JSQ's code"),
+        ],
+        build: |a| {
+            let last_maxima = a.choice("maxima", &[("all", false), ("last", true)])?;
+            let alpha = a.number("alpha", 0.5)?;
+            if !(0.0..=1.0).contains(&alpha) {
+                return Err(Error::Invalid(format!("smoothquant's alpha is {alpha}; it is a number from 0 to 1")));
+            }
+            Ok(Step::Smooth { alpha, last_maxima })
+        },
+    },
+    Method {
+        name: "forward",
+        about: "the block as it is here makes the next block's inputs (as JSQ does after pruning), not as the last step leaves it",
+        example: "forward",
+        parameters: &[],
+        build: |_| Ok(Step::Forward),
+    },
+    Method {
+        name: "activations",
+        about: "the format of the layers' inputs when the model runs",
+        example: "activations(int8)",
+        parameters: &[FORMAT],
+        build: |a| Ok(Step::Activations(a.format()?)),
+    },
+];
+
+const SELECTIONS: &[(&str, Selection)] = &[("count", Selection::Count), ("threshold", Selection::Threshold)];
+const YES_NO: &[(&str, bool)] = &[("yes", true), ("no", false)];
+
+/// The step that arguments make; all of them are used up.
+pub(super) fn step(mut arguments: Arguments) -> Result<Step, Error> {
+    let step = (arguments.method.build)(&mut arguments)?;
+    arguments.finish()?;
+    Ok(step)
+}
+
+fn solver(a: &mut Arguments) -> Result<Solver, Error> {
+    let defaults = Solver::default();
+    Ok(Solver {
+        damping: a.within("damping", defaults.damping, 0.0, 1.0)?,
+        block: a.count("block", defaults.block)?,
+        ..defaults
+    })
+}
+
+fn prune(
+    a: &mut Arguments,
+    published: Scope,
+    scores: impl FnOnce(&mut Arguments) -> Result<Scores, Error>,
+) -> Result<Step, Error> {
+    let pattern = a.pattern(published)?;
+    let scores = scores(a)?;
+    let selection = a.choice("selection", SELECTIONS)?;
+    let parts = a.count("parts", 1)?;
+    let permutation = a.choice(
+        "permute",
+        &[
+            ("no", Permutation::None),
+            ("serpentine", Permutation::Serpentine { importance: Importance::ColumnSum }),
+            ("retained", Permutation::Serpentine { importance: Importance::Retained }),
+            ("assignment", Permutation::Assignment { parts }),
+        ],
+    )?;
+    let solver = solver(a)?;
+    let update = a.choice("update", &[("no", false), ("yes", true)])?.then_some(solver);
+    Ok(Step::Prune(Prune { scores, pattern, selection, permutation, update, joint: None }))
+}
+
+fn learned(a: &mut Arguments, criterion: Criterion, error: f64) -> Result<Step, Error> {
+    use crate::formats::Pattern;
+    let given = a.pattern(Scope::Row)?;
+    let Pattern::Unstructured { basis_points, .. } = given else {
+        return Err(Error::Invalid(format!("learned sparsity has no groups, but the pattern is `{given}`; give a fraction such as 50%")));
+    };
+    let criterion = a.choice(
+        "criterion",
+        &[
+            ("", criterion),
+            ("pqp", Criterion::Pqp),
+            ("wanda", Criterion::Wanda),
+            ("ria", Criterion::Ria { power: 0.5, activations: true }),
+            ("magnitude", Criterion::Magnitude),
+        ],
+    )?;
+    let defaults = Learning::default();
+    let options = Learning {
+        target: f64::from(basis_points) / 10_000.0,
+        group: a.choice("group", &[("row", learn::Group::Row), ("layer", learn::Group::Layer)])?,
+        l2_beta: a.within("error", error, 0.0, 1e6)?,
+        epochs: a.count("epochs", 1)?,
+        step: a.within("step", defaults.step, 0.001, 0.5)?,
+        sparsity_beta: a.within("penalty", 5.0, 0.0, 1e6)?,
+        d_coef: a.within("d_coef", 5.0, 1e-6, 1e6)?,
+        optimizer: a.choice("optimizer", &[("prodigy", learn::Optimizer::Prodigy), ("adamw", learn::Optimizer::AdamW)])?,
+        ..defaults
+    };
+    Ok(Step::Learn { criterion, options })
+}

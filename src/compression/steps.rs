@@ -1,0 +1,79 @@
+//! What each step of a recipe does to a block.
+
+mod prune;
+mod round;
+mod smooth;
+
+use super::learned;
+use super::report::LayerReport;
+use super::work::Work;
+use crate::Error;
+use crate::burn::Stage;
+use crate::compress::recipe::{Quantize, Rounder, Scores, Step};
+use crate::compress::{Criterion, Layer, Needs, Statistics};
+
+/// Sequences on which block-level searches compare outputs: AWQ's scales and BaWA's exponents.
+const SEARCHED: usize = 8;
+
+/// Tokens on which AWQ's clip levels are compared.
+const CLIP_SAMPLES: usize = 512;
+
+/// What calibration must gather for a step.
+pub(super) fn needs(step: &Step) -> Needs {
+    let hessian = Needs { hessian: true, ..Needs::default() };
+    match step {
+        Step::Prune(prune) => {
+            let scores = match &prune.scores {
+                Scores::Once(criterion) => criterion.needs(),
+                Scores::Current => hessian,
+                Scores::Cumulative | Scores::Searched => Criterion::Wanda.needs(),
+            };
+            if prune.update.is_some() { scores.and(hessian) } else { scores }
+        }
+        Step::Quantize(Quantize { method: Rounder::Gptq(_), .. }) => hessian,
+        Step::Quantize(Quantize { method: Rounder::Awq { clip: true, .. }, .. }) => {
+            Needs { samples: CLIP_SAMPLES, ..Needs::default() }
+        }
+        Step::Learn { criterion, .. } => criterion.needs(),
+        Step::Quantize(_) | Step::Smooth { .. } | Step::Forward | Step::Activations(_) => Needs::default(),
+    }
+}
+
+/// Does a step to every layer of a block; `forward` and `activations` change no layer.
+///
+/// # Errors
+/// [`Error::Layer`] with the name of the layer that a method refuses.
+pub(super) fn apply(step: &Step, work: &mut Work<'_>, stage: &dyn Stage, reports: &mut [LayerReport]) -> Result<(), Error> {
+    match step {
+        Step::Smooth { alpha, last_maxima } => smooth::smoothquant(work, *alpha, *last_maxima),
+        Step::Prune(prune) if prune.scores == Scores::Searched => prune::searched(work, prune),
+        Step::Prune(step) => each(work, reports, |layer, seen, report| prune::prune(step, layer, seen, report)),
+        Step::Quantize(step) => {
+            if let Rounder::Awq { scale: true, .. } = step.method {
+                smooth::awq(work, step.format)?;
+            }
+            work.was_rounded.fill(!step.format.is_exact());
+            each(work, reports, |layer, seen, report| round::round(step, layer, seen, report))
+        }
+        Step::Learn { criterion, options } => learned::learn(work, stage, *criterion, options),
+        Step::Forward | Step::Activations(_) => Ok(()),
+    }
+}
+
+/// One layer after the other, so that only one needs its solver's memory.
+fn each(
+    work: &mut Work<'_>,
+    reports: &mut [LayerReport],
+    mut step: impl FnMut(&mut Layer, &Statistics, &mut LayerReport) -> Result<(), Error>,
+) -> Result<(), Error> {
+    for ((layer, seen), report) in work.layers.iter_mut().zip(&work.seen).zip(reports) {
+        step(layer, seen, report).map_err(|source| Error::Layer { layer: report.layer.clone(), source: Box::new(source) })?;
+    }
+    Ok(())
+}
+
+/// The Hessian that calibration gathered.
+fn hessian<'a>(seen: &'a Statistics, method: &'static str) -> Result<&'a [f32], Error> {
+    let missing = crate::compress::Error::Missing { method, what: "the Hessian of its inputs" };
+    Ok(seen.hessian.as_deref().ok_or(missing)?)
+}
