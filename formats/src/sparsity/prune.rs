@@ -85,12 +85,7 @@ fn groups(w: &[f32], kept: &mut [bool], (k, m): (usize, usize), prune: impl Fn(&
 }
 
 /// Prunes each block of `width` columns of rows of `k` on its own, its positions taken row by row.
-fn column_blocks(
-    w: &[f32],
-    kept: &mut [bool],
-    (k, width): (usize, usize),
-    prune: impl Fn(&[f32], &mut [bool]) + Sync,
-) {
+fn column_blocks(w: &[f32], kept: &mut [bool], (k, width): (usize, usize), prune: impl Fn(&[f32], &mut [bool]) + Sync) {
     let starts: Vec<usize> = (0..k).step_by(width).collect();
     let columns = |start: usize| start..k.min(start.saturating_add(width));
     let block = |&start: &usize| {
