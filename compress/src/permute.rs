@@ -15,7 +15,8 @@ use rayon::prelude::*;
 pub enum Importance {
     /// The sum of a column's scores.
     ColumnSum,
-    /// How many of a column's weights half of the matrix, unstructured, would keep: with N:M the share N / M is kept.
+    /// The sum of those of a column's scores that the matrix would keep if it lost the same share unstructured. (The publication
+    /// speaks of how many it keeps; its code sums them.)
     Retained,
 }
 
@@ -129,16 +130,14 @@ impl Scores {
 
     /// What each column is worth; from the first row to the last.
     fn importance(&self, kind: Importance) -> Vec<f64> {
-        let worth: Box<dyn Fn(f32) -> f64> = match kind {
-            Importance::ColumnSum => Box::new(f64::from),
-            Importance::Retained => {
-                let threshold = self.threshold();
-                Box::new(move |score| f64::from(u8::from(score > threshold)))
-            }
+        let above = match kind {
+            Importance::ColumnSum => f32::NEG_INFINITY,
+            Importance::Retained => self.threshold(),
         };
         let mut columns = vec![0.0; self.k];
         for row in self.values.chunks(self.k) {
-            columns.iter_mut().zip(row).for_each(|(column, score)| *column += worth(*score));
+            let kept = columns.iter_mut().zip(row).filter(|(_, score)| **score > above);
+            kept.for_each(|(column, score)| *column += f64::from(*score));
         }
         columns
     }
