@@ -1,12 +1,20 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod criterion;
+mod cumulative;
 mod error;
+mod exponents;
 mod hessian;
 mod layer;
+mod permute;
 mod statistics;
 
+pub use criterion::{CRITERIA, Criterion, Named};
+pub use cumulative::{Cumulative, cumulative_mask};
 pub use error::Error;
+pub use exponents::{EXPONENTS, Search, search_exponents};
 pub use interplay_formats as formats;
 pub use layer::Layer;
+pub use permute::{Importance, Permutation, Permuted, permute};
 pub use statistics::{Collector, Needs, Statistics};

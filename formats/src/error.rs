@@ -45,7 +45,8 @@ pub enum Error {
     UnknownOrder(String),
     /// A sparsity pattern that does not parse, or whose numbers do not go together.
     #[error(
-        "unknown sparsity `{0}`; it is `dense`, a percentage such as `50%` or `50%-row`, \
+        "unknown sparsity `{0}`; it is `dense`, a percentage such as `50%` (of the matrix), `50%-row` (of each row) \
+         or `50%-cols128` (of each block of 128 columns), \
          N:M such as `2:4` (keep N of every M, 1 <= N < M <= 256), \
          N:Mp such as `4:8p` (the same in pairs, N and M even) or V:N:M such as `64:2:8` \
          (tiles of V rows keep 4 of M columns, rows N of those; N < 4 < M <= 256)"
@@ -67,6 +68,16 @@ pub enum Error {
         /// The column, from 0.
         column: usize,
         /// NaN, inf or -inf.
+        value: f32,
+    },
+    /// A score below zero.
+    #[error("the score of row {row}, column {column} is {value}; scores begin at zero, and the lowest are pruned")]
+    NegativeScore {
+        /// The row, from 0.
+        row: usize,
+        /// The column, from 0.
+        column: usize,
+        /// The score.
         value: f32,
     },
     /// A matrix whose length is not a whole number of rows.

@@ -51,5 +51,5 @@ pub use random::Stream;
 pub use record::{Block, Format, Input, Laws, NonFinite, Scale, ScaleRule, Scaling};
 pub use rounding::{Draw, Grid, Lost, Overflow, Rounding};
 pub use scalar::{Encoding, Range, Scalar, Sign, Specials};
-pub use sparsity::{Mask, Pattern, Scope};
+pub use sparsity::{Mask, Pattern, Scope, Selection};
 pub use tensor::{Codes, Packed, Quantized, Scales};

@@ -1,11 +1,12 @@
 //! Sparsity: which weights are kept, and the metadata that says so.
 //!
 //! Invariant: pruning follows one total order, score then index, so that among equal scores the lower index is pruned
-//! first and a mask does not depend on threads or sort. The score is the magnitude: of a value, of a pair (the exact
-//! sum), or of a column of a tile (the sum in FP64, row by row).
+//! first and a mask does not depend on threads or sort. A pair's score is the exact sum of its two, a column's of a tile the
+//! sum in FP64, row by row. Where nobody gives scores, they are the magnitudes.
 
 pub(crate) mod fill;
 mod mask;
+mod order;
 mod prune;
 
 pub use mask::Mask;
@@ -19,7 +20,8 @@ use std::{fmt, str::FromStr};
 pub enum Pattern {
     /// All.
     Dense,
-    /// A fraction is pruned, wherever the smallest magnitudes are: exactly floor(count * fraction) of them.
+    /// A fraction is pruned, wherever the smallest scores are: exactly floor(count * fraction) of them, unless
+    /// [`Selection`] says otherwise.
     Unstructured {
         /// The pruned fraction in hundredths of a percent, 0 to 10,000.
         basis_points: u32,
@@ -63,6 +65,22 @@ pub enum Scope {
     Matrix,
     /// Each row.
     Row,
+    /// Each block of so many consecutive columns, all rows at once; the last block of a matrix may be shorter. SparseGPT
+    /// (Frantar and Alistarh, ICML 2023) prunes in blocks of 128.
+    Columns(usize),
+}
+
+/// How many of the lowest scores an unstructured pattern takes. Groups and tiles keep their N whatever it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Selection {
+    /// Exactly floor(count * fraction); of equal scores the lower index goes first.
+    #[default]
+    Count,
+    /// All that are not above the score at place floor(count * fraction) of the ascending order: one more, and every tie
+    /// with it. The published code of SparseGPT, of RIA and of magnitude pruning by matrix does so. At 100% there is no
+    /// such place, and all go.
+    Threshold,
 }
 
 impl FromStr for Pattern {
@@ -81,9 +99,11 @@ fn parse(text: &str) -> Option<Pattern> {
     if text.contains(':') {
         return ratio(text);
     }
-    let (text, scope) = match text.strip_suffix("%-row") {
-        Some(number) => (number, Scope::Row),
-        None => (text.strip_suffix('%')?, Scope::Matrix),
+    let (text, scope) = text.split_once('%')?;
+    let scope = match scope {
+        "" => Scope::Matrix,
+        "-row" => Scope::Row,
+        blocks => Scope::Columns(whole_number(blocks.strip_prefix("-cols")?)?),
     };
     let (whole, hundredths) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |t: &str| (!t.is_empty() && t.len() <= 3 && t.bytes().all(|b| b.is_ascii_digit())).then(|| t.parse());
@@ -91,6 +111,11 @@ fn parse(text: &str) -> Option<Pattern> {
     let fraction: u32 = digits(hundredths).filter(|_| hundredths.len() <= 2)?.ok()?;
     let basis_points = whole * 100 + if hundredths.len() == 1 { fraction * 10 } else { fraction };
     Some(Pattern::Unstructured { basis_points, scope })
+}
+
+/// Digits alone: Rust's own reading would take a sign.
+fn whole_number(text: &str) -> Option<usize> {
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 /// N:M, N:Mp or V:N:M.
@@ -115,8 +140,12 @@ impl fmt::Display for Pattern {
             Self::Unstructured { basis_points, scope } => {
                 let (whole, rest) = (basis_points / 100, basis_points % 100);
                 let fraction = if rest == 0 { String::new() } else { format!(".{rest:02}") };
-                let suffix = if scope == Scope::Row { "-row" } else { "" };
-                write!(f, "{whole}{}%{suffix}", fraction.trim_end_matches('0'))
+                write!(f, "{whole}{}%", fraction.trim_end_matches('0'))?;
+                match scope {
+                    Scope::Matrix => Ok(()),
+                    Scope::Row => write!(f, "-row"),
+                    Scope::Columns(width) => write!(f, "-cols{width}"),
+                }
             }
         }
     }
@@ -134,6 +163,14 @@ impl Pattern {
             Self::Unstructured { basis_points, scope: Scope::Matrix } => (all - part(all, basis_points), all),
             Self::Unstructured { basis_points, scope: Scope::Row } => {
                 (rows.saturating_mul(k - part(k, basis_points)), all)
+            }
+            Self::Unstructured { basis_points, scope: Scope::Columns(width) } => {
+                let kept = |columns: u64| {
+                    let count = rows.saturating_mul(columns);
+                    count - part(count, basis_points)
+                };
+                let (blocks, rest) = (k / width as u64, k % width as u64);
+                (blocks.saturating_mul(kept(width as u64)).saturating_add(kept(rest)), all)
             }
             Self::NofM { n, m } => {
                 let stored = rows.saturating_mul(row(n, m));
@@ -166,7 +203,7 @@ impl Pattern {
         let group = |n: usize, m: usize| 1 <= n && n < m && m <= Self::LARGEST_GROUP;
         match *self {
             Self::Dense => true,
-            Self::Unstructured { basis_points, .. } => basis_points <= 10_000,
+            Self::Unstructured { basis_points, scope } => basis_points <= 10_000 && scope != Scope::Columns(0),
             Self::NofM { n, m } => group(n, m),
             Self::PairsOfM { n, m } => group(n, m) && n.is_multiple_of(2) && m.is_multiple_of(2),
             Self::Tiled { v, n, m } => {

@@ -18,6 +18,7 @@ mod oracles_scalar;
 mod packs;
 mod patterns;
 mod rounding;
+mod scores;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod softfloat;
 mod sparse;
@@ -47,6 +48,7 @@ fn main() {
         layout::trials(),
         packs::trials(),
         patterns::trials(),
+        scores::trials(),
         sparse::trials(),
         sparse_sizes::trials(),
         sparse_laws::trials(),

@@ -21,7 +21,7 @@ Examples:
   interplay sparsify --pattern 2:4 --input model.safetensors --output model-24.safetensors
   interplay sparsify --pattern 50% --only '*.weight' --input model.safetensors --output half.safetensors --json")]
 pub struct Args {
-    /// `dense`, a percentage such as `50%` or `50%-row`, or keep N of M such as `2:4`.
+    /// `dense`, a percentage such as `50%`, `50%-row` or `50%-cols128`, or keep N of M such as `2:4`.
     #[arg(long, value_name = "P")]
     pattern: Pattern,
 

@@ -118,7 +118,10 @@ fn any_compressed(u: &mut Unstructured) -> Result<()> {
         (Layout::S2ta, _) => Pattern::NofM { n, m: 8 },
         (Layout::Indices, 0) => Pattern::PairsOfM { n: 2 * n, m: 2 * m },
         (_, 1) => Pattern::Dense,
-        (_, 2) => Pattern::Unstructured { basis_points: u.int_in_range(0..=10_000)?, scope: Scope::Row },
+        (_, 2) => {
+            let scope = *u.choose(&[Scope::Matrix, Scope::Row, Scope::Columns(n)])?;
+            Pattern::Unstructured { basis_points: u.int_in_range(0..=10_000)?, scope }
+        }
         _ => Pattern::NofM { n, m },
     };
     let width = if layout == Layout::Cutlass { *u.choose(&[8, 16, 32])? } else { u.int_in_range(1..=64)? };

@@ -1,8 +1,8 @@
-//! Pruning by magnitude: from values and a pattern to a mask.
+//! Pruning: from scores and a pattern to a mask.
 
-use super::{Mask, Pattern, Scope};
+use super::order::{NAN, key, pair_key, wide_key};
+use super::{Mask, Pattern, Scope, Selection};
 use crate::error::{Error, non_finite, rows_of};
-use crate::kernel::MAGNITUDE;
 use crate::sweep::first_non_finite;
 use rayon::prelude::*;
 
@@ -20,19 +20,46 @@ impl Pattern {
         if let Some(at) = first_non_finite(w) {
             return Err(non_finite(w, k, at));
         }
+        self.mask_of(w, (rows, k), Selection::Count)
+    }
+
+    /// The positions of a matrix [rows, k] that survive by score: the highest do, the lower of equal ones is pruned first.
+    ///
+    /// Scores are zero or above, infinity among them. A NaN ranks above infinity, so that it is kept as long as the pattern
+    /// has room; among NaN the lower index is pruned first. [`Selection::Threshold`] compares as the published code does: a
+    /// NaN is not at or below anything, and nothing is at or below a threshold that is NaN, which then prunes nothing.
+    ///
+    /// # Errors
+    /// A score below zero, a length that `k` does not divide, a matrix that is not whole groups of pairs or whole tiles.
+    pub fn mask_by_scores(&self, scores: &[f32], k: usize, selection: Selection) -> Result<Mask, Error> {
+        let rows = rows_of(scores.len(), k)?;
+        if let Some(at) = scores.iter().position(|score| *score < 0.0) {
+            return Err(Error::NegativeScore { row: at / k, column: at % k, value: scores[at] });
+        }
+        self.mask_of(scores, (rows, k), selection)
+    }
+
+    /// Prunes by the magnitudes of `w`.
+    fn mask_of(&self, w: &[f32], (rows, k): (usize, usize), selection: Selection) -> Result<Mask, Error> {
         self.check(rows, k)?;
         let mut kept = vec![true; w.len()];
         match *self {
             Self::Dense => {}
-            Self::Unstructured { basis_points, scope: Scope::Matrix } => {
-                prune_smallest(w, &mut kept, part(w.len(), basis_points));
-            }
-            Self::Unstructured { basis_points, scope: Scope::Row } => {
-                let lines = w.par_chunks(k.max(1)).zip(kept.par_chunks_mut(k.max(1)));
-                lines.for_each(|(w, kept)| prune_smallest(w, kept, part(k, basis_points)));
+            Self::Unstructured { basis_points, scope } => {
+                let prune = |w: &[f32], kept: &mut [bool]| {
+                    prune_lowest(w, kept, part(w.len(), basis_points), selection);
+                };
+                match scope {
+                    Scope::Matrix => prune(w, &mut kept),
+                    Scope::Row => {
+                        let lines = w.par_chunks(k.max(1)).zip(kept.par_chunks_mut(k.max(1)));
+                        lines.for_each(|(w, kept)| prune(w, kept));
+                    }
+                    Scope::Columns(width) => column_blocks(w, &mut kept, (k, width), prune),
+                }
             }
             Self::NofM { n, m } => groups(w, &mut kept, (k, m), |w, kept| {
-                keep_largest(kept, n, |i| magnitude(w[i]));
+                keep_largest(kept, n, |i| key(w[i]));
             }),
             Self::PairsOfM { n, m } => groups(w, &mut kept, (k, m), |w, kept| keep_pairs(w, kept, n)),
             Self::Tiled { v, n, m } => {
@@ -42,11 +69,6 @@ impl Pattern {
         }
         Ok(Mask::new(*self, rows, k, kept))
     }
-}
-
-/// The magnitude as an integer of the same order.
-fn magnitude(v: f32) -> u32 {
-    v.to_bits() & MAGNITUDE
 }
 
 /// floor(count * basis_points / 10,000).
@@ -62,19 +84,44 @@ fn groups(w: &[f32], kept: &mut [bool], (k, m): (usize, usize), prune: impl Fn(&
     lines.for_each(|(w, kept)| w.chunks(m).zip(kept.chunks_mut(m)).for_each(|(w, kept)| prune(w, kept)));
 }
 
-/// Prunes exactly `count` positions: all below the `count`-th magnitude, then equal ones by index.
-fn prune_smallest(w: &[f32], kept: &mut [bool], count: usize) {
-    if count == 0 {
-        return;
+/// Prunes each block of `width` columns of rows of `k` on its own, its positions taken row by row.
+fn column_blocks(w: &[f32], kept: &mut [bool], (k, width): (usize, usize), prune: impl Fn(&[f32], &mut [bool]) + Sync) {
+    let starts: Vec<usize> = (0..k).step_by(width).collect();
+    let columns = |start: usize| start..k.min(start.saturating_add(width));
+    let block = |&start: &usize| {
+        let values: Vec<f32> = w.chunks(k).flat_map(|row| &row[columns(start)]).copied().collect();
+        let mut kept = vec![true; values.len()];
+        prune(&values, &mut kept);
+        kept
+    };
+    let blocks: Vec<Vec<bool>> = starts.par_iter().map(block).collect();
+    for (start, block) in starts.into_iter().zip(blocks) {
+        let columns = columns(start);
+        let rows = kept.chunks_mut(k).zip(block.chunks(columns.len()));
+        rows.for_each(|(row, block)| row[columns.clone()].copy_from_slice(block));
     }
-    let mut magnitudes: Vec<u32> = w.iter().map(|v| magnitude(*v)).collect();
-    let (below, &mut threshold, _) = magnitudes.select_nth_unstable(count - 1);
-    let mut ties = 1 + below.iter().filter(|&&m| m == threshold).count();
-    for (kept, v) in kept.iter_mut().zip(w) {
-        let magnitude = magnitude(*v);
-        let tie = magnitude == threshold && ties > 0;
-        ties -= usize::from(tie);
-        *kept = magnitude >= threshold && !tie;
+}
+
+/// Prunes the lowest: `count` positions, all below the `count`-th and then equal ones by index, or all up to the next.
+fn prune_lowest(w: &[f32], kept: &mut [bool], count: usize, selection: Selection) {
+    let mut keys: Vec<u32> = w.iter().map(|v| key(*v)).collect();
+    match selection {
+        Selection::Count if count == 0 => {}
+        Selection::Count => {
+            let (below, &mut threshold, _) = keys.select_nth_unstable(count - 1);
+            let mut ties = 1 + below.iter().filter(|&&key| key == threshold).count();
+            for (kept, v) in kept.iter_mut().zip(w) {
+                let key = key(*v);
+                let tie = key == threshold && ties > 0;
+                ties -= usize::from(tie);
+                *kept = key >= threshold && !tie;
+            }
+        }
+        Selection::Threshold if count == keys.len() => kept.fill(false),
+        Selection::Threshold => {
+            let (_, &mut threshold, _) = keys.select_nth_unstable(count);
+            kept.iter_mut().zip(w).for_each(|(kept, v)| *kept = key(*v) > threshold || threshold == NAN);
+        }
     }
 }
 
@@ -91,21 +138,10 @@ fn keep_largest<S: PartialOrd>(kept: &mut [bool], n: usize, score: impl Fn(usize
 /// Keeps the pairs of a group with the largest sums of magnitudes, `n` positions in all.
 fn keep_pairs(w: &[f32], kept: &mut [bool], n: usize) {
     let mut whole = vec![false; w.len() / 2];
-    keep_largest(&mut whole, n / 2, |pair| exact_sum(w[2 * pair], w[2 * pair + 1]));
+    keep_largest(&mut whole, n / 2, |pair| pair_key(w[2 * pair], w[2 * pair + 1]));
     for (i, kept) in kept.iter_mut().enumerate() {
         *kept = whole[i / 2];
     }
-}
-
-/// |a| + |b| without error, as the FP64 sum and what its rounding lost (Dekker's Fast2Sum).
-///
-/// FP64 alone drops the smaller of two FP32 numbers whose exponents are more than 29 apart. Rounding being monotonic,
-/// the pair compares as the exact sum does, first part first. FP64 neither overflows nor underflows here.
-fn exact_sum(a: f32, b: f32) -> (f64, f64) {
-    let (a, b) = (f64::from(a.abs()), f64::from(b.abs()));
-    let (large, small) = if a < b { (b, a) } else { (a, b) };
-    let sum = large + small;
-    (sum, small - (sum - large))
 }
 
 /// Keeps the columns of a tile with the largest sums of magnitudes (FP64, first row to last), then in each row the `n`
@@ -116,11 +152,11 @@ fn keep_tile(w: &[f32], kept: &mut [bool], k: usize, start: usize, n: usize, m: 
         sums.iter_mut().zip(&row[start..]).for_each(|(sum, v)| *sum += f64::from(v.abs()));
     }
     let mut chosen = vec![false; m];
-    keep_largest(&mut chosen, Pattern::TILE_COLUMNS, |column| sums[column]);
+    keep_largest(&mut chosen, Pattern::TILE_COLUMNS, |column| wide_key(sums[column]));
     let columns: Vec<usize> = (start..start + m).filter(|column| chosen[column - start]).collect();
     for (w, kept) in w.chunks(k).zip(kept.chunks_mut(k)) {
         let mut survivors = [false; Pattern::TILE_COLUMNS];
-        keep_largest(&mut survivors, n, |i| magnitude(w[columns[i]]));
+        keep_largest(&mut survivors, n, |i| key(w[columns[i]]));
         kept[start..start + m].fill(false);
         columns.iter().zip(survivors).for_each(|(&column, survives)| kept[column] = survives);
     }
