@@ -1,6 +1,12 @@
-//! All tests of the crate in one binary.
+//! All tests of the crate in one binary; see `support` for how recorded files are found.
+
+mod quantize;
+mod solve;
+mod solve_laws;
+mod support;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
-    libtest_mimic::run(&arguments, Vec::new()).exit();
+    let trials = [quantize::trials(), solve::trials(), solve_laws::trials()];
+    libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }
