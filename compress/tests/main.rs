@@ -1,12 +1,24 @@
-//! All tests of the crate in one binary; see `support` for how oracle files are found.
+//! All tests of the crate in one binary; see `support` for how recorded files are found.
 
 mod criteria;
 mod laws;
+mod learn;
 mod permute;
+mod quantize;
+mod solve;
+mod solve_laws;
 mod support;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
-    let trials = [criteria::trials(), laws::trials(), permute::trials()];
+    let trials = [
+        criteria::trials(),
+        laws::trials(),
+        learn::trials(),
+        permute::trials(),
+        quantize::trials(),
+        solve::trials(),
+        solve_laws::trials(),
+    ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }

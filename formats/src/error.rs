@@ -209,6 +209,16 @@ pub enum Error {
         /// The code.
         code: u64,
     },
+    /// Values of another shape than the scales were found for.
+    #[error("scales of a matrix of {grid_rows} x {grid_k} do not fit {len} values; give a matrix of the same shape")]
+    GridShape {
+        /// Rows that the scales are for.
+        grid_rows: usize,
+        /// Columns that they are for.
+        grid_k: usize,
+        /// How many values.
+        len: usize,
+    },
     /// A mask for a matrix of another shape.
     #[error("a mask of {mask_rows} x {mask_k} does not fit a matrix of {rows} x {k}")]
     MaskShape {

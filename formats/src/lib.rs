@@ -14,6 +14,7 @@ mod explain;
 mod fast;
 pub mod file;
 mod footprint;
+mod grids;
 #[doc(hidden)]
 pub mod judge;
 mod kernel;
@@ -44,6 +45,7 @@ pub use error::Error;
 pub use exact::{Exact, Value};
 pub use explain::{Explanation, Neighbour, Outcome};
 pub use footprint::Footprint;
+pub use grids::Grids;
 pub use loss::Loss;
 pub use parts::PartsError;
 pub use pipeline::{Order, Pipeline, Step, Stored};

@@ -17,7 +17,7 @@ const SUGGESTED: usize = 1000;
 
 impl Format {
     /// The format of this name or alias, in any case; also `NAME@RULE`, `NAME@ROUNDING`, `NAME@OVERFLOW` and several
-    /// of them, and the families `hbfp<bits>[-b<block>][-e<exponent bits>]`, `int<bits>[-g<group>]`,
+    /// of them, and the families `hbfp<bits>[-b<block>][-e<exponent bits>]`, `int<bits>[-asym][-g<group>]`,
     /// `s<bits>`, `u<bits>`, `fixed<bits>.<fraction bits>`.
     ///
     /// # Errors
@@ -180,8 +180,8 @@ enum Family {
     Plain { range: Range, bits: u32, fraction: u32 },
     /// `hbfp<bits>[-b<block>][-e<exponent>]`.
     Hbfp { bits: u32, block: u32, exponent: u32 },
-    /// `int<bits>[-g<group>]`.
-    Int { bits: u32, group: Option<u32> },
+    /// `int<bits>[-asym][-g<group>]`.
+    Int { bits: u32, asymmetric: bool, group: Option<u32> },
 }
 
 impl Family {
@@ -207,12 +207,15 @@ impl Family {
             return Some(Self::Hbfp { bits, block, exponent });
         }
         if let Some(rest) = name.strip_prefix("int") {
-            let (bits, group) = rest.split_once("-g").map_or((rest, None), |(bits, group)| (bits, Some(group)));
-            let bits = width(bits)?;
-            return match group {
-                Some(group) => Some(Self::Int { bits, group: Some(number(group)?) }),
-                None => Some(Self::Int { bits, group: None }),
+            let (rest, group) = rest.split_once("-g").map_or((rest, None), |(rest, group)| (rest, Some(group)));
+            let (bits, asymmetric) = rest.strip_suffix("-asym").map_or((rest, false), |bits| (bits, true));
+            // Zero points are bytes.
+            let bits = width(bits).filter(|&bits| !asymmetric || bits <= 8)?;
+            let group = match group {
+                Some(group) => Some(number(group)?),
+                None => None,
             };
+            return Some(Self::Int { bits, asymmetric, group });
         }
         let (range, bits) = match name.split_at_checked(1)? {
             ("s", bits) => (Range::Full, width(bits)?),
@@ -229,9 +232,13 @@ impl Family {
                 catalog::scalar(own, &[], element, "integers and fixed point, saturating")
             }
             Self::Hbfp { bits, block, exponent } => catalog::hbfp(own, bits, block as usize, exponent),
-            Self::Int { bits, group } => {
+            Self::Int { bits, asymmetric, group } => {
                 let block = group.map_or(Block::Row, |group| Block::Run(group as usize));
-                catalog::int(own, bits, block)
+                if asymmetric {
+                    catalog::grid(own, bits, block, ScaleRule::MinMax)
+                } else {
+                    catalog::int(own, bits, block)
+                }
             }
         }
     }

@@ -74,6 +74,16 @@ impl Geometry {
         row / self.block_rows * self.across() + column / self.block_k
     }
 
+    /// The first column of a block.
+    pub(crate) fn first_column(&self, block: usize) -> usize {
+        block % self.across() * self.block_k
+    }
+
+    /// The place of an element in its block; only records whose blocks lie in a row ask.
+    pub(crate) fn place(&self, row: usize, column: usize) -> usize {
+        row % self.block_rows * self.block_k + column % self.block_k
+    }
+
     /// Rows and columns of the elements of a block, row-major.
     pub(crate) fn elements(self, block: usize) -> impl Iterator<Item = (usize, usize)> {
         let (row, column) = (block / self.across() * self.block_rows, block % self.across() * self.block_k);

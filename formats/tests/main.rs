@@ -6,6 +6,7 @@ mod crates;
 mod explain;
 mod fast;
 mod file;
+mod grids;
 mod laws;
 mod laws_bounds;
 mod laws_theorems;
@@ -44,6 +45,7 @@ fn main() {
         fast::trials(),
         file::trials(),
         explain::trials(),
+        grids::trials(),
         storage::trials(),
         layout::trials(),
         packs::trials(),
