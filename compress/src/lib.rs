@@ -4,6 +4,7 @@
 mod error;
 mod hessian;
 mod layer;
+pub mod learn;
 mod statistics;
 
 pub use error::Error;
