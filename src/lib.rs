@@ -8,6 +8,7 @@
 
 pub mod burn;
 pub mod catalogue;
+pub mod compression;
 mod error;
 pub mod eval;
 pub mod load;
@@ -17,4 +18,4 @@ pub mod session;
 pub mod train;
 
 pub use error::Error;
-pub use {interplay_formats as formats, interplay_hw as hw};
+pub use {interplay_compress as compress, interplay_formats as formats, interplay_hw as hw};

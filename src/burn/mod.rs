@@ -5,6 +5,7 @@ mod backend;
 mod broadcast;
 mod capture;
 mod conv;
+mod differentiate;
 mod executor;
 mod ghost;
 mod hook;
@@ -20,6 +21,7 @@ mod value;
 
 pub use backend::Backend;
 pub use capture::{Captured, Parameter, capture, capture_named};
+pub use differentiate::{Derivative, Loss, Replacement};
 pub use hook::{Hook, Off};
 pub(crate) use pool::Pool;
 pub use product::{Product, Role};

@@ -32,8 +32,7 @@ impl<T, F: Take<T>> Walk<T, F> {
 
 impl<T, F: Take<T>> ModuleVisitor for Walk<T, F> {
     fn enter_module(&mut self, name: &str, _container: &str) {
-        // `self` cannot be the name of a field in Rust, but it is one in checkpoints.
-        self.path.push(if name == "self_" { "self" } else { name }.to_owned());
+        self.path.push(field(name).to_owned());
     }
 
     fn exit_module(&mut self, _name: &str, _container: &str) {
@@ -64,6 +63,11 @@ pub(crate) fn tensors<M: Module, T, F: Take<T>>(module: &M, take: F) -> Result<V
         Some(e) => Err(e),
         None => Ok(walk.found),
     }
+}
+
+/// The part of a path that a field stands for: `self` cannot be the name of a field in Rust, but it is one in checkpoints.
+pub(crate) fn field(name: &str) -> &str {
+    if name == "self_" { "self" } else { name }
 }
 
 /// The layer a parameter belongs to: its path under `prefix`, without a trailing `.weight`.

@@ -8,6 +8,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::Error;
 use crate::burn::capture::{Captured, capture_named};
+use crate::burn::differentiate::{self, Derivative, Loss, Replacement};
 
 /// What flows between stages.
 #[derive(Debug, Clone)]
@@ -149,6 +150,19 @@ impl Activation {
         }
     }
 
+    /// The values, row-major.
+    ///
+    /// # Errors
+    /// Integers.
+    pub fn into_values(self) -> Result<Vec<f32>, Error> {
+        match self {
+            Self::Rows(t) => Ok(differentiate::host(t)),
+            Self::Sequence(t) => Ok(differentiate::host(t)),
+            Self::Images(t) => Ok(differentiate::host(t)),
+            Self::Ids(_) | Self::Text(_) => Err(Error::Invalid("token ids are no values of floating point".into())),
+        }
+    }
+
     fn refuse(self, wanted: &str) -> ! {
         panic!("a stage that takes {wanted} was given a tensor of shape {:?}", self.shape())
     }
@@ -167,6 +181,24 @@ pub trait Stage: Send {
     /// # Errors
     /// Those of [`crate::burn::capture`].
     fn capture(&self, example: &Activation) -> Result<Captured, Error>;
+
+    /// The same stage with other values for the float tensors that `replacement` gives values for, by path under [`Stage::prefix`]
+    /// (`layers.0.mlp.up_proj.weight`); a linear's weight is `[in, out]` here.
+    ///
+    /// # Errors
+    /// Another number of values than the tensor has; whatever `replacement` answers.
+    fn replaced(&self, replacement: &mut Replacement<'_>) -> Result<Box<dyn Stage>, Error>;
+
+    /// A loss of the output and its derivatives by the float tensors whose path `by` names.
+    ///
+    /// # Errors
+    /// The output is not of floating point; whatever `loss` answers.
+    fn differentiate(
+        &self,
+        input: Activation,
+        by: &dyn Fn(&str) -> bool,
+        loss: &mut Loss<'_>,
+    ) -> Result<(f64, Vec<Derivative>), Error>;
 }
 
 /// A Burn module as a [`Stage`].
@@ -192,7 +224,7 @@ impl<M: Module> Piece<M> {
     }
 }
 
-impl<M: Module + Send> Stage for Piece<M> {
+impl<M: Module + Send + 'static> Stage for Piece<M> {
     fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -203,5 +235,20 @@ impl<M: Module + Send> Stage for Piece<M> {
 
     fn capture(&self, example: &Activation) -> Result<Captured, Error> {
         capture_named(&self.prefix, &self.module, self.forward, example)
+    }
+
+    fn replaced(&self, replacement: &mut Replacement<'_>) -> Result<Box<dyn Stage>, Error> {
+        let module = differentiate::replaced(&self.module, &self.prefix, replacement)?;
+        let (prefix, forward) = (self.prefix.clone(), self.forward);
+        Ok(Box::new(Self { prefix, module, forward, _held: self._held.clone() }))
+    }
+
+    fn differentiate(
+        &self,
+        input: Activation,
+        by: &dyn Fn(&str) -> bool,
+        loss: &mut Loss<'_>,
+    ) -> Result<(f64, Vec<Derivative>), Error> {
+        differentiate::differentiate(&self.module, &self.prefix, self.forward, input, by, loss)
     }
 }

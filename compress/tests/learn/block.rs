@@ -2,7 +2,7 @@
 //!
 //! y = x + O(silu(Q x) * K x + V x); z = y + Down(silu(Gate y) * Up y). Matrices are `[out, in]`, activations `[tokens, width]`.
 
-use crate::support::Pack;
+use super::recorded::Record;
 use interplay_compress::Error;
 use interplay_compress::learn::{Objective, Target};
 
@@ -25,18 +25,13 @@ struct Forward {
 }
 
 impl Toy {
-    pub fn new(pack: &Pack, order: &[String]) -> Self {
-        let last = |name: &String| name.rsplit('.').next().map(str::to_owned);
-        let expected = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
-        assert!(
-            order.iter().map(last).eq(expected.map(|name| Some(name.to_owned()))),
-            "the order that `forward` assumes"
-        );
-        let shape = pack.shape("x");
-        let sequences = |name: &str| -> Vec<Vec<f64>> {
-            pack.doubles(name).chunks(shape[1] * shape[2]).map(<[f64]>::to_vec).collect()
-        };
-        Self { inputs: sequences("x"), references: sequences("0.ref"), width: shape[2] }
+    pub fn new(record: &Record) -> Self {
+        let last = |name: &&str| name.rsplit('.').next().map(str::to_owned);
+        let order = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+        assert!(record.linears(0).iter().map(last).eq(order.map(|name| Some(name.to_owned()))), "as `forward` assumes");
+        let &[_, tokens, width] = record.shape("x") else { panic!("x has three dimensions") };
+        let sequences = |name| record.values(name).chunks(tokens * width).map(<[f64]>::to_vec).collect();
+        Self { inputs: sequences("x"), references: sequences("0.ref"), width }
     }
 
     fn forward(&self, x: &[f64], w: &[Vec<f64>]) -> Forward {
