@@ -26,12 +26,13 @@ struct Forward {
 
 impl Toy {
     pub fn new(record: &Record) -> Self {
+        assert_eq!(record.meta()["shape"]["kind"], "toy");
         let last = |name: &&str| name.rsplit('.').next().map(str::to_owned);
         let order = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
         assert!(record.linears(0).iter().map(last).eq(order.map(|name| Some(name.to_owned()))), "as `forward` assumes");
-        let &[_, tokens, width] = record.shape("x") else { panic!("x has three dimensions") };
-        let sequences = |name| record.values(name).chunks(tokens * width).map(<[f64]>::to_vec).collect();
-        Self { inputs: sequences("x"), references: sequences("0.ref"), width }
+        let &[_, tokens, width] = record.shape(&record.input(0)) else { panic!("x has three dimensions") };
+        let sequences = |name: &str| record.values(name).chunks(tokens * width).map(<[f64]>::to_vec).collect();
+        Self { inputs: sequences(&record.input(0)), references: sequences("0.ref"), width }
     }
 
     fn forward(&self, x: &[f64], w: &[Vec<f64>]) -> Forward {

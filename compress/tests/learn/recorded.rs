@@ -1,7 +1,8 @@
 //! Recorded runs of the published code, followed step by step by any objective: the tests of two crates include this file.
 //!
-//! What may differ is what the README of the vectors says FP32 makes of the published run: 4e-5 on theta, 1e-6 on alpha and, relative,
-//! 2e-6 on losses.
+//! What may differ is what FP32 makes of the published run. The README of the vectors allows 4e-5 on theta, 1e-6 on alpha and, relative,
+//! 2e-6 on losses; but the first thetas are no larger than 4e-6. Each file says how far the published run itself moves, step by step,
+//! when weights change by one unit in the last place: a few times that is what is allowed here, and never more than the README does.
 
 use interplay_compress::learn::{
     Granularity, Learner, Linear, Objective, Optimizer, Options, Scale, Smoothing, Step, ascending,
@@ -112,7 +113,8 @@ impl Record {
         let alphas = self.values(&format!("{block}.alpha"));
         let mut steps = Vec::new();
         for (step, counts) in self.counts(&format!("{block}.count")).chunks(groups).enumerate() {
-            near(&learner.alphas(), row(alphas, step, groups), 1e-6, &format!("alpha before step {step}"));
+            let allowed = alpha_tolerance(&layer[NOISE]["alpha"][step]);
+            near(&learner.alphas(), row(alphas, step, groups), allowed, &format!("alpha before step {step}"));
             if layer["use_recorded_counts"] == false {
                 assert_eq!(learner.counts(), counts, "counts before step {step}");
             }
@@ -121,7 +123,8 @@ impl Record {
         }
         assert_eq!(layer["steps"], steps.len(), "steps");
         self.check_steps(block, &steps);
-        near(&learner.alphas(), self.values(&format!("{block}.final_alpha")), 1e-6, "final alpha");
+        let allowed = alpha_tolerance(&layer[NOISE]["final_alpha"]);
+        near(&learner.alphas(), self.values(&format!("{block}.final_alpha")), allowed, "final alpha");
         assert_eq!(learner.counts(), self.counts(&format!("{block}.final_count")), "final counts");
         self.check_masks(block, &learner);
         check_validation(&learner.validate(objective).expect("losses"), &layer["val"]);
@@ -135,11 +138,12 @@ impl Record {
             Some(row(self.values(&format!("{block}.{name}")), at, learner.theta().len()))
         };
         if let Some(theta) = recorded("theta_steps", "theta") {
-            near(learner.theta(), theta, 4e-5, &format!("theta after step {step}"));
+            let noise = self.meta["layers"][block][NOISE]["theta"][step].as_f64().expect("a deviation");
+            let allowed = (4.0 * noise + f64::from(f32::EPSILON) * largest(theta)).min(4e-5);
+            near(learner.theta(), theta, allowed, &format!("theta after step {step}"));
         }
         if let Some(gradient) = recorded("grad_steps", "grad") {
-            let largest = gradient.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
-            near(learner.gradient(), gradient, GRADIENT * largest, &format!("gradient of step {step}"));
+            near(learner.gradient(), gradient, GRADIENT * largest(gradient), &format!("gradient of step {step}"));
         }
     }
 
@@ -174,17 +178,29 @@ impl Record {
     }
 }
 
-/// Of a step's largest derivative.
+/// Where a file says how far the published run moves with its weights' last bits.
+const NOISE: &str = "noise_of_one_ulp_weights";
+
+/// Of a step's largest derivative: a sum of some hundred products of FP32 gradients.
 const GRADIENT: f64 = 4e-6;
 
-/// Of each number of Prodigy's estimate.
-const ESTIMATE: f64 = 1e-5;
+/// Of each number of Prodigy's estimate: sums of such derivatives.
+const ESTIMATE: f64 = 4e-6;
 
+/// The published softmax is FP32: five units in the last place of 0.5 beside what its inputs make of it.
+fn alpha_tolerance(noise: &Value) -> f64 {
+    (3e-7 + 4.0 * noise.as_f64().expect("a deviation")).min(1e-6)
+}
+
+fn largest(values: &[f64]) -> f64 {
+    values.iter().fold(0.0, |largest, value| largest.max(value.abs()))
+}
+
+/// Compares the two losses at the end. The recorded total is left out: its penalty is that of the sparsity before the last step.
 fn check_validation(ours: &Step, val: &Value) {
     let number = |name: &str| val[name].as_f64();
-    let theirs = [number("val_loss"), number("val_l2_loss").or(number("val_l2_loss1")), number("val_l2_loss2")];
-    let ours = [Some(ours.loss), Some(ours.reconstruction), ours.quantization_error];
-    for (ours, theirs) in ours.into_iter().zip(theirs) {
+    let theirs = [number("val_l2_loss").or(number("val_l2_loss1")), number("val_l2_loss2")];
+    for (ours, theirs) in [Some(ours.reconstruction), ours.quantization_error].into_iter().zip(theirs) {
         assert_eq!(ours.is_some(), theirs.is_some(), "the same losses");
         close(&Vec::from_iter(ours), &Vec::from_iter(theirs), 2e-6, "validation");
     }
