@@ -92,6 +92,9 @@ pub enum Error {
     /// The formats crate refused.
     #[error(transparent)]
     Format(#[from] interplay_formats::Error),
+    /// The compression crate refused.
+    #[error(transparent)]
+    Compress(#[from] interplay_compress::Error),
     /// The hardware crate refused.
     #[error(transparent)]
     Hardware(#[from] interplay_hw::Error),

@@ -1,6 +1,7 @@
 //! The integration tests of this crate, in one program.
 
 mod bad_input;
+mod compression;
 mod eval;
 mod exec;
 mod gguf;
@@ -25,6 +26,7 @@ fn main() -> std::process::ExitCode {
     cases.extend(gguf::cases());
     cases.extend(goldens_vision::cases());
     cases.extend(bad_input::cases());
+    cases.extend(compression::cases());
     cases.extend(eval::cases());
     cases.extend(exec::cases());
     cases.extend(memory::cases());

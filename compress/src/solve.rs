@@ -13,10 +13,9 @@ mod choose;
 mod columns;
 mod scales;
 
-use crate::formats::{Format, Mask, Pattern, Quantized};
+use crate::formats::{Format, Mask, Pattern, Quantized, Selection};
 use crate::{Error, hessian};
 use choose::Choice;
-pub use choose::Selection;
 use columns::Columns;
 use scales::ColumnScales;
 

@@ -6,7 +6,8 @@
 
 use crate::support::{Pack, case, near, oracle};
 use interplay_compress::formats::{Format, Mask, Pattern, Scales, Scope};
-use interplay_compress::{Collector, Error, Needs, Order, Pruning, Selection, Solved, Solver};
+use interplay_compress::{Collector, Error, Needs, Order, Pruning, Solved, Solver};
+use interplay_compress::formats::Selection;
 use libtest_mimic::Trial;
 
 const WEIGHTS: f32 = 6e-6;

@@ -2,10 +2,8 @@
 //!
 //! A path is what `#[derive(Module)]` sees: field names joined by dots, indices for containers.
 
-use std::collections::BTreeMap;
-
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Bool, Int, Tensor, TensorData};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Bool, Int, Tensor};
 
 use crate::Error;
 use crate::burn::value::Boundary;
@@ -67,40 +65,8 @@ pub(crate) fn tensors<M: Module, T, F: Take<T>>(module: &M, take: F) -> Result<V
     }
 }
 
-/// `module` with other values for the parameters that `values` names, each path under `prefix`; of another length they are left.
-pub(crate) fn replaced<M: Module>(module: M, prefix: &str, values: &BTreeMap<String, Vec<f32>>) -> M {
-    module.map(&mut Replace { path: Vec::new(), prefix, values })
-}
-
-/// Puts other values into a module.
-struct Replace<'a> {
-    path: Vec<String>,
-    prefix: &'a str,
-    values: &'a BTreeMap<String, Vec<f32>>,
-}
-
-impl ModuleMapper for Replace<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(field(name).to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let (id, tensor, mapper) = param.consume();
-        let own = self.values.get(&join(self.prefix, &self.path.join(".")));
-        let tensor = match own.filter(|values| values.len() == tensor.shape().num_elements()) {
-            Some(values) => Tensor::from_data(TensorData::new(values.clone(), tensor.shape()), &tensor.device()),
-            None => tensor,
-        };
-        Param::from_mapped_value(id, tensor, mapper)
-    }
-}
-
-/// The name of a field in checkpoints: `self` cannot be one in Rust.
-fn field(name: &str) -> &str {
+/// The part of a path that a field stands for: `self` cannot be the name of a field in Rust, but it is one in checkpoints.
+pub(crate) fn field(name: &str) -> &str {
     if name == "self_" { "self" } else { name }
 }
 

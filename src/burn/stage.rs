@@ -1,7 +1,6 @@
 //! A stage: a Burn module with its forward function and the name that its layers have in the checkpoint.
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burn::module::Module;
@@ -9,7 +8,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::Error;
 use crate::burn::capture::{Captured, capture_named};
-use crate::burn::names;
+use crate::burn::differentiate::{self, Derivative, Loss, Replacement};
 
 /// What flows between stages.
 #[derive(Debug, Clone)]
@@ -80,20 +79,6 @@ impl Activation {
             Self::Sequence(t) => t.dims().to_vec(),
             Self::Images(t) => t.dims().to_vec(),
         }
-    }
-
-    /// The values of floating point, row-major.
-    ///
-    /// # Errors
-    /// Token ids, or values that are not f32.
-    pub fn into_floats(self) -> Result<Vec<f32>, Error> {
-        let data = match self {
-            Self::Rows(t) => t.into_data(),
-            Self::Sequence(t) => t.into_data(),
-            Self::Images(t) => t.into_data(),
-            Self::Ids(_) | Self::Text(_) => return Err(Error::Invalid("token ids are no values of floating point".into())),
-        };
-        data.into_vec().map_err(|e| Error::Invalid(format!("an activation is not f32: {e:?}")))
     }
 
     /// Token ids `[1, length]` or more sequences of `length`, row-major.
@@ -179,6 +164,19 @@ impl Activation {
         }
     }
 
+    /// The values, row-major.
+    ///
+    /// # Errors
+    /// Integers.
+    pub fn into_values(self) -> Result<Vec<f32>, Error> {
+        match self {
+            Self::Rows(t) => Ok(differentiate::host(t)),
+            Self::Sequence(t) => Ok(differentiate::host(t)),
+            Self::Images(t) => Ok(differentiate::host(t)),
+            Self::Ids(_) | Self::Text(_) => Err(Error::Invalid("token ids are no values of floating point".into())),
+        }
+    }
+
     fn refuse(self, wanted: &str) -> ! {
         panic!("a stage that takes {wanted} was given a tensor of shape {:?}", self.shape())
     }
@@ -198,8 +196,23 @@ pub trait Stage: Send {
     /// Those of [`crate::burn::capture`].
     fn capture(&self, example: &Activation) -> Result<Captured, Error>;
 
-    /// The stage with other values for the parameters that `values` names by their paths, prefix included.
-    fn replaced(self: Box<Self>, values: &BTreeMap<String, Vec<f32>>) -> Box<dyn Stage>;
+    /// The same stage with other values for the float tensors that `replacement` gives values for, by path under [`Stage::prefix`]
+    /// (`layers.0.mlp.up_proj.weight`); a linear's weight is `[in, out]` here.
+    ///
+    /// # Errors
+    /// Another number of values than the tensor has; whatever `replacement` answers.
+    fn replaced(&self, replacement: &mut Replacement<'_>) -> Result<Box<dyn Stage>, Error>;
+
+    /// A loss of the output and its derivatives by the float tensors whose path `by` names.
+    ///
+    /// # Errors
+    /// The output is not of floating point; whatever `loss` answers.
+    fn differentiate(
+        &self,
+        input: Activation,
+        by: &dyn Fn(&str) -> bool,
+        loss: &mut Loss<'_>,
+    ) -> Result<(f64, Vec<Derivative>), Error>;
 }
 
 /// A Burn module as a [`Stage`].
@@ -238,9 +251,18 @@ impl<M: Module + Send + 'static> Stage for Piece<M> {
         capture_named(&self.prefix, &self.module, self.forward, example)
     }
 
-    fn replaced(self: Box<Self>, values: &BTreeMap<String, Vec<f32>>) -> Box<dyn Stage> {
-        let Self { prefix, module, forward, _held } = *self;
-        let module = names::replaced(module, &prefix, values);
-        Box::new(Self { prefix, module, forward, _held })
+    fn replaced(&self, replacement: &mut Replacement<'_>) -> Result<Box<dyn Stage>, Error> {
+        let module = differentiate::replaced(&self.module, &self.prefix, replacement)?;
+        let (prefix, forward) = (self.prefix.clone(), self.forward);
+        Ok(Box::new(Self { prefix, module, forward, _held: self._held.clone() }))
+    }
+
+    fn differentiate(
+        &self,
+        input: Activation,
+        by: &dyn Fn(&str) -> bool,
+        loss: &mut Loss<'_>,
+    ) -> Result<(f64, Vec<Derivative>), Error> {
+        differentiate::differentiate(&self.module, &self.prefix, self.forward, input, by, loss)
     }
 }

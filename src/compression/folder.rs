@@ -131,7 +131,7 @@ fn write_streams(path: &Path, streams: &Streams) -> Result<(), Error> {
     replace(path, |file| {
         let mut writer = Writer::new(std::io::BufWriter::new(file), &outline).map_err(fail)?;
         for (name, activation) in named(streams) {
-            writer.raw(&name, &floats(&activation.clone().into_floats()?)).map_err(fail)?;
+            writer.raw(&name, &floats(&activation.clone().into_values()?)).map_err(fail)?;
         }
         writer.finish().map(drop).map_err(fail)
     })

@@ -93,6 +93,6 @@ impl Checkpoint for Changed {
     }
 
     fn stage(&self, index: usize) -> Result<Box<dyn Stage>, Error> {
-        Ok(self.base.stage(index)?.replaced(&self.vectors))
+        self.base.stage(index)?.replaced(&mut |path, _| Ok(self.vectors.get(path).cloned()))
     }
 }

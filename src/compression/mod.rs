@@ -19,6 +19,7 @@ pub use calibration::{Calibration, LENGTH, SAMPLES};
 pub use export::{Export, Origin};
 pub use finished::Finished;
 pub use folder::Folder;
+pub use learned::{BlockLoss, Sample};
 pub use memory::Compressed;
 pub use report::LayerReport;
 pub use run::{Event, Observer, Options, Outcome, Store, Stream, Streams, compress};

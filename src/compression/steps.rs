@@ -1,10 +1,10 @@
 //! What each step of a recipe does to a block.
 
+mod learn;
 mod prune;
 mod round;
 mod smooth;
 
-use super::learned;
 use super::report::LayerReport;
 use super::work::Work;
 use crate::Error;
@@ -55,7 +55,7 @@ pub(super) fn apply(step: &Step, work: &mut Work<'_>, stage: &dyn Stage, reports
             work.was_rounded.fill(!step.format.is_exact());
             each(work, reports, |layer, seen, report| round::round(step, layer, seen, report))
         }
-        Step::Learn { criterion, options } => learned::learn(work, stage, *criterion, options),
+        Step::Learn { criterion, options } => learn::learn(work, stage, *criterion, options),
         Step::Forward | Step::Activations(_) => Ok(()),
     }
 }

@@ -140,5 +140,5 @@ fn missing(name: &str) -> Error {
 
 /// The values of an activation.
 pub(super) fn values(activation: Activation) -> Result<Vec<f32>, Error> {
-    activation.into_floats()
+    activation.into_values()
 }

@@ -2,10 +2,9 @@
 
 use super::arguments::Arguments;
 use super::{Prune, Quantize, Rounder, Scores, Step};
-use crate::formats::{Scope, Selection};
-use crate::learn::{self, Options as Learning};
-use crate::permute::Importance;
-use crate::{Criterion, Error, Permutation, Solver};
+use crate::formats::{Pattern, Scope, Selection};
+use crate::learn::{Granularity, Optimizer, Options as Learning, Smoothing, candidates};
+use crate::{Criterion, Error, Importance, Order, Permutation, Solver};
 
 /// One argument of a method.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +48,8 @@ const GROUP: Parameter = parameter("group", "row (the default) or layer: what ha
 const EPOCHS: Parameter = parameter("epochs", "passes over the calibration sequences, 1");
 const PENALTY: Parameter = parameter("penalty", "weight of the distance from the target sparsity, 5");
 const D_COEF: Parameter = parameter("d_coef", "Prodigy's factor of its step, 5");
+const SMOOTHING: Parameter =
+    parameter("smoothing", "sigmoid (the default: sparsities from 37.75 % to 62.25 %) or none");
 const OPTIMIZER: Parameter = parameter("optimizer", "prodigy (the default) or adamw");
 
 /// Every method.
@@ -168,6 +169,7 @@ pub const METHODS: &[Method] = &[
             PENALTY,
             D_COEF,
             OPTIMIZER,
+            SMOOTHING,
         ],
         build: |a| learned(a, Criterion::Pqp, 1.0),
     },
@@ -185,6 +187,7 @@ pub const METHODS: &[Method] = &[
             PENALTY,
             D_COEF,
             OPTIMIZER,
+            SMOOTHING,
         ],
         build: |a| learned(a, Criterion::Wanda, 0.0),
     },
@@ -220,9 +223,9 @@ pub const METHODS: &[Method] = &[
         ],
         build: |a| {
             let format = a.format()?;
-            let diagonal = a.choice("order", &[("natural", false), ("diagonal", true)])?;
+            let order = a.choice("order", &[("natural", Order::Natural), ("diagonal", Order::ByDiagonal)])?;
             let static_scales = a.choice("scales", &[("moving", false), ("static", true)])?;
-            let solver = Solver { by_diagonal: diagonal, static_scales, ..solver(a)? };
+            let solver = Solver { order, static_scales, ..solver(a)? };
             Ok(Step::Quantize(Quantize { method: Rounder::Gptq(solver), format }))
         },
     },
@@ -318,7 +321,6 @@ fn prune(
 }
 
 fn learned(a: &mut Arguments, criterion: Criterion, error: f64) -> Result<Step, Error> {
-    use crate::formats::Pattern;
     let given = a.pattern(Scope::Row)?;
     let Pattern::Unstructured { basis_points, .. } = given else {
         return Err(Error::Invalid(format!("learned sparsity has no groups, but the pattern is `{given}`; give a fraction such as 50%")));
@@ -333,17 +335,19 @@ fn learned(a: &mut Arguments, criterion: Criterion, error: f64) -> Result<Step, 
             ("magnitude", Criterion::Magnitude),
         ],
     )?;
-    let defaults = Learning::default();
+    let granularity = a.choice("group", &[("row", Granularity::Row), ("layer", Granularity::Layer)])?;
+    let d_coef = a.within("d_coef", 5.0, 1e-6, 1e6)?;
+    let optimizer =
+        a.choice("optimizer", &[("prodigy", Optimizer::prodigy(d_coef)), ("adamw", Optimizer::adamw())])?;
     let options = Learning {
-        target: f64::from(basis_points) / 10_000.0,
-        group: a.choice("group", &[("row", learn::Group::Row), ("layer", learn::Group::Layer)])?,
-        l2_beta: a.within("error", error, 0.0, 1e6)?,
+        candidates: candidates(a.within("step", 0.01, 0.001, 0.5)?)?,
+        sparsity: f64::from(basis_points) / 10_000.0,
+        quantization_error: a.within("error", error, 0.0, 1e6)?,
+        penalty: a.within("penalty", 5.0, 0.0, 1e6)?,
+        optimizer,
         epochs: a.count("epochs", 1)?,
-        step: a.within("step", defaults.step, 0.001, 0.5)?,
-        sparsity_beta: a.within("penalty", 5.0, 0.0, 1e6)?,
-        d_coef: a.within("d_coef", 5.0, 1e-6, 1e6)?,
-        optimizer: a.choice("optimizer", &[("prodigy", learn::Optimizer::Prodigy), ("adamw", learn::Optimizer::AdamW)])?,
-        ..defaults
+        smoothing: a.choice("smoothing", &[("sigmoid", Smoothing::Sigmoid), ("none", Smoothing::None)])?,
+        ..Learning::besa(granularity)
     };
     Ok(Step::Learn { criterion, options })
 }

@@ -2,17 +2,7 @@
 
 use super::{Order, Pruning};
 use crate::Error;
-use crate::formats::{Mask, Pattern, Scope};
-
-/// What a pruned fraction of a number of positions means.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Selection {
-    /// Exactly floor(count * fraction) of them, the lower index first among equal scores.
-    #[default]
-    Count,
-    /// All whose score is not above the one that many positions are below, one more at least (the published codes).
-    Threshold,
-}
+use crate::formats::{Mask, Pattern, Scope, Selection};
 
 /// When and how positions are chosen.
 #[derive(Clone, Copy, Debug)]
