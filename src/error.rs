@@ -86,9 +86,6 @@ pub enum Error {
         /// How many there must be.
         allowed: usize,
     },
-    /// A compression method refused.
-    #[error(transparent)]
-    Compress(#[from] interplay_compress::Error),
     /// The formats crate refused.
     #[error(transparent)]
     Format(#[from] interplay_formats::Error),

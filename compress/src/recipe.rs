@@ -120,7 +120,11 @@ impl FromStr for Recipe {
         let inner = match (text.strip_prefix('['), text.ends_with(']')) {
             (Some(rest), true) => &rest[..rest.len() - 1],
             (None, false) => text,
-            _ => return Err(Error::Invalid(format!("the recipe `{text}` has one bracket; write `[step, step]` or `step, step`"))),
+            _ => {
+                return Err(Error::Invalid(format!(
+                    "the recipe `{text}` has one bracket; write `[step, step]` or `step, step`"
+                )));
+            }
         };
         Self::from_steps(&arguments::split(inner)?)
     }
@@ -132,7 +136,8 @@ impl Recipe {
     /// # Errors
     /// An unknown method, with the nearest name; arguments that it does not take; steps that do not go together.
     pub fn from_steps<T: AsRef<str>>(texts: &[T]) -> Result<Self, Error> {
-        let texts: Vec<String> = texts.iter().map(|text| normal(text.as_ref())).filter(|text| !text.is_empty()).collect();
+        let texts: Vec<String> =
+            texts.iter().map(|text| normal(text.as_ref())).filter(|text| !text.is_empty()).collect();
         let steps = texts.iter().map(|text| methods::step(Arguments::parse(text)?)).collect::<Result<_, _>>()?;
         let recipe = Self { steps, texts };
         recipe.check()?;
@@ -149,8 +154,9 @@ impl Recipe {
         struct File {
             pipeline: Vec<String>,
         }
-        let file: File = toml::from_str(text)
-            .map_err(|e| Error::Invalid(format!("a recipe file is TOML with one key, `pipeline = [\"wanda(2:4)\"]`: {e}")))?;
+        let file: File = toml::from_str(text).map_err(|e| {
+            Error::Invalid(format!("a recipe file is TOML with one key, `pipeline = [\"wanda(2:4)\"]`: {e}"))
+        })?;
         Self::from_steps(&file.pipeline)
     }
 

@@ -10,10 +10,11 @@ use libtest_mimic::Trial;
 use recorded::Record;
 
 pub fn trials() -> Vec<Trial> {
-    let follow = |bytes: &[u8]| {
-        let record = Record::new(bytes);
-        record.follow(0, &mut Toy::new(&record));
-    };
-    let recorded = ["learn_besa_row_toy", "learn_pqp_row_toy"];
-    recorded.into_iter().map(|file| oracle("oracle", file, |pack| follow(pack.raw()))).chain(laws::trials()).collect()
+    let recorded = ["learn_besa_row_toy", "learn_pqp_row_toy"].map(|file| {
+        oracle("learn", file, |pack| {
+            let record = Record::new(pack.raw());
+            record.follow(0, &mut Toy::new(&record));
+        })
+    });
+    recorded.into_iter().chain(laws::trials()).collect()
 }

@@ -5,9 +5,9 @@
 //! much, so that 6e-6 is allowed, and 2e-6 for losses, whose recorded deviation is below 1e-6.
 
 use crate::support::{Pack, case, near, oracle};
+use interplay_compress::formats::Selection;
 use interplay_compress::formats::{Format, Mask, Pattern, Scales, Scope};
 use interplay_compress::{Collector, Error, Needs, Order, Pruning, Solved, Solver};
-use interplay_compress::formats::Selection;
 use libtest_mimic::Trial;
 
 const WEIGHTS: f32 = 6e-6;

@@ -43,7 +43,11 @@ impl Block {
     ///
     /// # Errors
     /// The stage cannot be captured, or a chosen product is none of a plain linear layer.
-    pub(crate) fn new(stage: &dyn Stage, example: &Activation, covers: impl Fn(&Product) -> bool) -> Result<Self, Error> {
+    pub(crate) fn new(
+        stage: &dyn Stage,
+        example: &Activation,
+        covers: impl Fn(&Product) -> bool,
+    ) -> Result<Self, Error> {
         let captured = stage.capture(example)?;
         let mut block = Self { linears: Vec::new(), covered: Vec::new(), columns: Vec::new(), captured };
         for product in &block.captured.products {

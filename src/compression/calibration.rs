@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::burn::Activation;
 use crate::models::{Checkpoint, Input};
-use crate::train::SplitMix64;
+use crate::train::random::SplitMix64;
 
 /// Sequences where the caller does not say.
 pub const SAMPLES: usize = 32;
@@ -79,7 +79,9 @@ impl Calibration {
             )));
         }
         if let Some(id) = self.ids().find(|id| usize::try_from(*id).map_or(true, |id| id >= vocabulary)) {
-            return Err(Error::Invalid(format!("calibration has the token {id}, but the model's vocabulary has {vocabulary}")));
+            return Err(Error::Invalid(format!(
+                "calibration has the token {id}, but the model's vocabulary has {vocabulary}"
+            )));
         }
         Ok(self.sequences.iter().map(|ids| Activation::ids(ids, ids.len())).collect())
     }

@@ -106,7 +106,8 @@ impl Export<'_> {
                 for (tensor, (_, name)) in replaced.layers.iter().filter(|(_, (at, _))| *at == index) {
                     let Some((_, layer)) = block.layers.iter().find(|(known, _)| known == name) else { continue };
                     let rows = source.reordered(tensor, layer)?;
-                    let values = if source.transposed { transposed(&rows.values, rows.rows(), rows.k) } else { rows.values };
+                    let values =
+                        if source.transposed { transposed(&rows.values, rows.rows(), rows.k) } else { rows.values };
                     writer.raw(tensor, &floats(&values)).map_err(fail)?;
                 }
                 vectors(&block, replaced, index, &mut writer).map_err(fail)?;

@@ -97,13 +97,15 @@ impl Finished {
         let mut export = Export::new(format_of(self.layers.iter().map(|(_, l)| l)), options);
         self.layers.iter().try_for_each(|(name, layer)| announce(&mut export, name, layer)).map_err(fail)?;
         self.vectors.iter().try_for_each(|(name, v)| export.copied(name, Dtype::F32, &[v.len()])).map_err(fail)?;
-        let layer = |(name, layer): &(String, Layer)| (name.clone(), layer.rows(), layer.k, layer.pattern().to_string());
+        let layer =
+            |(name, layer): &(String, Layer)| (name.clone(), layer.rows(), layer.k, layer.pattern().to_string());
         let notes = Notes {
             layers: self.layers.iter().map(layer).collect(),
             vectors: self.vectors.iter().map(|(name, _)| name.clone()).collect(),
             reports: self.reports.clone(),
         };
-        let notes = serde_json::to_string(&notes).map_err(|e| Error::Invalid(format!("a report cannot be written: {e}")))?;
+        let notes =
+            serde_json::to_string(&notes).map_err(|e| Error::Invalid(format!("a report cannot be written: {e}")))?;
         export.note("report", notes);
         replace(path, |file| {
             let mut writer = export.start(BufWriter::new(file)).map_err(fail)?;
@@ -121,7 +123,8 @@ impl Finished {
         let bytes = Bytes::map(path)?;
         let file = QuantizedFile::parse(&bytes).map_err(|e| refused(path, e))?;
         let notes = file.note("report").ok_or_else(|| bytes.malformed("the file has no report of its layers"))?;
-        let notes: Notes = serde_json::from_str(notes).map_err(|e| bytes.malformed(format!("the report is malformed: {e}")))?;
+        let notes: Notes =
+            serde_json::from_str(notes).map_err(|e| bytes.malformed(format!("the report is malformed: {e}")))?;
         let copied = |name: &str| {
             let view = file.copied().find(|(known, _)| *known == name).map(|(_, view)| view.clone());
             view.ok_or_else(|| bytes.malformed(format!("there is no tensor `{name}`")))

@@ -104,7 +104,9 @@ impl Store for Folder {
         let text = serde_json::to_vec(&Done { run: self.run.clone(), blocks });
         let text = text.map_err(|e| Error::Invalid(format!("the count of blocks cannot be written: {e}")))?;
         let place = self.path.join(DONE);
-        replace(&place, |mut file| std::io::Write::write_all(&mut file, &text).map_err(|source| Error::Io { path: place.clone(), source }))?;
+        replace(&place, |mut file| {
+            std::io::Write::write_all(&mut file, &text).map_err(|source| Error::Io { path: place.clone(), source })
+        })?;
         self.blocks = blocks;
         // Nobody reads the former streams again; that they stay is no reason to stop.
         drop(std::fs::remove_file(self.streams_path(index)));

@@ -13,7 +13,8 @@ use super::structure;
 use super::work::Work;
 use crate::Error;
 use crate::burn::{Activation, Block, Stage};
-use crate::compress::{Layer, Needs, Recipe, Step};
+use crate::compress::recipe::Step;
+use crate::compress::{Layer, Needs, Recipe};
 use crate::models::Checkpoint;
 use crate::plan::{LayerConfig, Plan, Preset};
 
@@ -211,7 +212,10 @@ fn close(report: &mut LayerReport, work: &Work<'_>, i: usize) {
 }
 
 fn warn(report: &LayerReport, observer: &mut Observer<'_>) {
-    let mut warning = |text: &str| drop(observer(Event::Warning { layer: &report.layer, text }));
+    // Who wants to stop says so again at the next block.
+    let mut warning = |text: &str| {
+        let _: ControlFlow<()> = observer(Event::Warning { layer: &report.layer, text });
+    };
     if let Some(damping) = report.damping_raised {
         warning(&format!("the Hessian is singular; it was damped by {damping} of its mean diagonal"));
     }

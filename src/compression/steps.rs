@@ -43,7 +43,12 @@ pub(super) fn needs(step: &Step) -> Needs {
 ///
 /// # Errors
 /// [`Error::Layer`] with the name of the layer that a method refuses.
-pub(super) fn apply(step: &Step, work: &mut Work<'_>, stage: &dyn Stage, reports: &mut [LayerReport]) -> Result<(), Error> {
+pub(super) fn apply(
+    step: &Step,
+    work: &mut Work<'_>,
+    stage: &dyn Stage,
+    reports: &mut [LayerReport],
+) -> Result<(), Error> {
     match step {
         Step::Smooth { alpha, last_maxima } => smooth::smoothquant(work, *alpha, *last_maxima),
         Step::Prune(prune) if prune.scores == Scores::Searched => prune::searched(work, prune),
@@ -67,7 +72,8 @@ fn each(
     mut step: impl FnMut(&mut Layer, &Statistics, &mut LayerReport) -> Result<(), Error>,
 ) -> Result<(), Error> {
     for ((layer, seen), report) in work.layers.iter_mut().zip(&work.seen).zip(reports) {
-        step(layer, seen, report).map_err(|source| Error::Layer { layer: report.layer.clone(), source: Box::new(source) })?;
+        step(layer, seen, report)
+            .map_err(|source| Error::Layer { layer: report.layer.clone(), source: Box::new(source) })?;
     }
     Ok(())
 }

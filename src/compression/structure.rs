@@ -44,7 +44,11 @@ const OPT: [Group; 4] = [
         linears: &["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
         module: "self_attn.out_proj",
     },
-    Group { feeder: Feeder::Linear("self_attn.v_proj"), linears: &["self_attn.out_proj"], module: "self_attn.out_proj" },
+    Group {
+        feeder: Feeder::Linear("self_attn.v_proj"),
+        linears: &["self_attn.out_proj"],
+        module: "self_attn.out_proj",
+    },
     Group { feeder: Feeder::Norm("final_layer_norm"), linears: &["fc1"], module: "fc1" },
     Group { feeder: Feeder::Linear("fc1"), linears: &["fc2"], module: "fc2" },
 ];

@@ -37,7 +37,16 @@ impl<'a> Work<'a> {
         let linears = block.linears().to_vec();
         let layers = linears.iter().enumerate().map(|(i, linear)| Ok(Layer::new(linear.k, block.weight(i)?)));
         let layers = layers.collect::<Result<Vec<_>, Error>>()?;
-        let mut work = Self { block, layers, seen: Vec::new(), inputs, reference: Vec::new(), vectors: Vec::new(), was_rounded: vec![false; linears.len()], groups };
+        let mut work = Self {
+            block,
+            layers,
+            seen: Vec::new(),
+            inputs,
+            reference: Vec::new(),
+            vectors: Vec::new(),
+            was_rounded: vec![false; linears.len()],
+            groups,
+        };
         let tokens = |input: &Activation| input.shape().iter().rev().skip(1).product::<usize>();
         let total = watched.iter().map(tokens).sum();
         let mut collectors: Vec<_> = linears.iter().map(|linear| Collector::new(linear.k, total, needs)).collect();

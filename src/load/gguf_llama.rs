@@ -82,7 +82,8 @@ impl Gguf {
     /// The tensors of a model of `blocks` blocks that the file has, by Hugging Face's names.
     pub(crate) fn hugging_face_names(&self, blocks: usize) -> Vec<String> {
         let outside = OUTSIDE.iter().map(|(name, _)| (*name).to_owned());
-        let inside = (0..blocks).flat_map(|block| INSIDE.iter().map(move |(name, _)| format!("model.layers.{block}.{name}")));
+        let inside =
+            (0..blocks).flat_map(|block| INSIDE.iter().map(move |(name, _)| format!("model.layers.{block}.{name}")));
         outside.chain(inside).filter(|name| self.has(name)).collect()
     }
 

@@ -40,7 +40,8 @@ impl Packed {
         };
         let shape = |name: &str, shape: &[usize]| if layers.contains(name) { turn(shape) } else { shape.to_vec() };
         let quantised = file.tensors().map(|(name, given)| (name.to_owned(), (shape(name, given), true)));
-        let beside = |name: &str| BESIDE.iter().any(|end| name.strip_suffix(end).is_some_and(|layer| layers.contains(layer)));
+        let beside =
+            |name: &str| BESIDE.iter().any(|end| name.strip_suffix(end).is_some_and(|layer| layers.contains(layer)));
         let copied = file.copied().filter(|(name, _)| !beside(name));
         let copied = copied.map(|(name, view)| (name.to_owned(), (shape(name, &view.shape), false)));
         let shapes = quantised.chain(copied).collect();

@@ -9,4 +9,3 @@ pub(super) fn factors(hessian: &[f32], k: usize) -> Result<Vec<f64>, Error> {
     let factor = |(j, u): (usize, f64)| if hessian[j * k + j] == 0.0 { 0.0 } else { 1.0 / (u * u) };
     Ok(diagonal.into_iter().enumerate().map(factor).collect())
 }
-

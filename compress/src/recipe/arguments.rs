@@ -25,7 +25,9 @@ pub(super) fn split(text: &str) -> Result<Vec<&str>, Error> {
     for (at, c) in text.char_indices() {
         match c {
             '(' => depth += 1,
-            ')' if depth == 0 => return Err(Error::Invalid(format!("`{text}` closes a parenthesis that it does not open"))),
+            ')' if depth == 0 => {
+                return Err(Error::Invalid(format!("`{text}` closes a parenthesis that it does not open")));
+            }
             ')' => depth -= 1,
             ',' if depth == 0 => {
                 parts.push(&text[start..at]);
@@ -54,7 +56,11 @@ impl<'a> Arguments<'a> {
             match part.split_once('=') {
                 Some((key, value)) => named.push((key, value)),
                 None if named.is_empty() => plain.push(part),
-                None => return Err(Error::Invalid(format!("in `{text}` the argument `{part}` stands behind one with a name"))),
+                None => {
+                    return Err(Error::Invalid(format!(
+                        "in `{text}` the argument `{part}` stands behind one with a name"
+                    )));
+                }
             }
         }
         plain.reverse();
@@ -124,14 +130,21 @@ impl<'a> Arguments<'a> {
     /// A whole number of at least 1, by name only.
     pub(super) fn count(&mut self, key: &str, default: usize) -> Result<usize, Error> {
         let Some(text) = self.take_named(key) else { return Ok(default) };
-        text.parse().ok().filter(|v| (1..=1 << 20).contains(v)).ok_or_else(|| self.wrong(key, text, "a whole number from 1 to 1048576"))
+        text.parse()
+            .ok()
+            .filter(|v| (1..=1 << 20).contains(v))
+            .ok_or_else(|| self.wrong(key, text, "a whole number from 1 to 1048576"))
     }
 
     /// One of some words, by name only.
     pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> Result<T, Error> {
         let Some(text) = self.take_named(key) else { return Ok(choices[0].1) };
         let words = || choices.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" or ");
-        choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| self.wrong(key, text, &words()))
+        choices
+            .iter()
+            .find(|(word, _)| *word == text)
+            .map(|(_, value)| *value)
+            .ok_or_else(|| self.wrong(key, text, &words()))
     }
 
     /// Refuses what nobody took.
@@ -150,5 +163,7 @@ fn unclosed(text: &str) -> Error {
 fn unknown(name: &str) -> Error {
     let near = METHODS.iter().map(|m| m.name).min_by_key(|known| strsim::damerau_levenshtein(known, name));
     let near = near.unwrap_or_default();
-    Error::Invalid(format!("there is no method `{name}`; did you mean `{near}`? `interplay list methods` prints them all"))
+    Error::Invalid(format!(
+        "there is no method `{name}`; did you mean `{near}`? `interplay list methods` prints them all"
+    ))
 }

@@ -35,10 +35,14 @@ const fn parameter(name: &'static str, about: &'static str) -> Parameter {
 
 const PATTERN: Parameter = parameter("pattern", "50%, 50%-row, 50%-matrix, 50%-cols128, 2:4, 4:8p or 64:2:8");
 const FORMAT: Parameter = parameter("format", "a format of `interplay list formats`");
-const SELECTION: Parameter = parameter("selection", "count (exactly that many, the default) or threshold (as the published code)");
-const UPDATE: Parameter = parameter("update", "no (the default) or yes: move the error to the weights that stay, as SparseGPT does");
-const PERMUTE: Parameter =
-    parameter("permute", "no (the default), serpentine, retained or assignment: the order of inputs in which groups are formed");
+const SELECTION: Parameter =
+    parameter("selection", "count (exactly that many, the default) or threshold (as the published code)");
+const UPDATE: Parameter =
+    parameter("update", "no (the default) or yes: move the error to the weights that stay, as SparseGPT does");
+const PERMUTE: Parameter = parameter(
+    "permute",
+    "no (the default), serpentine, retained or assignment: the order of inputs in which groups are formed",
+);
 const PARTS: Parameter = parameter("parts", "independent parts of the assignment, 1");
 const DAMPING: Parameter = parameter("damping", "share of the Hessian's mean diagonal that is added to it, 0.01");
 const BLOCK: Parameter = parameter("block", "columns that are solved together, 128");
@@ -131,9 +135,7 @@ pub const METHODS: &[Method] = &[
         about: "prune by Wanda's score and the sensitivity of the output's range (Guo et al., ICML 2024), on clipped inputs",
         example: "jsq(50%)",
         parameters: &[PATTERN, CLIP, SELECTION],
-        build: |a| {
-            prune(a, Scope::Row, |a| Ok(Scores::Once(Criterion::Jsq { rho: a.within("rho", 2.1, 0.0, 1e6)? })))
-        },
+        build: |a| prune(a, Scope::Row, |a| Ok(Scores::Once(Criterion::Jsq { rho: a.within("rho", 2.1, 0.0, 1e6)? }))),
     },
     Method {
         name: "saliency",
@@ -152,7 +154,14 @@ pub const METHODS: &[Method] = &[
             let joint = a.format_or_none()?;
             let selection = a.choice("selection", SELECTIONS)?;
             let update = Some(solver(a)?);
-            Ok(Step::Prune(Prune { scores: Scores::Current, pattern, selection, permutation: Permutation::None, update, joint }))
+            Ok(Step::Prune(Prune {
+                scores: Scores::Current,
+                pattern,
+                selection,
+                permutation: Permutation::None,
+                update,
+                joint,
+            }))
         },
     },
     Method {
@@ -202,7 +211,10 @@ pub const METHODS: &[Method] = &[
         name: "rtn",
         about: "round each weight to the nearest value of the format",
         example: "rtn(mxfp4)",
-        parameters: &[FORMAT, parameter("scale", "rule (the format's, the default) or mse: the one of least squared error")],
+        parameters: &[
+            FORMAT,
+            parameter("scale", "rule (the format's, the default) or mse: the one of least squared error"),
+        ],
         build: |a| {
             let format = a.format()?;
             let squares = a.choice("scale", &[("rule", false), ("mse", true)])?;
@@ -217,7 +229,10 @@ pub const METHODS: &[Method] = &[
         parameters: &[
             FORMAT,
             parameter("order", "natural (the default) or diagonal: columns by descending energy of their input"),
-            parameter("scales", "moving (of the weights as they are, the default) or static (of the weights as they were)"),
+            parameter(
+                "scales",
+                "moving (of the weights as they are, the default) or static (of the weights as they were)",
+            ),
             DAMPING,
             BLOCK,
         ],
@@ -251,7 +266,10 @@ pub const METHODS: &[Method] = &[
         example: "smoothquant(0.5)",
         parameters: &[
             parameter("alpha", "how much moves into the weights, 0.5"),
-            parameter("maxima", "all (the default) or last: of all calibration sequences or the last alone, as JSQ's code"),
+            parameter(
+                "maxima",
+                "all (the default) or last: of all calibration sequences or the last alone, as JSQ's code",
+            ),
         ],
         build: |a| {
             let last_maxima = a.choice("maxima", &[("all", false), ("last", true)])?;
@@ -323,7 +341,9 @@ fn prune(
 fn learned(a: &mut Arguments, criterion: Criterion, error: f64) -> Result<Step, Error> {
     let given = a.pattern(Scope::Row)?;
     let Pattern::Unstructured { basis_points, .. } = given else {
-        return Err(Error::Invalid(format!("learned sparsity has no groups, but the pattern is `{given}`; give a fraction such as 50%")));
+        return Err(Error::Invalid(format!(
+            "learned sparsity has no groups, but the pattern is `{given}`; give a fraction such as 50%"
+        )));
     };
     let criterion = a.choice(
         "criterion",
@@ -337,8 +357,7 @@ fn learned(a: &mut Arguments, criterion: Criterion, error: f64) -> Result<Step, 
     )?;
     let granularity = a.choice("group", &[("row", Granularity::Row), ("layer", Granularity::Layer)])?;
     let d_coef = a.within("d_coef", 5.0, 1e-6, 1e6)?;
-    let optimizer =
-        a.choice("optimizer", &[("prodigy", Optimizer::prodigy(d_coef)), ("adamw", Optimizer::adamw())])?;
+    let optimizer = a.choice("optimizer", &[("prodigy", Optimizer::prodigy(d_coef)), ("adamw", Optimizer::adamw())])?;
     let options = Learning {
         candidates: candidates(a.within("step", 0.01, 0.001, 0.5)?)?,
         sparsity: f64::from(basis_points) / 10_000.0,

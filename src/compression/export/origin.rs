@@ -69,7 +69,9 @@ impl Source {
     }
 
     fn of(tensors: Tensors, config: String, texts: Vec<(String, String)>) -> Self {
-        let model_type = |config: &str| Some(serde_json::from_str::<serde_json::Value>(config).ok()?.get("model_type")?.as_str()? == "gpt2");
+        let model_type = |config: &str| {
+            Some(serde_json::from_str::<serde_json::Value>(config).ok()?.get("model_type")?.as_str()? == "gpt2")
+        };
         let transposed = model_type(&config).unwrap_or(false);
         Self { names: tensors.names(), weights: Box::new(tensors), config, texts, transposed, paired: None }
     }
@@ -150,8 +152,10 @@ impl Source {
     pub(super) fn reordered(&self, tensor: &str, layer: &Layer) -> Result<Layer, Error> {
         let Some(order) = self.row_order(tensor) else { return Ok(layer.clone()) };
         let k = layer.k;
-        let pick = |values: &[f32]| order.iter().flat_map(|&row| values[row * k..(row + 1) * k].iter().copied()).collect();
-        let kept = |mask: &Mask| order.iter().flat_map(|&row| mask.kept()[row * k..(row + 1) * k].iter().copied()).collect();
+        let pick =
+            |values: &[f32]| order.iter().flat_map(|&row| values[row * k..(row + 1) * k].iter().copied()).collect();
+        let kept =
+            |mask: &Mask| order.iter().flat_map(|&row| mask.kept()[row * k..(row + 1) * k].iter().copied()).collect();
         let mask = layer.mask.as_ref().map(|mask| Mask::from_kept(mask.pattern(), k, kept(mask))).transpose()?;
         let quantized = layer.quantized.as_ref().map(|quantized| quantized.select_rows(&order)).transpose()?;
         Ok(Layer { original: Vec::new(), values: pick(&layer.values), quantized, mask, ..layer.clone() })

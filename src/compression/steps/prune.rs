@@ -6,7 +6,8 @@ use super::{SEARCHED, hessian};
 use crate::Error;
 use crate::compress::recipe::{Prune, Scores};
 use crate::compress::{
-    Criterion, Layer, Permutation, Pruning, Solver, Statistics, cumulative_mask, output_error, permute, search_exponents,
+    Criterion, Layer, Permutation, Pruning, Solver, Statistics, cumulative_mask, output_error, permute,
+    search_exponents,
 };
 use crate::formats::{Format, Mask, Pattern};
 
@@ -33,7 +34,9 @@ pub(super) fn prune(step: &Prune, layer: &mut Layer, seen: &Statistics, report: 
             permuted.mask
         }
         (_, _, pattern) => {
-            return Err(Error::Invalid(format!("inputs are permuted for patterns N:M such as 2:4, but this one is `{pattern}`")));
+            return Err(Error::Invalid(format!(
+                "inputs are permuted for patterns N:M such as 2:4, but this one is `{pattern}`"
+            )));
         }
     };
     match &step.update {
@@ -73,7 +76,8 @@ pub(super) fn solve(
     let hessian = hessian(seen, "the column loop")?;
     let solved = solver.solve(&layer.values, layer.k, hessian, pruning, format)?;
     report.damping_raised = (solved.damping > solver.damping).then_some(solved.damping);
-    report.without_update = Some(output_error(&layer.original, &bare(layer, solved.mask.as_ref(), format)?, layer.k, hessian));
+    report.without_update =
+        Some(output_error(&layer.original, &bare(layer, solved.mask.as_ref(), format)?, layer.k, hessian));
     // Scales that columns share which are no neighbours have no stored form: the weights are kept as FP32.
     layer.quantized = solved.quantized.filter(|_| solved.stored_columns.is_none());
     layer.values = solved.weights;

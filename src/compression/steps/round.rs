@@ -7,7 +7,12 @@ use crate::compress::recipe::{Quantize, Rounder};
 use crate::compress::{Layer, Pruning, Statistics, quantize};
 
 /// Rounds one layer; what was pruned before stays zero.
-pub(super) fn round(step: &Quantize, layer: &mut Layer, seen: &Statistics, report: &mut LayerReport) -> Result<(), Error> {
+pub(super) fn round(
+    step: &Quantize,
+    layer: &mut Layer,
+    seen: &Statistics,
+    report: &mut LayerReport,
+) -> Result<(), Error> {
     let (format, k) = (step.format, layer.k);
     if format.is_exact() {
         return Ok(());
@@ -24,7 +29,10 @@ pub(super) fn round(step: &Quantize, layer: &mut Layer, seen: &Statistics, repor
             layer.set_quantized(grids.quantize(&layer.values)?);
         }
         Rounder::Awq { clip, .. } => {
-            if let (true, Some(samples)) = (*clip && !report.layer.ends_with(QUERY_OR_KEY[0]) && !report.layer.ends_with(QUERY_OR_KEY[1]), &seen.samples) {
+            if let (true, Some(samples)) = (
+                *clip && !report.layer.ends_with(QUERY_OR_KEY[0]) && !report.layer.ends_with(QUERY_OR_KEY[1]),
+                &seen.samples,
+            ) {
                 let limits = quantize::clip_by_outputs(format, &layer.values, k, samples)?;
                 quantize::clip(format, &mut layer.values, k, &limits)?;
             }

@@ -128,5 +128,7 @@ fn unchanged(work: &mut Work<'_>, before: &[f32]) -> Result<(), Error> {
 }
 
 fn unknown() -> Error {
-    Error::Invalid("nothing is known of what feeds the layers of this architecture; leave smoothing and AWQ's scales out".into())
+    Error::Invalid(
+        "nothing is known of what feeds the layers of this architecture; leave smoothing and AWQ's scales out".into(),
+    )
 }
