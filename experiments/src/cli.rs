@@ -7,8 +7,8 @@ use clap_complete::Shell;
 
 use crate::commands::train::Train;
 use crate::commands::{
-    bench, cost, dequantize, dot, eval, explain, fetch, format, identify, logits, quantize, sparsify, sweep, trace,
-    verify,
+    bench, compress, cost, dequantize, dot, eval, explain, fetch, format, identify, logits, quantize, sparsify, sweep,
+    trace, verify,
 };
 use crate::studies::orders;
 
@@ -19,6 +19,7 @@ Examples:
   interplay fetch smollm2 && interplay fetch wiki
   interplay study orders --model smollm2 --data wiki --window 512 --windows 4
   interplay eval --model lm --format hbfp6 --sparsity 2:4 --order sq --json
+  interplay compress --model lm --pipeline 'wanda(2:4), gptq(mxfp4)' --out lm-mxfp4
   interplay cost --gemm 197x768x3072 --format hbfp6 --sparsity 2:4
   interplay cost --model vit --format mxfp8 --accelerator b200
   interplay format mxfp8 1.0 0.7 -0.3 0.004     codes, scale and values of one block
@@ -53,6 +54,8 @@ pub enum Command {
     Study(Study),
     /// Evaluate one model in one format, sparsity and order.
     Eval(eval::Args),
+    /// Prune and quantise a language model by a recipe of published methods, and save it.
+    Compress(compress::Args),
     /// Cycles, traffic, energy and area of products, or of a model, on a machine.
     Cost(cost::Args),
     /// Costs over a grid of machines, formats and patterns, with the Pareto front.
@@ -71,7 +74,7 @@ pub enum Command {
         /// What to list.
         what: Listed,
         /// Datapaths: every record whose name holds this, e.g. `hopper.wgmma`. Accelerators and prices: the record of that
-        /// name as TOML, to copy and edit.
+        /// name as TOML, to copy and edit. Methods: the arguments of that one.
         word: Option<String>,
         /// Print JSON.
         #[arg(long)]
@@ -129,6 +132,8 @@ pub enum Listed {
     Data,
     /// Studies.
     Studies,
+    /// Pruning and quantisation methods for `compress`.
+    Methods,
     /// Rules by which a scale follows from its block.
     Rules,
     /// Roundings of elements.

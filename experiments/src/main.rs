@@ -59,6 +59,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     match cli.command.as_ref().unwrap_or(&default) {
         Command::Study(Study::Orders(args)) => return studies::orders::run(args),
         Command::Eval(args) => commands::eval::run(args)?,
+        Command::Compress(args) => return commands::compress::run(args),
         Command::Cost(args) => commands::cost::run(args)?,
         Command::Sweep(args) => commands::sweep::run(args)?,
         Command::Trace(args) => commands::trace::run(args)?,

@@ -49,10 +49,15 @@ impl Progress {
 
     /// Starts one unit of `kind`, shown as `label`.
     pub fn start(&mut self, kind: &str, label: &str) {
-        let eta = self.left().map_or_else(String::new, |t| format!("about {} left  ", clock(t)));
-        self.bar.set_message(format!("{eta}{label}"));
+        self.say(label);
         self.bar.tick();
         self.started = Some((kind.to_owned(), Instant::now()));
+    }
+
+    /// Shows another label for the unit that was started last.
+    pub fn say(&self, label: &str) {
+        let eta = self.left().map_or_else(String::new, |t| format!("about {} left  ", clock(t)));
+        self.bar.set_message(format!("{eta}{label}"));
     }
 
     /// Ends the unit that was started last.

@@ -163,15 +163,65 @@ pub fn open_model(name: &str, checksums: &mut Checksums) -> Result<(Model, Optio
     Ok((model, known.and_then(|item| item.caveat)))
 }
 
+/// The file or folder of a model that is not embedded.
+///
+/// # Errors
+/// There is no such model, or it was not fetched.
+pub fn locate_model(name: &str) -> Result<PathBuf> {
+    match catalogue::Item::by_name(name).ok().filter(|item| item.kind == catalogue::Kind::Model) {
+        Some(item) => Ok(catalogue::locate(item.name)?),
+        None => Ok(PathBuf::from(name)),
+    }
+}
+
+/// The tokens of a calibration text: a fetched text, a file, or by default for the embedded model the second half of its held-out text,
+/// whose first half is evaluated, and `c4` for every other.
+///
+/// # Errors
+/// The model has no tokenizer, or the text cannot be read.
+pub fn calibration_ids(
+    model_name: &str,
+    model: &Model,
+    text: Option<&str>,
+    checksums: &mut Checksums,
+) -> Result<Vec<u32>> {
+    let Some(tokenizer) = &model.tokenizer else {
+        bail!("the model has no tokenizer.json, so a calibration text cannot be cut into tokens")
+    };
+    let (name, content) = match (text, model_name) {
+        (None | Some("heldout"), "lm") => ("heldout", second_half(embedded::heldout_text()).to_owned()),
+        (given, _) => {
+            let name = given.unwrap_or("c4");
+            (name, read_text(name)?)
+        }
+    };
+    checksums.insert(format!("calibration:{name}"), text::sha256(content.as_bytes()));
+    Ok(tokenizer.encode(&content, false)?)
+}
+
+/// What follows the first line that begins in the second half.
+fn second_half(text: &str) -> &str {
+    let middle = text.len() / 2;
+    let line = text.bytes().skip(middle).position(|byte| byte == b'\n').map_or(text.len(), |at| middle + at + 1);
+    &text[line..]
+}
+
+/// A fetched text or a file.
+fn read_text(name: &str) -> Result<String> {
+    Ok(match name {
+        "wiki" => text::clean_wiki(&text::read(&catalogue::locate("wiki")?)?)?,
+        name if Path::new(name).exists() => text::read(Path::new(name))?,
+        name => text::read(&catalogue::locate(name)?)?,
+    })
+}
+
 fn windows(model: &Model, data: &str, amount: &Amount, checksums: &mut Checksums) -> Result<Data> {
     let Some(tokenizer) = &model.tokenizer else {
         bail!("the model has no tokenizer.json, so a text cannot be cut into tokens")
     };
     let text = match data {
         "heldout" => embedded::heldout_text().to_owned(),
-        "wiki" => text::clean_wiki(&text::read(&catalogue::locate("wiki")?)?)?,
-        name if Path::new(name).exists() => text::read(Path::new(name))?,
-        name => text::read(&catalogue::locate(name)?)?,
+        name => read_text(name)?,
     };
     let protocol = amount.protocol.unwrap_or(&PROTOCOLS[0]);
     let text = protocol.text(&text).with_context(|| format!("`{data}` under the protocol `{}`", protocol.name))?;

@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub mod bench;
+pub mod compress;
 pub mod cost;
 pub mod define;
 pub mod dequantize;

@@ -3,6 +3,7 @@
 mod datapaths;
 mod inputs;
 mod machines;
+mod methods;
 
 use anyhow::Result;
 use interplay_formats::{Block, Format, Scale, ScaleRule};
@@ -22,7 +23,7 @@ const SOURCE: usize = 14;
 /// # Errors
 /// A record that JSON cannot hold, which none is.
 pub fn run(what: Listed, word: Option<&str>, as_json: bool, declared: &Declared) -> Result<()> {
-    if let (Some(name), false) = (word, what == Listed::Datapaths) {
+    if let (Some(name), false) = (word, matches!(what, Listed::Datapaths | Listed::Methods)) {
         return machines::record(what, name);
     }
     let (table, json) = match what {
@@ -34,6 +35,7 @@ pub fn run(what: Listed, word: Option<&str>, as_json: bool, declared: &Declared)
         Listed::Models => inputs::models(),
         Listed::Data => inputs::data(),
         Listed::Studies => studies(),
+        Listed::Methods => methods::list(word)?,
         Listed::Rules => rules(),
         Listed::Roundings => roundings(),
     };
