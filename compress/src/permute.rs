@@ -15,8 +15,8 @@ use rayon::prelude::*;
 pub enum Importance {
     /// The sum of a column's scores.
     ColumnSum,
-    /// The sum of those of a column's scores that the matrix would keep if it lost the same share unstructured. (The publication
-    /// speaks of how many it keeps; its code sums them.)
+    /// The sum of those of a column's scores that the matrix would keep if it lost the same share unstructured. Not how many it
+    /// keeps: the recorded runs of the published code sort by the sum.
     Retained,
 }
 

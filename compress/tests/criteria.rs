@@ -160,18 +160,15 @@ fn masks_of_quantized(pack: Pack) {
 /// SparseGPT scores its first block, or group, before it moves any weight.
 fn saliency_masks(pack: Pack) {
     let k = pack.shape("W")[1];
-    let block32 = ("sparsegpt.50_block32", "50%-cols32", 32);
     let cases = [
         ("sparsegpt.50", "50%-cols128", 128),
-        ("sparsegpt.50_q4", "50%-cols128", 0),
         ("sparsegpt.2of4", "2:4", 4),
         ("sparsegpt.4of8", "4:8", 8),
-        block32,
+        ("sparsegpt.50_block32", "50%-cols32", 32),
     ];
     for (name, text, columns) in cases {
-        // With a quantiser inside, only the scores of the first block's own first columns are left, none surely; only layer_b
-        // has blocks of 32.
-        if columns == 0 || name == block32.0 && k != 256 {
+        // Only layer_b has blocks of 32.
+        if columns == 32 && k != 256 {
             continue;
         }
         let got = removed(&pack, named("saliency"), "W", text, Selection::Threshold);

@@ -20,7 +20,12 @@ fn numbers(count: usize) -> impl Strategy<Value = Vec<f32>> {
 }
 
 /// Weights [rows, k], and inputs [tokens, k].
-fn layers(rows: usize, k: usize) -> impl Strategy<Value = (Vec<f32>, Vec<f32>)> {
+type Matrices = (Vec<f32>, Vec<f32>);
+
+/// Of rows and of columns.
+type Orders = (Vec<usize>, Vec<usize>);
+
+fn layers(rows: usize, k: usize) -> impl Strategy<Value = Matrices> {
     (numbers(rows * k), numbers(6 * k))
 }
 
@@ -80,7 +85,7 @@ fn sparsity_is_exact() {
     let (rows, k) = (8, 16);
     let patterns =
         ["50%", "33.33%", "50%-row", "37%-row", "50%-cols8", "29%-cols6", "2:4", "1:4", "3:5", "4:2:8", "8:1:16"];
-    let law = |(w, x): (Vec<f32>, Vec<f32>)| {
+    let law = |(w, x): Matrices| {
         let (layer, seen) = (Layer::new(k, w), seen(k, &x));
         for named in CRITERIA {
             let scores = named.criterion.scores(&layer, &seen).expect("all was gathered");
@@ -99,7 +104,7 @@ fn sparsity_is_exact() {
 fn relative_importance_follows_permutations() {
     let (rows, k) = (5, 7);
     let orders = (Just((0..rows).collect::<Vec<_>>()).prop_shuffle(), Just((0..k).collect::<Vec<_>>()).prop_shuffle());
-    let law = |((w, x), (down, across)): ((Vec<f32>, Vec<f32>), (Vec<usize>, Vec<usize>))| {
+    let law = |((w, x), (down, across)): (Matrices, Orders)| {
         let turned = |values: &[f32], down: &[usize]| -> Vec<f32> {
             down.iter().flat_map(|i| across.iter().map(move |j| values[i * k + j])).collect()
         };
@@ -123,7 +128,7 @@ fn relative_importance_follows_permutations() {
 /// The published loop: for each weight the product without it. Whole numbers, so that both are exact but for the mean.
 fn sensitivity_is_the_range_without_the_weight() {
     let (rows, k) = (3, 5);
-    let law = |(w, x): (Vec<f32>, Vec<f32>)| {
+    let law = |(w, x): Matrices| {
         let statistics = seen(k, &x);
         let mean = statistics.positions.clone().expect("it was asked for");
         let norms = statistics.norms();

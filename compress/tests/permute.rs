@@ -41,7 +41,7 @@ fn recorded(pack: Pack) {
     let (scores, k) = scores(&pack);
     let cases = [
         ("ria.perm_2of4", 2, 4, COLUMN_SUM),
-        // The vectors' README excepts the choice of these columns: its own check took counts. By sums they are equal.
+        // The vectors' README excepts the choice of these columns. Sorted by the sums of retained scores they are equal; by counts not.
         ("ria.perm_retained_2of4", 2, 4, RETAINED),
         ("ria.perm_lsa_2of4", 2, 4, Permutation::Assignment { parts: 1 }),
         ("ria.perm_lsa_4of8", 4, 8, Permutation::Assignment { parts: 1 }),
