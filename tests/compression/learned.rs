@@ -170,11 +170,13 @@ fn differences(block: &Block) -> Result<(), Failed> {
         shapes.enumerate().map(|(i, count)| values(count, i as u64).into_iter().map(|v| v / 4.0).collect()).collect();
     for target in [Target::Reference, Target::Zero] {
         let (loss, gradients) = objective.slope(0, &weights, target)?;
-        assert_eq!(loss, objective.loss(0, &weights, target)?, "one loss both ways");
+        // Burn's backend has kernels of its own for what the tape takes apart.
+        assert!((objective.loss(0, &weights, target)? / loss - 1.0).abs() < 1e-6, "one loss both ways");
         for layer in 0..weights.len() {
             let gradient = &gradients[layer];
             let square: f64 = gradient.iter().map(|g| f64::from(*g) * f64::from(*g)).sum();
-            let length = 0.005 * loss / square;
+            // A gain of 3e-4 of the loss: FP32 leaves some 1e-7 of the loss open, and few rectifiers flip on the way.
+            let length = 3e-4 * loss / square;
             let mut at = |sign: f64| -> Result<f64, Error> {
                 let mut moved = weights.clone();
                 moved[layer].iter_mut().zip(gradient).for_each(|(w, g)| *w += (sign * length * f64::from(*g)) as f32);
@@ -182,7 +184,7 @@ fn differences(block: &Block) -> Result<(), Failed> {
             };
             let gained = (at(1.0)? - at(-1.0)?) / (2.0 * length);
             let off = (gained / square - 1.0).abs();
-            assert!(off < 2e-3, "{} {target:?} layer {layer}: {off:e} of the derivative", block.name);
+            assert!(off < 3e-3, "{} {target:?} layer {layer}: {off:e} of the derivative", block.name);
         }
     }
     Ok(())

@@ -224,7 +224,10 @@ fn first_steps() {
     let mut limited = Prodigy::new(&[0.0; 3], 1.0, 2.0, 1.02);
     let mut at = [0.0; 3];
     (0..2).for_each(|_| limited.step(&mut at, &gradient));
-    assert!(limited.scale().d <= 1.02 * limited.scale().d_hat && limited.scale().d < second.d_hat * 1.02);
+    assert_eq!(limited.scale().d, second.d, "the first estimate is taken whole");
+    limited.step(&mut at, &gradient);
+    assert!(limited.scale().d_hat > 1.1 * second.d, "the next one would be a leap");
+    assert_eq!(limited.scale().d, 1.02 * second.d, "and is taken a step at a time");
 }
 
 fn refusals() {

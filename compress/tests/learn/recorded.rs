@@ -2,10 +2,11 @@
 //!
 //! What may differ is what FP32 makes of the published run. The README of the vectors allows 4e-5 on theta, 1e-6 on alpha and, relative,
 //! 2e-6 on losses; but the first thetas are no larger than 4e-6. Each file says how far the published run itself moves, step by step,
-//! when weights change by one unit in the last place: a few times that is what is allowed here, and never more than the README does.
+//! when weights change by one unit in the last place: both runs have such noise, so up to eight times that is allowed here, and never more than
+//! the README does.
 
 use interplay_compress::learn::{
-    Granularity, Learner, Linear, Objective, Optimizer, Options, Scale, Smoothing, Step, ascending,
+    Granularity, Learner, Linear, Objective, Optimizer, Options, Smoothing, Step, ascending,
 };
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
@@ -138,12 +139,12 @@ impl Record {
             Some(row(self.values(&format!("{block}.{name}")), at, learner.theta().len()))
         };
         if let Some(theta) = recorded("theta_steps", "theta") {
-            let noise = self.meta["layers"][block][NOISE]["theta"][step].as_f64().expect("a deviation");
-            let allowed = (4.0 * noise + f64::from(f32::EPSILON) * largest(theta)).min(4e-5);
+            let allowed = (8.0 * self.noise(block, step) + f64::from(f32::EPSILON) * largest(theta)).min(4e-5);
             near(learner.theta(), theta, allowed, &format!("theta after step {step}"));
         }
         if let Some(gradient) = recorded("grad_steps", "grad") {
-            near(learner.gradient(), gradient, GRADIENT * largest(gradient), &format!("gradient of step {step}"));
+            let allowed = (GRADIENT + self.noise(block, step)) * largest(gradient);
+            near(learner.gradient(), gradient, allowed, &format!("gradient of step {step}"));
         }
     }
 
@@ -155,13 +156,19 @@ impl Record {
         close(&parts.collect::<Vec<_>>(), recorded("loss_parts"), 2e-6, "parts of the loss");
         let sparsities: Vec<f64> = steps.iter().map(|s| s.sparsity).collect();
         near(&sparsities, recorded("sparsity"), 1e-6, "sparsity");
-        let scale = |value: fn(Scale) -> f64| -> Vec<f64> {
-            steps.iter().map(|s| value(s.scale.expect("Prodigy ran"))).collect()
-        };
-        close(&scale(|s| s.d), recorded("d"), ESTIMATE, "d");
-        close(&scale(|s| s.d_hat), recorded("d_hat"), ESTIMATE, "d_hat");
-        close(&scale(|s| s.numerator), recorded("d_numerator"), ESTIMATE, "d_numerator");
-        close(&scale(|s| s.denominator), recorded("d_denom"), ESTIMATE, "d_denom");
+        for (step, scale) in steps.iter().enumerate() {
+            let scale = scale.scale.expect("Prodigy ran");
+            let allowed = ESTIMATE + 8.0 * self.noise(block, step);
+            let numbers = [scale.d, scale.d_hat, scale.numerator, scale.denominator];
+            for (ours, name) in numbers.into_iter().zip(["d", "d_hat", "d_numerator", "d_denom"]) {
+                close(&[ours], &[recorded(name)[step]], allowed, &format!("{name} after step {step}"));
+            }
+        }
+    }
+
+    /// How far the published theta moves in some steps with its weights' last bits.
+    fn noise(&self, block: usize, step: usize) -> f64 {
+        self.meta["layers"][block][NOISE]["theta"][step].as_f64().expect("a deviation")
     }
 
     fn check_masks(&self, block: usize, learner: &Learner) {
@@ -181,11 +188,11 @@ impl Record {
 /// Where a file says how far the published run moves with its weights' last bits.
 const NOISE: &str = "noise_of_one_ulp_weights";
 
-/// Of a step's largest derivative: a sum of some hundred products of FP32 gradients.
+/// Of a step's largest derivative, beside theta's noise: a sum of some hundred products of FP32 gradients.
 const GRADIENT: f64 = 4e-6;
 
-/// Of each number of Prodigy's estimate: sums of such derivatives.
-const ESTIMATE: f64 = 4e-6;
+/// Of each number of Prodigy's estimate, beside theta's noise: sums of such derivatives, which partly cancel.
+const ESTIMATE: f64 = 2e-5;
 
 /// The published softmax is FP32: five units in the last place of 0.5 beside what its inputs make of it.
 fn alpha_tolerance(noise: &Value) -> f64 {
@@ -216,10 +223,9 @@ fn row(values: &[f64], at: usize, width: usize) -> &[f64] {
 fn near(ours: &[f64], theirs: &[f64], tolerance: f64, what: &str) {
     assert_eq!(ours.len(), theirs.len(), "{what}: length");
     let worst = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-    if std::env::var_os("SHOW").is_some() {
-        eprintln!("{what}: worst {worst:e} of {tolerance:e}");
-    }
-    assert!(worst <= tolerance, "{what}: off by {worst:e}, allowed {tolerance:e}");
+    // Not by the largest difference alone: a maximum passes NaN over.
+    let within = ours.iter().zip(theirs).all(|(a, b)| (a - b).abs() <= tolerance);
+    assert!(within, "{what}: off by {worst:e}, allowed {tolerance:e}");
 }
 
 /// Asserts that no element differs by more than `tolerance` of the recorded one.
