@@ -1,15 +1,15 @@
 //! The column loop against recorded runs of the published codes.
 //!
-//! Masks and grid points are equal. Weights and losses: the published runs are FP32, and an independent FP64 implementation
-//! agrees with them to 3e-6 of the largest magnitude (README of the vectors); ours rounds weights to FP32 too, which adds as
-//! much, so that 6e-6 is allowed, and 2e-6 for losses, whose recorded deviation is below 1e-6.
+//! Masks and grid points are equal. The published runs are FP32; an independent FP64 implementation agrees with their weights to
+//! 3e-6 of the largest magnitude and with their losses to 1e-6 (README of the vectors). Ours is FP32 after an FP64 factor: the
+//! same for weights, and twice that for losses, whose recorded sums are FP32 as well.
 
 use crate::support::{Pack, case, near, oracle};
 use interplay_compress::formats::{Format, Mask, Pattern, Scales, Scope};
 use interplay_compress::{Collector, Error, Needs, Order, Pruning, Selection, Solved, Solver};
 use libtest_mimic::Trial;
 
-const WEIGHTS: f32 = 6e-6;
+const WEIGHTS: f32 = 3e-6;
 const LOSS: f64 = 2e-6;
 
 pub fn trials() -> Vec<Trial> {
