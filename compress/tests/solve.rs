@@ -13,12 +13,17 @@ const WEIGHTS: f32 = 3e-6;
 const LOSS: f64 = 2e-6;
 
 pub fn trials() -> Vec<Trial> {
-    let layers = ["layer_a", "layer_b", "layer_c"];
-    let checks: [(&str, fn(&Pack)); 4] =
-        [("sparsegpt", sparsegpt), ("sparsegpt_quantised", joint), ("gptq", gptq), ("given_mask", given_mask)];
-    let recorded = checks
-        .into_iter()
-        .flat_map(|(name, check)| layers.map(|file| oracle(&format!("solve::{name}"), file, move |pack| check(&pack))));
+    let layers = |name: &str, check: fn(&Pack)| {
+        ["layer_a", "layer_b", "layer_c"].map(|file| oracle(&format!("solve::{name}"), file, move |pack| check(&pack)))
+    };
+    let recorded = [
+        layers("sparsegpt", sparsegpt),
+        layers("sparsegpt_quantised", joint),
+        layers("gptq", gptq),
+        layers("given_mask", given_mask),
+    ]
+    .into_iter()
+    .flatten();
     recorded.chain([case("solve::bad_input", bad_input)]).collect()
 }
 

@@ -68,7 +68,7 @@ impl Layer {
         let tokens = k + 8;
         let (rank, x) = (k / 4 + 1, random.normals(tokens * k));
         let (left, right) = (random.normals(tokens * rank), random.normals(rank * k));
-        let dead = (random.bits() % 3 == 0).then(|| random.bits() as usize % k);
+        let dead = random.bits().is_multiple_of(3).then(|| random.bits() as usize % k);
         let low = |t: usize, j: usize| (0..rank).map(|r| left[t * rank + r] * right[r * k + j]).sum::<f32>();
         let input = |i: usize| if dead == Some(i % k) { 0.0 } else { 0.3 * x[i] + low(i / k, i % k) };
         let inputs: Vec<f32> = (0..tokens * k).map(input).collect();
@@ -125,9 +125,9 @@ fn saliency(pattern: &str, selection: Selection) -> Pruning<'static> {
 
 fn loss_is_the_output_error(layer: Layer, seed: u64) -> Result<(), TestCaseError> {
     let mask = "50%".parse::<Pattern>().expect("a pattern").magnitude_mask(&layer.w, layer.k).expect("finite");
-    let order = if seed % 2 == 0 { Order::Natural } else { Order::ByDiagonal };
+    let order = if seed.is_multiple_of(2) { Order::Natural } else { Order::ByDiagonal };
     let format = FORMATS[(seed / 2) as usize % FORMATS.len()];
-    let solver = Solver { block: 64, order, static_scales: seed % 5 == 0, ..Solver::default() };
+    let solver = Solver { block: 64, order, static_scales: seed.is_multiple_of(5), ..Solver::default() };
     let natural = Solver { order: Order::Natural, ..solver };
     for (solver, pruning, format) in [
         (solver, saliency("50%", Selection::Threshold), None),
@@ -181,9 +181,8 @@ fn eliminate(system: &mut [Vec<f64>]) -> Vec<f64> {
     for i in 0..n {
         for r in i + 1..n {
             let factor = system[r][i] / system[i][i];
-            for c in i..=n {
-                system[r][c] -= factor * system[i][c];
-            }
+            let (above, below) = system.split_at_mut(r);
+            below[0].iter_mut().zip(&above[i]).skip(i).for_each(|(v, top)| *v -= factor * top);
         }
     }
     let mut solution = vec![0.0; n];
