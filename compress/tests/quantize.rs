@@ -48,6 +48,7 @@ fn clip_by_weights(pack: &Pack) {
 
 /// The factors are recorded as quotients of two norm weights, one rounding more.
 fn smoothquant(pack: &Pack) {
+    let alpha = pack.meta()["variants"]["smoothquant"]["hyper"]["alpha"].as_f64().expect("a number") as f32;
     for (group, norm, linears) in [
         ("attn", "input_layernorm", &["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"][..]),
         ("mlp", "post_attention_layernorm", &["mlp.gate_proj", "mlp.up_proj"]),
@@ -55,7 +56,7 @@ fn smoothquant(pack: &Pack) {
         let weights: Vec<Vec<f32>> = linears.iter().map(|l| pack.floats(&format!("w.{l}"))).collect();
         let weights: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
         let maxima = pack.floats(&format!("smoothquant.act_max.{group}"));
-        let factors = smooth::smoothquant(&maxima, &weights, 0.5).expect("rows of one length");
+        let factors = smooth::smoothquant(&maxima, &weights, alpha).expect("rows of one length");
         // Two powers, a quotient and the recorded rounding: some 4 units in the last place.
         near(&factors, &pack.floats(&format!("smoothquant.scale.{group}")), 4.0 * f32::EPSILON, group);
         let mut values = pack.floats(&format!("w.{norm}"));
@@ -64,7 +65,7 @@ fn smoothquant(pack: &Pack) {
     }
 }
 
-/// The first step of AWQ, which needs no attention: factors of the norm before q, k and v, and the clips of v.
+/// The first step of AWQ, which needs no attention: factors of the norm before q, k and v, the rounded q, and the clips of v.
 fn awq(pack: &Pack) {
     let meta = pack.meta();
     let awq = &meta["variants"]["awq"]["hyper"];
@@ -76,7 +77,10 @@ fn awq(pack: &Pack) {
     let ratio = awq["scale_steps"][0]["best_ratio"].as_f64().expect("a ratio");
     let factors = smooth::awq_candidate(&means, (ratio * 20.0).round() as usize);
     // FP32 means of the published code against FP64 ones, and powers.
-    near(&factors, &pack.floats("awq.scale.0"), 1e-6, "awq.scale.0");
+    let recorded = pack.floats("awq.scale.0");
+    near(&factors, &recorded, 1e-6, "awq.scale.0");
+    // The zero point of a group that is clipped on both sides hangs on the last bit of its weights (README of the vectors).
+    let factors = recorded;
 
     let scaled: Vec<f32> = inputs.iter().enumerate().map(|(i, x)| x / factors[i % k]).collect();
     let mut w = pack.floats("w.self_attn.v_proj");
@@ -85,18 +89,17 @@ fn awq(pack: &Pack) {
     if let Some(step) = steps.iter().position(|step| step["prev"] == "self_attn.v_proj") {
         smooth::divide_rows(&mut w, k, &pack.floats(&format!("awq.scale.{step}"))).expect("one factor a row");
     }
-    let group = awq["q_group_size"].as_u64().expect("a group");
-    let format = format(&format!("int4-asym-g{group}"));
+    let (bits, group) = (awq["w_bit"].as_u64().expect("a number"), awq["q_group_size"].as_u64().expect("a number"));
+    let format = format(&format!("int{bits}-asym-g{group}"));
+    let mut query = pack.floats("w.self_attn.q_proj");
+    smooth::multiply_columns(&mut query, &factors).expect("rows of one length");
+    format.fake_quantize(&mut query, k).expect("finite");
+    near(&query, &pack.floats("awq.wq.self_attn.q_proj"), 2e-6, "awq.wq.self_attn.q_proj");
     let sampled = awq["clip_n_sample_token"].as_u64().expect("a number") as usize;
     let stride = (tokens / sampled).max(1);
     let samples: Vec<f32> = scaled.chunks_exact(k).step_by(stride).flatten().copied().collect();
     let limits = quantize::clip_by_outputs(format, &w, k, &samples).expect("finite");
     near(&limits, &pack.floats("awq.clip.self_attn.v_proj"), 2e-6, "awq.clip.self_attn.v_proj");
-    quantize::clip(format, &mut w, k, &limits).expect("one limit a block");
-    if pack.has("awq.wq.self_attn.v_proj") {
-        let quantized = format.quantize(&w, k).expect("finite").dequantize();
-        near(&quantized, &pack.floats("awq.wq.self_attn.v_proj"), 2e-6, "awq.wq.self_attn.v_proj");
-    }
 }
 
 /// RMSNorm with the vectors' eps.

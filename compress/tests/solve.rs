@@ -1,8 +1,8 @@
 //! The column loop against recorded runs of the published codes.
 //!
-//! Masks and grid points are equal. Weights and losses: the published runs are FP32, and an independent FP64 implementation
-//! agrees with them to 3e-6 of the largest magnitude (README of the vectors); ours rounds weights to FP32 too, which adds as
-//! much, so that 6e-6 is allowed, and 2e-6 for losses, whose recorded deviation is below 1e-6.
+//! Masks and grid points are equal. The published runs are FP32; an independent FP64 implementation agrees with their weights to
+//! 3e-6 of the largest magnitude and with their losses to 1e-6 (README of the vectors). Ours is FP32 after an FP64 factor: the
+//! same for weights, and twice that for losses, whose recorded sums are FP32 as well.
 
 use crate::support::{Pack, case, near, oracle};
 use interplay_compress::formats::Selection;
@@ -10,16 +10,21 @@ use interplay_compress::formats::{Format, Mask, Pattern, Scales, Scope};
 use interplay_compress::{Collector, Error, Needs, Order, Pruning, Solved, Solver};
 use libtest_mimic::Trial;
 
-const WEIGHTS: f32 = 6e-6;
+const WEIGHTS: f32 = 3e-6;
 const LOSS: f64 = 2e-6;
 
 pub fn trials() -> Vec<Trial> {
-    let layers = ["layer_a", "layer_b", "layer_c"];
-    let checks: [(&str, fn(&Pack)); 4] =
-        [("sparsegpt", sparsegpt), ("sparsegpt_quantised", joint), ("gptq", gptq), ("given_mask", given_mask)];
-    let recorded = checks
-        .into_iter()
-        .flat_map(|(name, check)| layers.map(|file| oracle(&format!("solve::{name}"), file, move |pack| check(&pack))));
+    let layers = |name: &str, check: fn(&Pack)| {
+        ["layer_a", "layer_b", "layer_c"].map(|file| oracle(&format!("solve::{name}"), file, move |pack| check(&pack)))
+    };
+    let recorded = [
+        layers("sparsegpt", sparsegpt),
+        layers("sparsegpt_quantised", joint),
+        layers("gptq", gptq),
+        layers("given_mask", given_mask),
+    ]
+    .into_iter()
+    .flatten();
     recorded.chain([case("solve::bad_input", bad_input)]).collect()
 }
 
@@ -62,7 +67,8 @@ fn pruned(mask: Option<&Mask>) -> Vec<u8> {
 
 #[track_caller]
 fn same_loss(got: &Solved, pack: &Pack, variant: &str) {
-    let want = pack.scalar(variant, "loss");
+    // The published codes report half the sum.
+    let want = 2.0 * pack.scalar(variant, "loss");
     assert!((got.loss - want).abs() <= LOSS * want, "{variant}: a loss of {}, not {want}", got.loss);
     assert_eq!(got.damping, 0.01, "{variant}");
 }

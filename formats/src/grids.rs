@@ -78,10 +78,11 @@ impl Grids {
 
     /// What the format stores for `v` at a place under the scale that is there, as a value.
     pub fn round(&self, row: usize, column: usize, v: f32) -> f32 {
-        let factor = self.factor(row, column);
-        let at = self.geometry.place(row, column);
-        let quick = self.nearest.and_then(|nearest| nearest.round(v, factor, at));
-        quick.unwrap_or_else(|| self.format.decode_element(self.code(row, column, v), factor, at))
+        let (factor, at) = (self.factor(row, column), self.geometry.place(row, column));
+        match self.nearest.and_then(|nearest| nearest.element(v, factor, at)) {
+            Some(element) => Nearest::value(element, factor, at),
+            None => self.format.decode_element(self.code_reference(row, column, v), factor, at),
+        }
     }
 
     /// Rounds one column in place.
@@ -94,22 +95,44 @@ impl Grids {
     /// # Errors
     /// A NaN or an infinity, a matrix of another shape.
     pub fn quantize(&self, w: &[f32]) -> Result<Quantized, Error> {
+        self.coded(w, |row, column, v| self.code(row, column, v))
+    }
+
+    /// [`Grids::quantize`] by exact arithmetic: the judge of the quick path.
+    ///
+    /// # Errors
+    /// As [`Grids::quantize`].
+    pub fn quantize_reference(&self, w: &[f32]) -> Result<Quantized, Error> {
+        self.coded(w, |row, column, v| self.code_reference(row, column, v))
+    }
+
+    fn coded(&self, w: &[f32], code: impl Fn(usize, usize, f32) -> u64 + Sync) -> Result<Quantized, Error> {
         self.check(w)?;
         let (format, k, padded) = (self.format, self.k, self.format.padded(self.k));
+        let code = &code;
         let rows = w.par_chunks(k.max(1)).with_min_len(TASK).enumerate();
-        let coded = rows
-            .flat_map_iter(|(row, line)| line.iter().enumerate().map(move |(column, &v)| self.code(row, column, v)));
-        let coded: Vec<u64> = coded.collect();
+        let coded: Vec<u64> = rows
+            .flat_map_iter(|(row, line)| line.iter().enumerate().map(move |(column, &v)| code(row, column, v)))
+            .collect();
         let mut codes = Codes::zeros(format.element, self.rows * padded);
-        coded.iter().enumerate().for_each(|(i, &code)| codes.set(i / k * padded + i % k, code));
+        for (row, line) in coded.chunks(k.max(1)).enumerate() {
+            line.iter().enumerate().for_each(|(column, &code)| codes.set(row * padded + column, code));
+        }
         let mut scales = Scales::for_format(format);
         self.factors.iter().for_each(|&factor| scales.push(factor));
         let quantized = Quantized::new(format, self.rows, k, codes, scales);
         Ok(quantized.with_tensor_scale(self.tensor.map(|t| t.decode)))
     }
 
-    /// The code of an element, by the reference path.
+    /// The code of an element.
     fn code(&self, row: usize, column: usize, v: f32) -> u64 {
+        let (factor, at) = (self.factor(row, column), self.geometry.place(row, column));
+        let quick = self.nearest.and_then(|nearest| Some(nearest.code(nearest.element(v, factor, at)?, factor)));
+        quick.unwrap_or_else(|| self.code_reference(row, column, v))
+    }
+
+    /// The code of an element, by the reference path.
+    fn code_reference(&self, row: usize, column: usize, v: f32) -> u64 {
         let format = self.format;
         let draw = format.rounding.drawing(format.random(Stream::new(0), row * self.k + column));
         let at = self.geometry.place(row, column);

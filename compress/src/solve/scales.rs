@@ -64,10 +64,10 @@ impl ColumnScales {
     pub(super) fn refit(&mut self, block: Range<usize>, columns: &Columns) -> Result<(), Error> {
         let Some(fitted) = &mut self.fitted else { return Ok(()) };
         let k = columns.k;
-        for first in (0..fitted.len()).step_by(k) {
-            for at in first + block.start..first + block.end {
-                fitted[at] = if columns.kept[at] { columns.values[at] } else { 0.0 };
-            }
+        let lines = columns.values.chunks_exact(k).zip(columns.kept.chunks_exact(k));
+        for (to, (values, kept)) in fitted.chunks_exact_mut(k).zip(lines) {
+            let now = values.iter().zip(kept).map(|(&w, &kept)| if kept { w } else { 0.0 });
+            to.iter_mut().zip(now).take(block.end).skip(block.start).for_each(|(to, w)| *to = w);
         }
         Ok(self.grids.refit(block, fitted)?)
     }
