@@ -1,9 +1,14 @@
 //! One block in the making: its layers between two steps, what was seen of their inputs, and the streams that pass through it.
 
+use rayon::prelude::*;
+
 use super::structure::{Feeder, Group};
 use crate::Error;
 use crate::burn::{Activation, Block};
 use crate::compress::{Collector, Layer, Needs, Statistics};
+
+/// What layers read of one sequence: which layer, its inputs.
+type Inputs = Vec<(usize, Vec<f32>)>;
 
 /// A block while its recipe runs.
 pub(super) struct Work<'a> {
@@ -50,12 +55,26 @@ impl<'a> Work<'a> {
         let tokens = |input: &Activation| input.shape().iter().rev().skip(1).product::<usize>();
         let total = watched.iter().map(tokens).sum();
         let mut collectors: Vec<_> = linears.iter().map(|linear| Collector::new(linear.k, total, needs)).collect();
-        for input in watched {
-            let output = work.block.run(input.clone(), &mut |linear, x, _| Ok(collectors[linear].add(x)?))?;
-            work.reference.push(values(output)?);
+        // Sequences run side by side, and are summed up in their order.
+        for some in watched.chunks(rayon::current_num_threads()) {
+            let ran: Vec<(Inputs, Vec<f32>)> = some.par_iter().map(|input| work.watch(input)).collect::<Result<_, _>>()?;
+            for (inputs, output) in ran {
+                inputs.iter().try_for_each(|(linear, x)| collectors[*linear].add(x))?;
+                work.reference.push(output);
+            }
         }
         work.seen = collectors.into_iter().map(Collector::finish).collect();
         Ok(work)
+    }
+
+    /// What each layer reads of one sequence, and what the block makes of it.
+    fn watch(&self, input: &Activation) -> Result<(Inputs, Vec<f32>), Error> {
+        let mut inputs = Vec::new();
+        let output = self.block.run(input.clone(), &mut |linear, x, _| {
+            inputs.push((linear, x.to_vec()));
+            Ok(())
+        })?;
+        Ok((inputs, values(output)?))
     }
 
     /// The reference outputs as the next block's dense stream.
@@ -74,18 +93,20 @@ impl<'a> Work<'a> {
     /// The block's outputs on its inputs, with the layers as they are.
     pub(super) fn outputs(&mut self) -> Result<Vec<Activation>, Error> {
         self.load();
-        self.inputs.iter().map(|input| self.block.run(input.clone(), &mut |_, _, _| Ok(()))).collect()
+        let inputs = self.inputs;
+        inputs.par_iter().map(|input| self.block.run(input.clone(), &mut |_, _, _| Ok(()))).collect()
     }
 
     /// The mean squared difference of the block's outputs to the reference, over the first `count` sequences.
     pub(super) fn block_error(&mut self, count: usize) -> Result<f64, Error> {
         self.load();
-        let (mut sum, mut n) = (0.0, 0usize);
-        for (input, want) in self.inputs.iter().zip(&self.reference).take(count) {
-            let got = values(self.block.run(input.clone(), &mut |_, _, _| Ok(()))?)?;
-            sum += got.iter().zip(want).map(|(&g, &w)| (f64::from(g) - f64::from(w)).powi(2)).sum::<f64>();
-            n += want.len();
-        }
+        let pairs: Vec<_> = self.inputs.iter().zip(&self.reference).take(count).collect();
+        let errors = pairs.par_iter().map(|(input, want)| {
+            let got = values(self.block.run((*input).clone(), &mut |_, _, _| Ok(()))?)?;
+            Ok(got.iter().zip(*want).map(|(&g, &w)| (f64::from(g) - f64::from(w)).powi(2)).sum::<f64>())
+        });
+        let errors: Vec<f64> = errors.collect::<Result<_, Error>>()?;
+        let (sum, n) = (errors.iter().sum::<f64>(), pairs.iter().map(|(_, want)| want.len()).sum::<usize>());
         Ok(sum / n.max(1) as f64)
     }
 

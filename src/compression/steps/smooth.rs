@@ -1,5 +1,7 @@
 //! Scales of inputs, folded into what makes them: SmoothQuant's by a formula, AWQ's by a search.
 
+use rayon::prelude::*;
+
 use super::super::structure::{Feeder, Group};
 use super::super::work::{Work, values};
 use super::SEARCHED;
@@ -91,16 +93,18 @@ fn scaled_and_rounded(layer: &Layer, scales: &[f32], format: &'static Format) ->
 
 /// The outputs of one linear layer on the first sequences.
 fn outputs(work: &Work<'_>, linear: usize) -> Result<Vec<f32>, Error> {
-    let mut all = Vec::new();
-    for input in work.inputs.iter().take(SEARCHED) {
+    let inputs = work.inputs.get(..SEARCHED).unwrap_or(work.inputs);
+    let outputs = inputs.par_iter().map(|input| {
+        let mut all = Vec::new();
         work.block.run(input.clone(), &mut |at, _, y| {
             if at == linear {
                 all.extend_from_slice(y);
             }
             Ok(())
         })?;
-    }
-    Ok(all)
+        Ok(all)
+    });
+    Ok(outputs.collect::<Result<Vec<_>, Error>>()?.concat())
 }
 
 /// The block's outputs on the first sequence, its layers as they are.
