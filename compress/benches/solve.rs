@@ -1,8 +1,8 @@
 //! Speed of the solvers: `cargo bench -p interplay-compress [-- ROWS COLUMNS]`, 576 x 1536 unless told. Medians of seven runs
 //! after one that does not count; `scripts/solver_peer.py` times the same in PyTorch.
 
-use interplay_compress::formats::Format;
-use interplay_compress::{Collector, Error, Needs, Pruning, Selection, Solver};
+use interplay_compress::formats::{Format, Selection};
+use interplay_compress::{Collector, Error, Needs, Pruning, Solver};
 use std::hint::black_box;
 use std::time::Instant;
 

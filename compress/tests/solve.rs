@@ -5,8 +5,7 @@
 //! same for weights, and twice that for losses, whose recorded sums are FP32 as well.
 
 use crate::support::{Pack, case, near, oracle};
-use interplay_compress::formats::Selection;
-use interplay_compress::formats::{Format, Mask, Pattern, Scales, Scope};
+use interplay_compress::formats::{Format, Mask, Pattern, Scales, Scope, Selection};
 use interplay_compress::{Collector, Error, Needs, Order, Pruning, Solved, Solver};
 use libtest_mimic::Trial;
 

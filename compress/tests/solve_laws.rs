@@ -4,8 +4,8 @@
 //! 200 * 2^-24 of what moved it, and a squared error by twice that. The largest deviation seen is a ninth of it.
 
 use crate::support::{Random, case};
-use interplay_compress::formats::{Format, Mask, Pattern};
-use interplay_compress::{Collector, Needs, Order, Pruning, Selection, Solved, Solver};
+use interplay_compress::formats::{Format, Mask, Pattern, Selection};
+use interplay_compress::{Collector, Needs, Order, Pruning, Solved, Solver};
 use libtest_mimic::Trial;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
