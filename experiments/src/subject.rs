@@ -163,16 +163,24 @@ pub fn open_model(name: &str, checksums: &mut Checksums) -> Result<(Model, Optio
     Ok((model, known.and_then(|item| item.caveat)))
 }
 
-fn windows(model: &Model, data: &str, amount: &Amount, checksums: &mut Checksums) -> Result<Data> {
-    let Some(tokenizer) = &model.tokenizer else {
-        bail!("the model has no tokenizer.json, so a text cannot be cut into tokens")
-    };
-    let text = match data {
+/// A text by the name of the command line: `heldout`, a fetched text, or a file.
+///
+/// # Errors
+/// There is no such text, or it cannot be read.
+pub fn read_text(data: &str) -> Result<String> {
+    Ok(match data {
         "heldout" => embedded::heldout_text().to_owned(),
         "wiki" => text::clean_wiki(&text::read(&catalogue::locate("wiki")?)?)?,
         name if Path::new(name).exists() => text::read(Path::new(name))?,
         name => text::read(&catalogue::locate(name)?)?,
+    })
+}
+
+fn windows(model: &Model, data: &str, amount: &Amount, checksums: &mut Checksums) -> Result<Data> {
+    let Some(tokenizer) = &model.tokenizer else {
+        bail!("the model has no tokenizer.json, so a text cannot be cut into tokens")
     };
+    let text = read_text(data)?;
     let protocol = amount.protocol.unwrap_or(&PROTOCOLS[0]);
     let text = protocol.text(&text).with_context(|| format!("`{data}` under the protocol `{}`", protocol.name))?;
     checksums.insert(format!("data:{data}"), text::sha256(text.as_bytes()));
