@@ -38,6 +38,11 @@ impl Measured {
     pub(super) fn recipe(&self) -> &str {
         self.cell.compression.as_ref().map_or("", |c| &c.recipe)
     }
+
+    /// Whether weights left the grid that they were rounded to.
+    pub(super) fn off_grid(&self) -> bool {
+        self.cell.compression.as_ref().and_then(|c| c.on_grid).is_some_and(|share| share < 1.0)
+    }
 }
 
 /// A model on its bench.
@@ -102,8 +107,7 @@ impl<'a> Bench<'a> {
             order: point.order().to_owned(),
         };
         let request = self.request;
-        let mut cell =
-            cell(subject, session, &request.machine, labels, &outcome, &self.baseline.metric, request.seed)?;
+        let mut cell = cell(subject, session, &request.machine, labels, &outcome, &self.baseline.metric, request.seed)?;
         let (data, windows) = &self.opened.second;
         cell.other_text = Some(OtherText {
             data: data.clone(),
@@ -187,8 +191,7 @@ fn scores(session: &mut Session, opened: &Opened, files: &tasks::Files) -> Resul
     let Some(tokenizer) = opened.subject.model.tokenizer.as_ref().filter(|_| !files.is_empty()) else {
         return Ok(Vec::new());
     };
-    let metric =
-        |name: &str, e: Estimate| Metric { name: name.to_owned(), value: e.mean, stderr: e.stderr };
+    let metric = |name: &str, e: Estimate| Metric { name: name.to_owned(), value: e.mean, stderr: e.stderr };
     let found = tasks::evaluate(session, tokenizer, files)?;
     let scores = files.iter().zip(found).filter_map(|((form, _), found)| {
         let found = found?;

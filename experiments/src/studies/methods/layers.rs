@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use interplay::compression::LayerReport;
 
-use super::entries::Point;
 use super::run::Model;
 use crate::report::csv::field;
 
@@ -47,8 +46,7 @@ fn gained(report: &LayerReport) -> Option<(&LayerReport, f64, f64)> {
 
 /// One line a layer and recipe; errors that nobody needed to know are empty.
 pub(super) fn csv(models: &[Model]) -> String {
-    let mut out =
-        String::from("model,recipe,layer,rows,k,sparsity,weight_error,output_error,without_update,on_grid\n");
+    let mut out = String::from("model,recipe,layer,rows,k,sparsity,weight_error,output_error,without_update,on_grid\n");
     let number = |value: Option<f64>| value.map_or_else(String::new, |v| v.to_string());
     for model in models {
         for measured in &model.cells {
@@ -65,10 +63,4 @@ pub(super) fn csv(models: &[Model]) -> String {
         }
     }
     out
-}
-
-/// Whether a cell's weights left the grid of the format that they were rounded to.
-pub(super) fn left_grid(model: &Model, point: &Point) -> bool {
-    let cell = model.find(point).and_then(|m| m.cell.compression.as_ref());
-    cell.and_then(|c| c.on_grid).is_some_and(|share| share < 1.0)
 }

@@ -12,8 +12,7 @@ pub(super) const FORMAT: &str = "int4-asym";
 pub(super) const PART: &str = "pqp";
 
 /// Columns of the published table: LLaMA 1, 2 and 3.1 by size.
-pub(super) const MODELS: [&str; 8] =
-    ["L1-7B", "L1-13B", "L1-30B", "L1-65B", "L2-7B", "L2-13B", "L2-70B", "L3.1-8B"];
+pub(super) const MODELS: [&str; 8] = ["L1-7B", "L1-13B", "L1-30B", "L1-65B", "L2-7B", "L2-13B", "L2-70B", "L3.1-8B"];
 
 /// A row of PQP's table.
 pub(super) struct Published {

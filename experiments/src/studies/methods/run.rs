@@ -108,9 +108,6 @@ fn print(request: &Request, models: &[Model]) -> Result<()> {
             sayln!("note: {note}");
         }
     }
-    sayln!(
-        "wrote {}: results.jsonl, data.csv, layers.csv, timings.csv, figure.svg, caption.md",
-        request.out.display()
-    );
+    sayln!("wrote {}: results.jsonl, data.csv, layers.csv, timings.csv, figure.svg, caption.md", request.out.display());
     Ok(())
 }
