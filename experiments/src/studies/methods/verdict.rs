@@ -33,13 +33,14 @@ impl Difference {
         }
     }
 
-    fn words(&self) -> String {
-        let verb = match self.sign() {
-            -1 => "is better",
-            1 => "is worse",
-            _ => "does not differ beyond twice the standard error",
+    /// How the second compares with the first, which is called `other`; `verb` is `is` or `are`.
+    fn against(&self, verb: &str, other: &str) -> String {
+        let relation = match self.sign() {
+            -1 => format!("better than {other}"),
+            1 => format!("worse than {other}"),
+            _ => format!("within twice the standard error of {other}"),
         };
-        format!("{verb} ({:+.2} ±{:.2} %)", self.percent, self.stderr)
+        format!("{verb} {relation} ({:+.2} ±{:.2} %)", self.percent, self.stderr)
     }
 }
 
@@ -64,25 +65,23 @@ pub(super) fn sentences(request: &Request, model: &Model) -> Vec<String> {
     }
     let scrambled = compare(&|m| (m.given[0].clone(), m.rounded[0].clone()));
     for (format, difference) in &scrambled {
+        let ranking = match difference.sign() {
+            0 => "rounding does not scramble the ranking",
+            1 => "rounding scrambles the ranking",
+            _ => "rounding helps the ranking",
+        };
         out.push(format!(
-            "{}: the mask that PQP's metric takes after rounding to {format}, put on the weights that were never rounded, {} than the mask \
-             taken before: {}.",
+            "{}: on weights that stay FP32, the mask that PQP's metric takes after rounding to {format} {}: {ranking}.",
             model.name,
-            difference.words(),
-            match difference.sign() {
-                0 => "rounding does not scramble the ranking",
-                1 => "rounding scrambles the ranking",
-                _ => "rounding helps the ranking",
-            }
+            difference.against("is", "the mask taken before"),
         ));
     }
     let kept = compare(&|m| (m.rounded[1].clone(), m.rounded[2].clone()));
     for (format, difference) in &kept {
         out.push(format!(
-            "{}: under one and the same mask, weights rounded to {format} before pruning {} than weights rounded after it, whose scales \
-             see only what is left.",
-            model.name.clone(),
-            difference.words().replacen("is ", "are ", 1).replacen("does ", "do ", 1)
+            "{}: under the mask that PQP takes, weights rounded to {format} before pruning {}.",
+            model.name,
+            difference.against("are", "weights rounded after it, whose scales see only what is left"),
         ));
     }
     out.extend(learned(model));
@@ -122,22 +121,23 @@ fn order(model: &Model, quantiser: &str, found: &[(&'static str, Difference)]) -
 fn learned(model: &Model) -> Vec<String> {
     let learned = Format::by_name(pqp::FORMAT).ok().and_then(|format| pqp::Learned::of(format).ok());
     let Some(pqp::Learned { besa, pqp, errors }) = learned else { return Vec::new() };
-    let between = |a: &Point, b: &Point| Some(Difference::of(model.find(a)?, model.find(b)?).words());
+    let between = |a: &Point, b: &Point| Some(Difference::of(model.find(a)?, model.find(b)?));
     let mut out = Vec::new();
     let name = &model.name;
-    if let Some(words) = between(&besa[1], &pqp[1]) {
-        out.push(format!("{name}: after gptq({}), PQP's learned mask {words} than BESA's.", pqp::FORMAT));
+    if let Some(found) = between(&besa[1], &pqp[1]) {
+        let words = found.against("is", "BESA's");
+        out.push(format!("{name}: after gptq({}), the mask that PQP learns {words}.", pqp::FORMAT));
     }
     for (who, [sq, qs]) in [("BESA", &besa), ("PQP", &pqp)] {
-        if let Some(words) = between(sq, qs) {
-            out.push(format!("{name}: {who} learned after gptq({}) {words} than learned before it.", pqp::FORMAT));
+        if let Some(found) = between(sq, qs) {
+            let words = found.against("is", "before it");
+            out.push(format!("{name}: {who} after gptq({}) {words}.", pqp::FORMAT));
         }
     }
     for (weight, point) in pqp::ERRORS.iter().zip(&errors).skip(1) {
-        if let Some(words) = errors.first().and_then(|none| between(none, point)) {
-            out.push(format!(
-                "{name}: PQP's loss of the quantisation error at weight {weight} {words} than without it."
-            ));
+        if let Some(found) = errors.first().and_then(|none| between(none, point)) {
+            let words = found.against("is", "without it");
+            out.push(format!("{name}: PQP with its loss of the quantisation error at weight {weight} {words}."));
         }
     }
     out
