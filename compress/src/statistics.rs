@@ -83,6 +83,14 @@ impl Statistics {
         }
     }
 
+    /// Bytes that they take.
+    pub fn bytes(&self) -> usize {
+        let singles =
+            [&self.hessian, &self.positions, &self.samples].into_iter().flatten().map(Vec::len).sum::<usize>();
+        8 * (self.square_sums.len() + self.magnitude_sums.len())
+            + 4 * (self.maxima.len() + self.last_maxima.len() + singles)
+    }
+
     /// The mean magnitude of every input.
     pub fn mean_magnitudes(&self) -> Vec<f64> {
         let tokens = self.tokens.max(1) as f64;

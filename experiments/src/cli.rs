@@ -10,12 +10,13 @@ use crate::commands::{
     bench, compress, cost, dequantize, dot, eval, explain, fetch, format, identify, logits, quantize, sparsify, sweep,
     trace, verify,
 };
-use crate::studies::orders;
+use crate::studies::{methods, orders};
 
 const EXAMPLES: &str = "\
 Examples:
   interplay                                     the main job: the order table of the embedded models
   interplay study orders --quick                the same in under a minute
+  interplay study methods --quick               compression methods in both orders
   interplay fetch smollm2 && interplay fetch wiki
   interplay study orders --model smollm2 --data wiki --window 512 --windows 4
   interplay eval --model lm --format hbfp6 --sparsity 2:4 --order sq --json
@@ -111,6 +112,8 @@ pub enum Command {
 pub enum Study {
     /// Formats x sparsity x order: does the order of sparsifying and quantising matter, and what does each point cost?
     Orders(orders::Args),
+    /// Methods x order x format x sparsity: what calibration gains, and is PQP right to prune after rounding?
+    Methods(methods::Args),
 }
 
 /// What `list` can list.

@@ -58,6 +58,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     let default = Command::Study(Study::Orders(studies::orders::Args::parse_from(["orders"])));
     match cli.command.as_ref().unwrap_or(&default) {
         Command::Study(Study::Orders(args)) => return studies::orders::run(args),
+        Command::Study(Study::Methods(args)) => return studies::methods::run(args),
         Command::Eval(args) => commands::eval::run(args)?,
         Command::Compress(args) => return commands::compress::run(args),
         Command::Cost(args) => commands::cost::run(args)?,

@@ -105,6 +105,67 @@ fn cpu_features() -> Vec<&'static str> {
     Vec::new()
 }
 
+/// How a model was compressed before it was evaluated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Compression {
+    /// The part of the study that the cell belongs to.
+    pub part: String,
+    /// The recipe, or what was put together of recipes.
+    pub recipe: String,
+    /// Who prunes; `none` where nobody does.
+    pub pruner: String,
+    /// Who rounds; `none` where nobody does.
+    pub quantiser: String,
+    /// What was calibrated on.
+    pub calibration: Calibration,
+    /// The share of zeros among the weights of the compressed layers.
+    pub sparsity: f64,
+    /// `||Y - Y'|| / ||Y||` of the compressed layers' outputs in use, FP32 against compressed: the mean over layers.
+    pub output_error: f64,
+    /// The share of rounded layers whose weights are values of the format; absent where nothing was rounded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_grid: Option<f64>,
+}
+
+/// What a model was calibrated on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// The text, and which part of it.
+    pub data: String,
+    /// Sequences.
+    pub samples: usize,
+    /// Tokens a sequence.
+    pub length: usize,
+    /// Bytes that the calibration of the largest block held: its weights, what was seen of its inputs, the streams through it.
+    pub bytes: u64,
+}
+
+/// The same metric on another text, of as many windows of the same length.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OtherText {
+    /// The text, and which part of it.
+    pub data: String,
+    /// Windows.
+    pub windows: usize,
+    /// What was measured.
+    pub metric: Metric,
+    /// The same of the unquantised, dense model.
+    pub fp32: Metric,
+}
+
+/// Zero-shot accuracy on one task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskScore {
+    /// The task.
+    pub task: String,
+    /// Items.
+    pub items: usize,
+    /// `accuracy`, by the largest log-likelihood.
+    pub accuracy: Metric,
+    /// `accuracy_norm`, by the largest log-likelihood a character.
+    pub accuracy_norm: Metric,
+}
+
 /// One cell: a model in one format, sparsity and order on one datapath, with what it costs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
@@ -140,6 +201,15 @@ pub struct Cell {
     pub more: Vec<Metric>,
     /// The same metric of the unquantised, dense model.
     pub fp32: Metric,
+    /// How the model was compressed, where calibration took part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
+    /// The same metric on a second text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_text: Option<OtherText>,
+    /// Zero-shot accuracy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<TaskScore>,
     /// Exact stored bits.
     pub footprint_bits: FootprintBits,
     /// Cycles of one window or image.

@@ -206,9 +206,13 @@ fn second_half(text: &str) -> &str {
     &text[line..]
 }
 
-/// A fetched text or a file.
-fn read_text(name: &str) -> Result<String> {
-    Ok(match name {
+/// A text by the name of the command line: `heldout`, a fetched text, or a file.
+///
+/// # Errors
+/// There is no such text, or it cannot be read.
+pub fn read_text(data: &str) -> Result<String> {
+    Ok(match data {
+        "heldout" => embedded::heldout_text().to_owned(),
         "wiki" => text::clean_wiki(&text::read(&catalogue::locate("wiki")?)?)?,
         name if Path::new(name).exists() => text::read(Path::new(name))?,
         name => text::read(&catalogue::locate(name)?)?,
@@ -219,10 +223,7 @@ fn windows(model: &Model, data: &str, amount: &Amount, checksums: &mut Checksums
     let Some(tokenizer) = &model.tokenizer else {
         bail!("the model has no tokenizer.json, so a text cannot be cut into tokens")
     };
-    let text = match data {
-        "heldout" => embedded::heldout_text().to_owned(),
-        name => read_text(name)?,
-    };
+    let text = read_text(data)?;
     let protocol = amount.protocol.unwrap_or(&PROTOCOLS[0]);
     let text = protocol.text(&text).with_context(|| format!("`{data}` under the protocol `{}`", protocol.name))?;
     checksums.insert(format!("data:{data}"), text::sha256(text.as_bytes()));

@@ -4,6 +4,7 @@ mod bad_use;
 mod cost;
 mod evaluation;
 mod files;
+mod methods;
 mod results;
 mod run;
 mod text;
@@ -17,6 +18,7 @@ fn main() -> std::process::ExitCode {
     cases.extend(cost::cases());
     cases.extend(evaluation::cases());
     cases.extend(files::cases());
+    cases.extend(methods::cases());
     cases.extend(results::cases());
     cases.extend(verify::cases());
     libtest_mimic::run(&Arguments::from_args(), cases).exit_code()

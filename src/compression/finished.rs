@@ -26,6 +26,8 @@ pub struct Finished {
     pub vectors: Vec<(String, Vec<f32>)>,
     /// A line a layer.
     pub reports: Vec<LayerReport>,
+    /// Bytes that its calibration held: weights, statistics, streams.
+    pub bytes: u64,
 }
 
 /// What the metadata say beside the tensors.
@@ -37,6 +39,8 @@ struct Notes {
     /// The vectors that changed.
     vectors: Vec<String>,
     reports: Vec<LayerReport>,
+    #[serde(default)]
+    bytes: u64,
 }
 
 /// Announces a layer's tensors.
@@ -103,6 +107,7 @@ impl Finished {
             layers: self.layers.iter().map(layer).collect(),
             vectors: self.vectors.iter().map(|(name, _)| name.clone()).collect(),
             reports: self.reports.clone(),
+            bytes: self.bytes,
         };
         let notes =
             serde_json::to_string(&notes).map_err(|e| Error::Invalid(format!("a report cannot be written: {e}")))?;
@@ -156,7 +161,8 @@ impl Finished {
             layers.push((name, layer));
         }
         let vectors = notes.vectors.into_iter().map(|name| Ok((name.clone(), vector(&name)?)));
-        Ok(Self { layers, vectors: vectors.collect::<Result<_, Error>>()?, reports: notes.reports })
+        let vectors = vectors.collect::<Result<_, Error>>()?;
+        Ok(Self { layers, vectors, reports: notes.reports, bytes: notes.bytes })
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Compressed {
     pub vectors: BTreeMap<String, Vec<f32>>,
     /// A line a layer, in execution order.
     pub reports: Vec<LayerReport>,
+    /// Bytes that the calibration of the largest block held.
+    pub bytes: u64,
 }
 
 impl Compressed {
@@ -31,6 +33,7 @@ impl Compressed {
         self.layers.extend(finished.layers.into_iter().map(|(name, layer)| (name, Arc::new(layer))));
         self.vectors.extend(finished.vectors);
         self.reports.extend(finished.reports);
+        self.bytes = self.bytes.max(finished.bytes);
     }
 
     /// The plan under which a session of [`Compressed::checkpoint`] runs these weights; every other layer is left to the host.

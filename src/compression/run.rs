@@ -10,7 +10,7 @@ use super::finished::Finished;
 use super::report::LayerReport;
 use super::steps;
 use super::structure;
-use super::work::Work;
+use super::work::{Work, bytes_of};
 use crate::Error;
 use crate::burn::{Activation, Block, Stage};
 use crate::compress::recipe::Step;
@@ -159,6 +159,7 @@ fn one(
         Stream::Dense => work.reference_stream()?,
         Stream::Compressed => Vec::new(),
     };
+    let bytes = work.bytes() + bytes_of(&dense);
     let mut reports = reports(&work);
     let mut behind = None;
     for (step, text) in recipe.steps.iter().zip(recipe.texts()) {
@@ -179,7 +180,7 @@ fn one(
         warn(report, observer);
     }
     let names = work.block.linears().iter().map(|linear| linear.name.clone());
-    let finished = Finished { layers: names.zip(work.layers).collect(), vectors: work.vectors, reports };
+    let finished = Finished { layers: names.zip(work.layers).collect(), vectors: work.vectors, reports, bytes };
     *streams = Streams { compressed: behind, dense };
     Ok(Some(finished))
 }

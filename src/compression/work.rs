@@ -83,6 +83,15 @@ impl<'a> Work<'a> {
         self.reference.iter().zip(shapes).map(|(values, shape)| Activation::sequence(values, &shape)).collect()
     }
 
+    /// Bytes of the block's weights (Burn's, the given and the present ones), of what was seen of its inputs, and of the streams
+    /// before and behind it.
+    pub(super) fn bytes(&self) -> u64 {
+        let weights: usize = self.layers.iter().map(|layer| 4 * (layer.original.len() + 2 * layer.values.len())).sum();
+        let seen: usize = self.seen.iter().map(Statistics::bytes).sum();
+        let reference: usize = self.reference.iter().map(|values| 4 * values.len()).sum();
+        (weights + seen + reference) as u64 + bytes_of(self.inputs)
+    }
+
     /// Gives the block the layers' weights as they are.
     pub(super) fn load(&mut self) {
         for (i, layer) in self.layers.iter().enumerate() {
@@ -166,6 +175,11 @@ impl<'a> Work<'a> {
 
 fn missing(name: &str) -> Error {
     Error::Invalid(format!("this architecture has no `{name}` of the size that the scales ask for"))
+}
+
+/// Bytes of activations in FP32.
+pub(super) fn bytes_of(stream: &[Activation]) -> u64 {
+    stream.iter().map(|one| 4 * one.shape().iter().product::<usize>() as u64).sum()
 }
 
 /// The values of an activation.

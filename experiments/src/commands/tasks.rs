@@ -79,9 +79,13 @@ pub fn run(request: Request<'_>) -> Result<()> {
 }
 
 /// The items of every form, none where the folder has no file of it.
-type Files = Vec<(&'static Form, Option<Vec<Item>>)>;
+pub type Files = Vec<(&'static Form, Option<Vec<Item>>)>;
 
-fn files(folder: &Path, items: usize, checksums: &mut BTreeMap<String, String>) -> Result<Files> {
+/// Reads the files of a folder.
+///
+/// # Errors
+/// There is no such folder, it has no task, or a file is malformed.
+pub fn files(folder: &Path, items: usize, checksums: &mut BTreeMap<String, String>) -> Result<Files> {
     ensure!(items > 0, "--items is 0: give at least 1");
     ensure!(folder.is_dir(), "--tasks {}: there is no such folder", folder.display());
     let mut files = Vec::new();
@@ -101,7 +105,10 @@ fn files(folder: &Path, items: usize, checksums: &mut BTreeMap<String, String>) 
 }
 
 /// The accuracy on each file under the session's plan.
-fn evaluate(session: &mut Session, tokenizer: &Tokenizer, files: &Files) -> Result<Vec<Option<Accuracy>>> {
+///
+/// # Errors
+/// The model cannot read text or be run.
+pub fn evaluate(session: &mut Session, tokenizer: &Tokenizer, files: &Files) -> Result<Vec<Option<Accuracy>>> {
     let one = |(form, items): &(&Form, Option<Vec<Item>>)| -> Result<Option<Accuracy>> {
         let Some(items) = items else { return Ok(None) };
         let scores = scores(session, tokenizer, items).with_context(|| format!("task `{}`", form.name))?;

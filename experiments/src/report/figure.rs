@@ -107,7 +107,7 @@ fn panel(area: &Area<'_>, cells: &[&Cell]) -> Result<(), Error> {
 }
 
 /// The least and largest finite value, widened by `factor`.
-fn bounds(values: impl Iterator<Item = f64>, factor: f64) -> (f64, f64) {
+pub fn bounds(values: impl Iterator<Item = f64>, factor: f64) -> (f64, f64) {
     let (low, high) = values
         .filter(|v| v.is_finite() && *v > 0.0)
         .fold((f64::INFINITY, 0.0_f64), |(low, high), v| (low.min(v), high.max(v)));

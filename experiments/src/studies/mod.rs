@@ -1,5 +1,6 @@
 //! The studies: one file each, one entry each.
 
+pub mod methods;
 pub mod orders;
 
 /// What a study asks.
@@ -11,4 +12,4 @@ pub struct Study {
 }
 
 /// Every study.
-pub const ALL: &[Study] = &[orders::STUDY];
+pub const ALL: &[Study] = &[orders::STUDY, methods::STUDY];

@@ -5,7 +5,7 @@
 
 mod estimate;
 mod run;
-mod tables;
+pub(super) mod tables;
 mod write;
 
 use std::path::PathBuf;

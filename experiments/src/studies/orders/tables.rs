@@ -115,7 +115,7 @@ fn by_pattern(cells: &[Measured], title: &str, text: impl Fn(&Cell) -> String) -
 }
 
 /// Four significant digits, and exponents only where a reader would want them.
-fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     match value {
         v if !v.is_finite() => v.to_string(),
         v if v >= 1e6 => format!("{v:.2e}"),

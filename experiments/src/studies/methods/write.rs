@@ -1,0 +1,122 @@
+//! The study's folder: `results.jsonl`, `data.csv`, `layers.csv`, `timings.csv`, `figure.svg`, `caption.md`. All but `timings.csv` have
+//! the same bytes on every run.
+
+use std::fmt::Write;
+
+use anyhow::Result;
+
+use super::run::Model;
+use super::{Request, figure, layers, pqp, tables, verdict};
+use crate::output::write_atomic;
+use crate::report::csv::field;
+
+/// Writes every file, each whole.
+pub(super) fn all(request: &Request, models: &[Model]) -> Result<()> {
+    let mut lines = String::new();
+    for measured in models.iter().flat_map(|model| &model.cells) {
+        let _ = writeln!(lines, "{}", serde_json::to_string(&measured.cell)?);
+    }
+    let files = [
+        ("results.jsonl", lines),
+        ("data.csv", csv(models)),
+        ("layers.csv", layers::csv(models)),
+        ("timings.csv", timings(models)),
+        ("figure.svg", figure::draw(models)?),
+        ("caption.md", caption(request, models)),
+    ];
+    files.iter().try_for_each(|(name, text)| write_atomic(&request.out.join(name), text.as_bytes()))
+}
+
+fn csv(models: &[Model]) -> String {
+    let mut out = String::from(
+        "model,recipe,pruner,quantiser,order,format,sparsity,data,perplexity,stderr,fp32,data2,perplexity2,stderr2,fp32_2,\
+         measured_sparsity,output_error,on_grid,values_bits,scales_bits,metadata_bits,other_bits,total_bits,cycles,energy_pj,\
+         calibration_bytes\n",
+    );
+    for m in models.iter().flat_map(|model| &model.cells) {
+        let (c, f) = (&m.cell, m.cell.footprint_bits);
+        let (Some(how), Some(other)) = (&c.compression, &c.other_text) else { continue };
+        let _ = writeln!(
+            out,
+            "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
+            field(&c.model),
+            field(&how.recipe),
+            how.pruner,
+            how.quantiser,
+            c.order,
+            c.format,
+            c.sparsity,
+            field(&c.data),
+            c.metric.value,
+            c.metric.stderr,
+            c.fp32.value,
+            field(&other.data),
+            other.metric.value,
+            other.metric.stderr,
+            other.fp32.value,
+            how.sparsity,
+            how.output_error,
+            how.on_grid.map_or_else(String::new, |share| share.to_string()),
+            f.values,
+            f.scales,
+            f.metadata,
+            f.other,
+            f.total,
+            c.cycles.total,
+            c.energy_pj.total,
+            how.calibration.bytes,
+        );
+    }
+    out
+}
+
+fn timings(models: &[Model]) -> String {
+    let mut out = String::from("model,recipe,calibration_s,evaluation_s\n");
+    for model in models {
+        for m in &model.cells {
+            let (calibration, evaluation) = m.seconds;
+            let _ = writeln!(out, "{},{},{calibration:.3},{evaluation:.3}", field(&model.name), field(m.recipe()));
+        }
+    }
+    out
+}
+
+fn caption(request: &Request, models: &[Model]) -> String {
+    let mut text = String::from("# Compression methods, in both orders\n\n");
+    text.push_str(
+        "`figure.svg`: stored size of the whole model against perplexity on the first text, both axes logarithmic, with the Pareto front; \
+         one panel a model. Colour: who prunes. Shape: the order. Filled: the error of rounding is moved or searched (GPTQ, AWQ, joint) or \
+         nothing is rounded; hollow: rounded to nearest. Marks of one size stand side by side.\n\n\
+         A recipe is a list of steps in the order of work. A star marks weights that left the format's grid, because a step moved errors \
+         after rounding; they are stored and costed as FP32. Differences carry the standard error of the paired difference of losses over \
+         windows. Calibration time is in `timings.csv`, because it differs from run to run.\n\n",
+    );
+    let m = &request.machine;
+    let _ = writeln!(
+        text,
+        "Machine: `{}`; cycles: `{}`; prices: `{}`; activations: `{}`; seed {}.\n",
+        m.accelerator.name, m.cycle_model.name, m.prices.name, request.activations.name, request.seed
+    );
+    for model in models {
+        if let Some(how) = model.cells.first().and_then(|m| m.cell.compression.as_ref()) {
+            let c = &how.calibration;
+            let _ = writeln!(
+                text,
+                "{}: calibrated on {} sequences of {} tokens of `{}`, which the evaluated texts share no token with.\n",
+                model.name, c.samples, c.length, c.data
+            );
+        }
+        let sentences = verdict::sentences(request, model);
+        if !sentences.is_empty() {
+            let _ = writeln!(text, "Is PQP right to prune after rounding?\n\n- {}\n", sentences.join("\n- "));
+        }
+        for table in tables::all(request, model) {
+            let _ = writeln!(text, "{}", table.markdown());
+        }
+        for note in &model.notes {
+            let _ = writeln!(text, "Note: {note}\n");
+        }
+    }
+    let _ = writeln!(text, "{}", pqp::REASONS);
+    text
+}
