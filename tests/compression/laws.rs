@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use interplay::compress::Layer;
-use interplay::compression::{Calibration, Compressed, Event, Folder, Outcome, compress};
+use interplay::compression::{Calibration, Compressed, Event, Folder, LayerReport, Outcome, compress};
 use interplay::formats::{Format, Pattern};
 use interplay::models::embedded::lm;
 use interplay::plan::Plan;
@@ -58,19 +58,29 @@ fn calibration() -> Result<Calibration, Failed> {
 
 fn permuting() -> Result<(), Failed> {
     let dense = lm().open()?.checkpoint;
-    for recipe in ["wanda(4:4, permute=serpentine)", "ria(4:4, permute=assignment, parts=2)"] {
-        let (compressed, _) = compressed(&*dense, sequences(2, 16, 2048), &options(recipe)?)?;
-        let moved = |layer: &Arc<Layer>| layer.order.as_ref().is_some_and(|order| !order.is_sorted());
-        assert!(compressed.layers.values().any(moved), "{recipe}: no input has moved");
-        for (name, layer) in &compressed.layers {
-            assert_eq!(layer.values, layer.original, "{recipe}: {name}");
-            let mut order = layer.order.clone().ok_or("no order")?;
-            order.sort_unstable();
-            assert!(order.into_iter().eq(0..layer.k), "{recipe}: {name}: the order is no permutation");
+    let ids = ids(24, 2048, 9);
+    let want = logits(&mut Session::new(dense.clone(), Plan::fp32())?, &ids)?;
+    for recipe in ["wanda(2:4, permute=serpentine)", "ria(2:4, permute=assignment, parts=2)"] {
+        let (mut compressed, _) = compressed(&*dense, sequences(2, 16, 2048), &options(recipe)?)?;
+        let mut moved = 0;
+        for (name, layer) in &mut compressed.layers {
+            let order = layer.order.clone().ok_or("no order")?;
+            moved += usize::from(!order.is_sorted());
+            let mask = layer.mask.as_ref().ok_or("no mask")?;
+            let kept = mask.kept().chunks(layer.k).flat_map(|row| order.iter().map(|&j| row[j])).collect::<Vec<_>>();
+            let groups = kept.chunks(4).all(|group| group.iter().filter(|kept| **kept).count() == 2);
+            assert!(groups, "{recipe}: {name}: a group of inputs as permuted does not keep 2");
+            let back = |row: &[f32]| {
+                let permuted: Vec<f32> = order.iter().map(|&j| row[j]).collect();
+                let mut row = vec![f32::NAN; row.len()];
+                order.iter().zip(permuted).for_each(|(&j, w)| row[j] = w);
+                row
+            };
+            let values = layer.original.chunks(layer.k).flat_map(back).collect();
+            *layer = Arc::new(Layer::new(layer.k, values));
         }
-        let ids = ids(24, 2048, 9);
+        assert!(moved > 0, "{recipe}: no input has moved");
         let mut session = Session::new(compressed.checkpoint(dense.clone()), compressed.plan(Format::fp32(), None))?;
-        let want = logits(&mut Session::new(dense.clone(), Plan::fp32())?, &ids)?;
         near(&logits(&mut session, &ids)?, &want, 2e-6, recipe);
     }
     Ok(())
@@ -229,7 +239,15 @@ fn comes_back() -> Result<(), Failed> {
         for index in 0..store.blocks() {
             read.add(store.block(index)?);
         }
-        assert_eq!(read.reports, memory.reports, "{recipe}");
+        // The text of a report holds its numbers to the last place but one.
+        let rounded = |reports: &[LayerReport]| {
+            let near = |v: f64| format!("{v:.13e}");
+            let numbers = |r: &LayerReport| {
+                [Some(r.sparsity), Some(r.weight_error), r.output_error, r.without_update, r.damping_raised].map(|v| v.map(near))
+            };
+            reports.iter().map(|r| (r.layer.clone(), r.rows, r.k, r.on_grid, numbers(r))).collect::<Vec<_>>()
+        };
+        assert_eq!(rounded(&read.reports), rounded(&memory.reports), "{recipe}");
         assert_eq!(read.vectors, memory.vectors, "{recipe}");
         assert!(read.layers.keys().eq(memory.layers.keys()), "{recipe}");
         for (name, layer) in &read.layers {
