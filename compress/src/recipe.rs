@@ -100,6 +100,8 @@ pub enum Rounder {
         scale: bool,
         /// Whether clip levels are searched.
         clip: bool,
+        /// Tokens, evenly spread over calibration, on which clip levels are compared.
+        samples: usize,
     },
 }
 
@@ -170,7 +172,7 @@ impl Recipe {
         if count(|s| matches!(s, Step::Forward)) > 1 || count(|s| matches!(s, Step::Activations(_))) > 1 {
             return invalid("`forward` and `activations` may stand once");
         }
-        let rounded = self.steps.iter().position(|s| matches!(s, Step::Quantize(_)));
+        let rounded = self.steps.iter().position(rounds);
         let smoothed = self.steps.iter().rposition(|s| matches!(s, Step::Smooth { .. }));
         match (rounded, smoothed) {
             (Some(rounded), Some(smoothed)) if rounded < smoothed => {
@@ -214,6 +216,11 @@ impl fmt::Display for Recipe {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "[{}]", self.texts.join(", "))
     }
+}
+
+/// Whether a step rounds weights.
+fn rounds(step: &Step) -> bool {
+    matches!(step, Step::Quantize(_) | Step::Prune(Prune { joint: Some(_), .. }))
 }
 
 /// Lower case without blanks.

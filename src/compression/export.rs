@@ -26,6 +26,11 @@ use crate::formats::file::{self, Dtype, FileError, Options, Writer};
 use crate::load::hf::PACKED;
 use crate::models::transposed;
 
+/// The file that says what made an export.
+const CARD: &str = "compression.json";
+/// The file of tensors as F32.
+const FLOATS: &str = "model.safetensors";
+
 /// A folder to be written.
 #[derive(Debug)]
 pub struct Export<'a> {
@@ -46,30 +51,43 @@ struct Replaced {
 }
 
 impl Export<'_> {
-    /// Writes the model to `folder`, packed or as F32.
+    /// Writes the model to `folder`, packed or as F32, in the place of a former export.
     ///
     /// # Errors
-    /// The source cannot be read again, a block is damaged, or the folder cannot be written.
+    /// The source cannot be read again, a block is damaged, the folder cannot be written, or holds a model that is no export.
     pub fn write(&self, folder: &Path, packed: bool) -> Result<(), Error> {
         let source = Source::open(self.origin)?;
         std::fs::create_dir_all(folder).map_err(|e| Error::Io { path: folder.to_owned(), source: e })?;
-        let config = folder.join("config.json");
-        if config.exists() {
-            // What is there is the model of another run until the last file is in place.
-            std::fs::remove_file(&config).map_err(|e| Error::Io { path: config.clone(), source: e })?;
-        }
+        self.refuse_others(folder)?;
+        let (config, floats, codes) = (folder.join("config.json"), folder.join(FLOATS), folder.join(PACKED));
+        // What is there is the model of another run until the last file is in place; of two forms one would hide the other.
+        remove(&config)?;
+        remove(if packed { &floats } else { &codes })?;
         let replaced = self.replaced(&source)?;
         if packed {
-            self.write_packed(&source, &replaced, &folder.join(PACKED))?;
+            self.write_packed(&source, &replaced, &codes)?;
         } else {
-            self.write_floats(&source, &replaced, &folder.join("model.safetensors"))?;
+            self.write_floats(&source, &replaced, &floats)?;
         }
         for (name, text) in source.texts() {
             write(&folder.join(name), text.as_bytes())?;
         }
         let card = serde_json::to_string_pretty(self.card).unwrap_or_default() + "\n";
-        write(&folder.join("compression.json"), card.as_bytes())?;
+        write(&folder.join(CARD), card.as_bytes())?;
         write(&config, source.config.as_bytes())
+    }
+
+    /// Refuses the source's own folder and a model that no export wrote.
+    fn refuse_others(&self, folder: &Path) -> Result<(), Error> {
+        let real = |path: &Path| path.canonicalize().ok();
+        let is_source = matches!(self.origin, Origin::Folder(path) if real(path) == real(folder));
+        let models = ["config.json", "model.safetensors.index.json", "pytorch_model.bin"];
+        let is_model = models.iter().any(|name| folder.join(name).exists());
+        if is_source || (is_model && !folder.join(CARD).exists()) {
+            let problem = "the folder holds a model that is not to be overwritten; give another folder".into();
+            return Err(Error::Malformed { path: folder.to_owned(), problem });
+        }
+        Ok(())
     }
 
     fn replaced(&self, source: &Source) -> Result<Replaced, Error> {
@@ -184,6 +202,14 @@ fn vectors(
         }
     }
     Ok(())
+}
+
+/// Removes a file that may not be there.
+fn remove(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::Io { path: path.to_owned(), source: e }),
+        _ => Ok(()),
+    }
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {

@@ -14,7 +14,7 @@ use super::work::{Work, bytes_of};
 use crate::Error;
 use crate::burn::{Activation, Block, Stage};
 use crate::compress::recipe::Step;
-use crate::compress::{Layer, Needs, Recipe};
+use crate::compress::{Layer, Needs, Recipe, Statistics};
 use crate::models::Checkpoint;
 use crate::plan::{LayerConfig, Plan, Preset};
 
@@ -52,6 +52,13 @@ pub enum Event<'a> {
         /// As written in the recipe.
         text: &'a str,
     },
+    /// What calibration saw of a layer's inputs, the block being dense.
+    Seen {
+        /// The layer's name.
+        layer: &'a str,
+        /// Sums, maxima, and what the recipe's steps asked for.
+        statistics: &'a Statistics,
+    },
     /// Something that the user must know of a layer.
     Warning {
         /// The layer's name.
@@ -61,7 +68,8 @@ pub enum Event<'a> {
     },
 }
 
-/// Sees what is going on; `Break` stops the run after the block in hand is thrown away.
+/// Sees what is going on. `Break` stops the run, the block in hand being thrown away; who answers it to [`Event::Seen`] or
+/// [`Event::Warning`] is asked again by the next of the other events.
 pub type Observer<'a> = dyn FnMut(Event<'_>) -> ControlFlow<()> + 'a;
 
 /// How a run ended.
@@ -155,6 +163,9 @@ fn one(
     let watched = if options.stream == Stream::Dense { &streams.dense } else { &streams.compressed };
     let groups = structure::groups(checkpoint.architecture());
     let mut work = Work::new(block, needs, watched, &streams.compressed, groups)?;
+    for (linear, statistics) in work.block.linears().iter().zip(&work.seen) {
+        let _: ControlFlow<()> = observer(Event::Seen { layer: &linear.name, statistics });
+    }
     let dense = match options.stream {
         Stream::Dense => work.reference_stream()?,
         Stream::Compressed => Vec::new(),

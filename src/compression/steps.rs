@@ -15,9 +15,6 @@ use crate::compress::{Criterion, Layer, Needs, Statistics};
 /// Sequences on which block-level searches compare outputs: AWQ's scales and BaWA's exponents.
 const SEARCHED: usize = 8;
 
-/// Tokens on which AWQ's clip levels are compared.
-const CLIP_SAMPLES: usize = 512;
-
 /// What calibration must gather for a step.
 pub(super) fn needs(step: &Step) -> Needs {
     let hessian = Needs { hessian: true, ..Needs::default() };
@@ -31,8 +28,8 @@ pub(super) fn needs(step: &Step) -> Needs {
             if prune.update.is_some() { scores.and(hessian) } else { scores }
         }
         Step::Quantize(Quantize { method: Rounder::Gptq(_), .. }) => hessian,
-        Step::Quantize(Quantize { method: Rounder::Awq { clip: true, .. }, .. }) => {
-            Needs { samples: CLIP_SAMPLES, ..Needs::default() }
+        Step::Quantize(Quantize { method: Rounder::Awq { clip: true, samples, .. }, .. }) => {
+            Needs { samples: *samples, ..Needs::default() }
         }
         Step::Learn { criterion, .. } => criterion.needs(),
         Step::Quantize(_) | Step::Smooth { .. } | Step::Forward | Step::Activations(_) => Needs::default(),
@@ -52,12 +49,15 @@ pub(super) fn apply(
     match step {
         Step::Smooth { alpha, last_maxima } => smooth::smoothquant(work, *alpha, *last_maxima),
         Step::Prune(prune) if prune.scores == Scores::Searched => prune::searched(work, prune),
-        Step::Prune(step) => each(work, reports, |layer, seen, report| prune::prune(step, layer, seen, report)),
+        Step::Prune(step) => {
+            work.was_rounded.iter_mut().for_each(|rounded| *rounded |= step.joint.is_some());
+            each(work, reports, |layer, seen, report| prune::prune(step, layer, seen, report))
+        }
         Step::Quantize(step) => {
             if let Rounder::Awq { scale: true, .. } = step.method {
                 smooth::awq(work, step.format)?;
             }
-            work.was_rounded.fill(!step.format.is_exact());
+            work.was_rounded.iter_mut().for_each(|rounded| *rounded |= !step.format.is_exact());
             each(work, reports, |layer, seen, report| round::round(step, layer, seen, report))
         }
         Step::Learn { criterion, options } => learn::learn(work, stage, *criterion, options),

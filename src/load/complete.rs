@@ -12,18 +12,17 @@ use crate::burn::Stage;
 use crate::models::{Checkpoint, Input, Task, Weights};
 use crate::plan::glob::matches;
 
-/// What exports store beside the parameters: masks, positions and frequencies that are computed here, counters of training, copies
-/// of a tied head, and heads and poolers of other uses.
-const SPARE: [&str; 8] = [
-    "*.attn.bias",
-    "*.attn.masked_bias",
-    "*position_ids",
-    "*.rotary_emb.inv_freq",
-    "*.num_batches_tracked",
-    "lm_head.weight",
-    "*pooler.dense.*",
-    "cls.*",
-];
+/// What exports store beside the parameters: masks, positions and frequencies that are computed here, and counters of training.
+const COMPUTED: [&str; 5] =
+    ["*.attn.bias", "*.attn.masked_bias", "*position_ids", "*.rotary_emb.inv_freq", "*.num_batches_tracked"];
+
+/// Copies of a tied head, and heads and poolers of other uses.
+const SPARE: [&str; 3] = ["lm_head.weight", "*pooler.dense.*", "cls.*"];
+
+/// Whether a tensor is no parameter of any model, whatever its type.
+pub(crate) fn is_computed(name: &str) -> bool {
+    COMPUTED.iter().any(|glob| matches(glob, name))
+}
 
 /// The checkpoint that `build` makes of `weights`, found at `path`. Its last stage to be built fails if a tensor is left over.
 ///
@@ -50,7 +49,7 @@ impl Watched {
     /// The first tensor that nobody asked for and that is not spare.
     fn unread(&self) -> Option<String> {
         let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let spare = |name: &str| SPARE.iter().any(|glob| matches(glob, name));
+        let spare = |name: &str| is_computed(name) || SPARE.iter().any(|glob| matches(glob, name));
         self.weights.names().into_iter().find(|name| !read.contains(name) && !spare(name))
     }
 }

@@ -33,6 +33,7 @@ use crate::models::{Checkpoint, Input};
 
 pub use bytes::Bytes;
 pub(crate) use check::{finite, nearest};
+pub(crate) use complete::is_computed;
 pub use gguf::Gguf;
 pub use safetensors::SafeTensors;
 pub use tokenizer::Tokenizer;

@@ -252,12 +252,14 @@ pub const METHODS: &[Method] = &[
             FORMAT,
             parameter("scale", "yes (the default) or no: whether scales are searched"),
             parameter("clip", "yes (the default) or no: whether clip levels are searched"),
+            parameter("samples", "tokens on which clip levels are compared, 512"),
         ],
         build: |a| {
             let format = a.format()?;
             let scale = a.choice("scale", YES_NO)?;
             let clip = a.choice("clip", YES_NO)?;
-            Ok(Step::Quantize(Quantize { method: Rounder::Awq { scale, clip }, format }))
+            let samples = a.count("samples", 512)?;
+            Ok(Step::Quantize(Quantize { method: Rounder::Awq { scale, clip, samples }, format }))
         },
     },
     Method {

@@ -6,7 +6,7 @@ use crate::Error;
 use crate::compress::Layer;
 use crate::formats::Mask;
 use crate::load::hf::Tensors;
-use crate::load::{Bytes, Gguf, SafeTensors, Tokenizer};
+use crate::load::{Bytes, Gguf, SafeTensors, Tokenizer, is_computed};
 use crate::models::Weights;
 use crate::models::embedded::Embedded;
 use crate::models::llama::{LlamaConfig, Pairs};
@@ -73,7 +73,8 @@ impl Source {
             Some(serde_json::from_str::<serde_json::Value>(config).ok()?.get("model_type")?.as_str()? == "gpt2")
         };
         let transposed = model_type(&config).unwrap_or(false);
-        Self { names: tensors.names(), weights: Box::new(tensors), config, texts, transposed, paired: None }
+        let names = tensors.names().into_iter().filter(|name| !is_computed(name)).collect();
+        Self { names, weights: Box::new(tensors), config, texts, transposed, paired: None }
     }
 
     fn folder(path: &Path) -> Result<Self, Error> {

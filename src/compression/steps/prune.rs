@@ -13,6 +13,8 @@ use crate::formats::{Format, Mask, Pattern};
 
 /// Prunes one layer.
 pub(super) fn prune(step: &Prune, layer: &mut Layer, seen: &Statistics, report: &mut LayerReport) -> Result<(), Error> {
+    // The order belongs to the mask that this one replaces.
+    layer.order = None;
     let criterion = match &step.scores {
         Scores::Once(criterion) => *criterion,
         Scores::Cumulative => Criterion::Wanda,
@@ -75,7 +77,7 @@ pub(super) fn solve(
 ) -> Result<(), Error> {
     let hessian = hessian(seen, "the column loop")?;
     let solved = solver.solve(&layer.values, layer.k, hessian, pruning, format)?;
-    report.damping_raised = (solved.damping > solver.damping).then_some(solved.damping);
+    report.damping_raised = (solved.damping > solver.damping).then_some(solved.damping).or(report.damping_raised);
     report.without_update =
         Some(output_error(&layer.original, &bare(layer, solved.mask.as_ref(), format)?, layer.k, hessian));
     // Scales that columns share which are no neighbours have no stored form: the weights are kept as FP32.

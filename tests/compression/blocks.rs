@@ -1,0 +1,217 @@
+//! One recorded LLaMA block each: SmoothQuant and W8A8, AWQ's scales and clip levels, the whole step of JSQ.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use interplay::burn::Activation;
+use interplay::compression::Compressed;
+use interplay::formats::Format;
+use interplay::load::SafeTensors;
+use interplay::models::Checkpoint;
+use interplay::session::Session;
+use libtest_mimic::{Failed, Trial};
+
+use super::model::{Plain, Recorded, Seen, compressed, near, options};
+use crate::oracles;
+
+const FILES: [(&str, &str); 3] = [
+    ("block_a", "vectors/methods/block_a.safetensors"),
+    ("block_b", "vectors/methods/block_b.safetensors"),
+    ("block_c", "vectors/methods/block_c.safetensors"),
+];
+
+/// Maxima and factors are a few FP32 operations of numbers that agree to as little as one matrix product does.
+const FACTORS: f32 = 3e-6;
+/// A block's outputs in FP32.
+const OUTPUTS: f32 = 5e-6;
+/// The same on activations of 8 bits, where a value on a boundary may fall to the other side: one step of 127 in one of 64 inputs.
+const OUTPUTS_OF_STEPS: f32 = 2e-3;
+
+pub fn cases() -> Vec<Trial> {
+    let mut cases = Vec::new();
+    for (name, file) in FILES {
+        let mut case = |method: &str, run: fn(&Path) -> Result<(), Failed>| {
+            cases.push(oracles::case(&format!("compression::{method}_{name}"), file, run));
+        };
+        case("smoothquant", smoothquant);
+        case("awq", awq);
+        case("jsq", jsq);
+    }
+    cases
+}
+
+struct Run {
+    recorded: Arc<Recorded>,
+    model: Arc<dyn Checkpoint>,
+    compressed: Compressed,
+    seen: Seen,
+}
+
+impl Run {
+    fn new(path: &Path, recipe: &str) -> Result<Self, Failed> {
+        let recorded = Arc::new(Recorded::open(path)?);
+        let model = recorded.block()?;
+        let (compressed, seen) = compressed(&*model, recorded.block_sequences(), &options(recipe)?)?;
+        Ok(Self { recorded, model, compressed, seen })
+    }
+
+    fn file(&self) -> &SafeTensors {
+        &self.recorded.file
+    }
+
+    /// The gains of both norms are the recorded ones of `method`.
+    fn check_norms(&self, method: &str) -> Result<(), Failed> {
+        assert_eq!(self.compressed.vectors.len(), 2);
+        for norm in ["input_layernorm", "post_attention_layernorm"] {
+            near(self.gain(norm), &self.file().floats(&format!("{method}.w.{norm}"))?, FACTORS, norm);
+        }
+        Ok(())
+    }
+
+    fn gain(&self, norm: &str) -> &[f32] {
+        &self.compressed.vectors[&format!("layers.0.{norm}.gamma")]
+    }
+
+    /// The last positions of each sequence, as many as are recorded, of what `block` makes of it.
+    fn last(&self, mut block: impl FnMut(Activation) -> Result<Activation, Failed>) -> Result<Vec<f32>, Failed> {
+        let recorded = self.file().shape("dense.out")?;
+        let mut last = Vec::new();
+        for ids in self.recorded.block_sequences() {
+            let stream = self.model.stage(0)?.forward(Activation::ids(&ids, ids.len()));
+            let values = block(stream)?.into_values()?;
+            last.extend_from_slice(&values[values.len() - recorded[1] * recorded[2]..]);
+        }
+        Ok(last)
+    }
+
+    /// The block under the plan of a session.
+    fn output(&self) -> Result<Vec<f32>, Failed> {
+        let plan = self.compressed.plan(Format::fp32(), None);
+        let mut session = Session::new(self.compressed.checkpoint(self.model.clone()), plan)?;
+        self.last(|stream| Ok(session.run(1, stream)?))
+    }
+
+    /// The W8A8 block with queries, keys and values rounded too, of which a plan says nothing.
+    fn w8a8(&self) -> Result<Vec<f32>, Failed> {
+        let checkpoint = self.compressed.checkpoint(self.model.clone());
+        let mut plain = Plain::new(&self.compressed, Format::by_name("int8")?);
+        self.last(|stream| plain.run(&*checkpoint, 0, stream))
+    }
+}
+
+fn smoothquant(path: &Path) -> Result<(), Failed> {
+    let meta = Recorded::open(path)?.meta;
+    let alpha = &meta["variants"]["smoothquant"]["hyper"]["alpha"];
+    let smoothed = Run::new(path, &format!("smoothquant({alpha})"))?;
+    let file = smoothed.file();
+    for (part, linear) in [("attn", "self_attn.k_proj"), ("mlp", "mlp.up_proj")] {
+        let maxima = &smoothed.seen[&format!("layers.0.{linear}")].maxima;
+        near(maxima, &file.floats(&format!("smoothquant.act_max.{part}"))?, FACTORS, part);
+    }
+    for (part, norm) in [("attn", "input_layernorm"), ("mlp", "post_attention_layernorm")] {
+        let before = file.floats(&format!("w.{norm}"))?;
+        let scales: Vec<f32> = before.iter().zip(smoothed.gain(norm)).map(|(old, new)| old / new).collect();
+        near(&scales, &file.floats(&format!("smoothquant.scale.{part}"))?, FACTORS, part);
+    }
+    smoothed.check_norms("smoothquant")?;
+    near(&smoothed.output()?, &file.floats("smoothquant.out_smoothed")?, OUTPUTS, "smoothed");
+
+    let rounded = Run::new(path, &format!("smoothquant({alpha}), rtn(int8), activations(int8)"))?;
+    let q = &rounded.compressed.layers["layers.0.self_attn.q_proj"].values;
+    near(q, &file.floats("smoothquant.w8.self_attn.q_proj")?, FACTORS, "q_proj");
+    show(&rounded.w8a8()?, &file.floats("smoothquant.out_w8a8")?, 64);
+    near(&rounded.w8a8()?, &file.floats("smoothquant.out_w8a8")?, OUTPUTS_OF_STEPS, "W8A8");
+    Ok(())
+}
+
+fn show(got: &[f32], want: &[f32], k: usize) {
+    let largest = want.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+    let off: Vec<f32> = got.chunks(k).zip(want.chunks(k)).map(|(g, w)| g.iter().zip(w).map(|(g, w)| (g - w).abs()).fold(0.0, f32::max) / largest).collect();
+    println!("tokens {off:?}");
+}
+
+fn jsq(path: &Path) -> Result<(), Failed> {
+    let run = Run::new(path, "jsq(50%-row), forward, smoothquant(0.5, maxima=last), rtn(int8), activations(int8)")?;
+    let file = run.file();
+    for (name, layer) in &run.compressed.layers {
+        let pruned = file.octets(&format!("jsq.pruned.{}", name.trim_start_matches("layers.0.")))?;
+        let kept = layer.mask.as_ref().ok_or("no mask")?.kept();
+        assert!(kept.len() == pruned.len() && kept.iter().zip(pruned).all(|(k, p)| *k == (*p == 0)), "{name}");
+    }
+    assert_eq!(run.compressed.layers.len(), 7);
+    for (part, linear) in [("attn", "self_attn.q_proj"), ("mlp", "mlp.gate_proj")] {
+        let maxima = &run.seen[&format!("layers.0.{linear}")].last_maxima;
+        near(maxima, &file.floats(&format!("jsq.act_max.{part}"))?, FACTORS, part);
+    }
+    run.check_norms("jsq")?;
+    show(&run.w8a8()?, &file.floats("jsq.out")?, 64);
+    near(&run.w8a8()?, &file.floats("jsq.out")?, OUTPUTS_OF_STEPS, "out");
+    Ok(())
+}
+
+fn awq(path: &Path) -> Result<(), Failed> {
+    let recorded = Recorded::open(path)?;
+    let hyper = &recorded.meta["variants"]["awq"]["hyper"];
+    let (bits, group, samples) = (&hyper["w_bit"], &hyper["q_group_size"], &hyper["clip_n_sample_token"]);
+    let format = format!("int{bits}-asym-g{group}");
+    let run = Run::new(path, &format!("awq({format}, samples={samples})"))?;
+    let format = Format::by_name(&format)?;
+    let file = run.file();
+    let steps = hyper["scale_steps"].as_array().ok_or("no steps")?;
+    // Which step scales the inputs of a layer.
+    let step_of = |linear: &str| {
+        let has = |step: &serde_json::Value| step["linears"].as_array().is_some_and(|all| all.iter().any(|l| l == linear));
+        steps.iter().position(has)
+    };
+    for (i, step) in steps.iter().enumerate() {
+        let feeder = step["prev"].as_str().ok_or("no feeder")?;
+        let before = file.floats(&format!("w.{feeder}"))?;
+        let scales: Vec<f32> = if feeder.ends_with("norm") {
+            before.iter().zip(run.gain(feeder)).map(|(old, new)| old / new).collect()
+        } else {
+            // Its columns are scaled by what feeds it, its rows by what it feeds.
+            let columns = file.floats(&format!("awq.scale.{}", step_of(feeder).ok_or("no step before")?))?;
+            let after = &run.compressed.layers[&format!("layers.0.{feeder}")].original;
+            let k = columns.len();
+            before.chunks(k).zip(after.chunks(k)).map(|(old, new)| row_scale(old, &columns, new)).collect()
+        };
+        near(&scales, &file.floats(&format!("awq.scale.{i}"))?, FACTORS, &format!("scale {i}, of ratio {}", step["best_ratio"]));
+    }
+    run.check_norms("awq")?;
+    for linear in hyper["clip_order"].as_array().ok_or("no order")? {
+        let name = linear.as_str().ok_or("no name")?;
+        let layer = &run.compressed.layers[&format!("layers.0.{name}")];
+        let limits = file.floats(&format!("awq.clip.{name}"))?;
+        let len = layer.k * layer.rows() / limits.len();
+        for (group, limit) in limits.iter().enumerate() {
+            let range = group * len..(group + 1) * len;
+            let off = of_limit(format, &layer.original[range.clone()], *limit, &layer.values[range])?;
+            assert!(off <= FACTORS, "{name}: group {group} is {off:e} off");
+        }
+    }
+    for name in file.names().filter_map(|name| name.strip_prefix("awq.wq.")) {
+        let layer = &run.compressed.layers[&format!("layers.0.{name}")];
+        let want = file.floats(&format!("awq.wq.{name}"))?;
+        println!("wq {name}: {}", layer.values.iter().zip(&want).filter(|(a, b)| (*a - *b).abs() > 1e-5).count());
+        near(&layer.values, &want, 1.0, name);
+    }
+    near(&run.output()?, &file.floats("awq.out")?, OUTPUTS, "out");
+    Ok(())
+}
+
+/// How far a group is from its weights held to `limit` and rounded, by the limit. A group that is clipped on both sides has its zero
+/// point between two steps, where one rounding of a factor decides: a side that is held a little closer tips it over.
+fn of_limit(format: &'static Format, w: &[f32], limit: f32, got: &[f32]) -> Result<f32, Failed> {
+    let off = |low: f32| -> Result<f32, Failed> {
+        let held: Vec<f32> = w.iter().map(|v| v.clamp(-limit * low, limit)).collect();
+        let want = format.quantize(&held, w.len())?.dequantize();
+        Ok(got.iter().zip(want).map(|(g, w)| (g - w).abs()).fold(0.0, f32::max) / limit)
+    };
+    Ok(off(1.0)?.min(off(1.0 - 1e-6)?).min(off(1.0 + 1e-6)?))
+}
+
+/// What divided a row whose columns were multiplied by `columns`, by its largest weight.
+fn row_scale(old: &[f32], columns: &[f32], new: &[f32]) -> f32 {
+    let at = (0..old.len()).max_by(|&a, &b| old[a].abs().total_cmp(&old[b].abs())).unwrap_or(0);
+    old[at] * columns[at] / new[at]
+}
