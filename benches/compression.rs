@@ -37,9 +37,8 @@ fn main() -> Result<(), Error> {
     println!("SmolLM2, {samples} x {length} tokens, {} threads", rayon::current_num_threads());
     let mut times = vec![Vec::new(); RECIPES.len() + 1];
     for round in 0..ROUNDS {
-        let seconds = std::iter::once(passes(&*model.checkpoint, &calibration)).chain(
-            RECIPES.iter().map(|recipe| compressed(&*model.checkpoint, &calibration, recipe)),
-        );
+        let seconds = std::iter::once(passes(&*model.checkpoint, &calibration))
+            .chain(RECIPES.iter().map(|recipe| compressed(&*model.checkpoint, &calibration, recipe)));
         for (times, seconds) in times.iter_mut().zip(seconds) {
             let seconds = seconds?;
             if round > 0 {
@@ -64,7 +63,8 @@ fn passes(checkpoint: &dyn Checkpoint, calibration: &Calibration) -> Result<f64,
     let mut streams: Vec<Activation> = ids.chunks(calibration.length()).map(embed).collect();
     for index in 1..checkpoint.stages() - 1 {
         // A stage is no `Sync`: each thread has its own, of weights that are shared.
-        let blocks = (0..rayon::current_num_threads()).map(|_| checkpoint.stage(index)).collect::<Result<Vec<_>, _>>()?;
+        let blocks =
+            (0..rayon::current_num_threads()).map(|_| checkpoint.stage(index)).collect::<Result<Vec<_>, _>>()?;
         let parts = streams.len().div_ceil(blocks.len());
         let twice = blocks.into_par_iter().zip(streams.par_chunks(parts)).flat_map_iter(|(block, part)| {
             let run = move |input: &Activation| {

@@ -57,7 +57,8 @@ impl<'a> Work<'a> {
         let mut collectors: Vec<_> = linears.iter().map(|linear| Collector::new(linear.k, total, needs)).collect();
         // Sequences run side by side, and are summed up in their order.
         for some in watched.chunks(rayon::current_num_threads()) {
-            let ran: Vec<(Inputs, Vec<f32>)> = some.par_iter().map(|input| work.watch(input)).collect::<Result<_, _>>()?;
+            let ran: Vec<(Inputs, Vec<f32>)> =
+                some.par_iter().map(|input| work.watch(input)).collect::<Result<_, _>>()?;
             for (inputs, output) in ran {
                 inputs.iter().try_for_each(|(linear, x)| collectors[*linear].add(x))?;
                 work.reference.push(output);

@@ -126,7 +126,11 @@ fn smoothquant(path: &Path) -> Result<(), Failed> {
 
 fn show(got: &[f32], want: &[f32], k: usize) {
     let largest = want.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-    let off: Vec<f32> = got.chunks(k).zip(want.chunks(k)).map(|(g, w)| g.iter().zip(w).map(|(g, w)| (g - w).abs()).fold(0.0, f32::max) / largest).collect();
+    let off: Vec<f32> = got
+        .chunks(k)
+        .zip(want.chunks(k))
+        .map(|(g, w)| g.iter().zip(w).map(|(g, w)| (g - w).abs()).fold(0.0, f32::max) / largest)
+        .collect();
     println!("tokens {off:?}");
 }
 
@@ -160,7 +164,8 @@ fn awq(path: &Path) -> Result<(), Failed> {
     let steps = hyper["scale_steps"].as_array().ok_or("no steps")?;
     // Which step scales the inputs of a layer.
     let step_of = |linear: &str| {
-        let has = |step: &serde_json::Value| step["linears"].as_array().is_some_and(|all| all.iter().any(|l| l == linear));
+        let has =
+            |step: &serde_json::Value| step["linears"].as_array().is_some_and(|all| all.iter().any(|l| l == linear));
         steps.iter().position(has)
     };
     for (i, step) in steps.iter().enumerate() {
@@ -175,7 +180,12 @@ fn awq(path: &Path) -> Result<(), Failed> {
             let k = columns.len();
             before.chunks(k).zip(after.chunks(k)).map(|(old, new)| row_scale(old, &columns, new)).collect()
         };
-        near(&scales, &file.floats(&format!("awq.scale.{i}"))?, FACTORS, &format!("scale {i}, of ratio {}", step["best_ratio"]));
+        near(
+            &scales,
+            &file.floats(&format!("awq.scale.{i}"))?,
+            FACTORS,
+            &format!("scale {i}, of ratio {}", step["best_ratio"]),
+        );
     }
     run.check_norms("awq")?;
     for linear in hyper["clip_order"].as_array().ok_or("no order")? {

@@ -106,6 +106,7 @@ fn drive(
                 label = format!("block {} of {of}", index + 1);
                 progress.start("block", &label);
             }
+            Event::Seen { .. } => {}
             Event::Step { text } => progress.say(&format!("{label}: {text}")),
             Event::Warning { layer, text } => progress.note(&format!("warning: `{layer}`: {text}")),
         }
