@@ -12,7 +12,7 @@ pub fn cases() -> Vec<Trial> {
 }
 
 /// Arguments, and what the message must say.
-const WRONG: [(&[&str], &[&str]); 27] = [
+const WRONG: [(&[&str], &[&str]); 38] = [
     (&["format", "hbpf8"], &["hbpf8", "hbfp8"]),
     (&["eval", "--format", "mxpf4"], &["mxpf4", "mxfp4"]),
     (&["eval", "--format", "int8", "--sparsity", "2:4"], &["order", "sq", "qs"]),
@@ -26,7 +26,7 @@ const WRONG: [(&[&str], &[&str]); 27] = [
     (&["cost", "--gemm", "99999999999x99999999999x4"], &["64 bits"]),
     (&["cost", "--gemm", "4x4x4", "--accelerator", "nowhere.toml"], &["cannot read nowhere.toml"]),
     (&["cost", "--gemm", "4x4x4", "--cycle-model", "tensor-core"], &["tensor-core", "scalesim"]),
-    (&["list", "formats", "mxfp4"], &["only datapaths, accelerators and prices"]),
+    (&["list", "formats", "mxfp4"], &["only datapaths, methods, accelerators and prices"]),
     (&["eval", "--prices", "horowitz"], &["horowitz45"]),
     (&["eval", "--model", "nowhere"], &["nowhere", "Hugging Face folder"]),
     (&["eval", "--model", "smollm2", "--data", "wiki"], &["smollm2", "interplay fetch smollm2"]),
@@ -40,6 +40,17 @@ const WRONG: [(&[&str], &[&str]); 27] = [
     (&["study", "orders", "--quick", "--backend", "cuda"], &["cuda", "`flex` or `ndarray`"]),
     (&["trace", "--window", "300"], &["300", "1 to 256"]),
     (&["study", "orders", "--formats", "fp31"], &["fp31", "fp32"]),
+    (&["compress", "--out", "here", "--pipeline", "wnada(2:4)"], &["wnada", "`wanda`", "list methods"]),
+    (&["compress", "--out", "here", "--pipeline", "wanda"], &["a sparsity pattern", "wanda(2:4)"]),
+    (&["compress", "--out", "here", "--pipeline", "wanda(2:4,powr=1)"], &["powr", "wanda takes"]),
+    (&["compress", "--out", "here", "--pipeline", "gptq(mxpf4)"], &["mxpf4", "mxfp4"]),
+    (&["compress", "--out", "here", "--pipeline", "[wanda(2:4)"], &["one bracket"]),
+    (&["compress", "--out", "here", "--pipeline", "besa(2:4)"], &["2:4", "a fraction"]),
+    (&["compress", "--out", "here", "--pipeline", "rtn(int8), smoothquant"], &["before the quantiser"]),
+    (&["compress", "--out", "here", "--pipeline", "rtn(int8)", "--length", "300"], &["300", "at most 256"]),
+    (&["compress", "--out", "here", "--pipeline", "rtn(int8)", "--calibration", "nowhere.txt"], &["nowhere.txt"]),
+    (&["compress", "--out", "here", "--pipeline", "rtn(int8)", "--model", "vit"], &["tokenizer"]),
+    (&["list", "methods", "wnada"], &["wnada", "wanda"]),
 ];
 
 fn messages_name_what_is_allowed() -> Result<(), Failed> {

@@ -1,6 +1,7 @@
 //! The command line as a user meets it: output, exit codes, files.
 
 mod bad_use;
+mod compress;
 mod cost;
 mod evaluation;
 mod files;
@@ -15,6 +16,7 @@ use libtest_mimic::Arguments;
 fn main() -> std::process::ExitCode {
     let mut cases = text::cases();
     cases.extend(bad_use::cases());
+    cases.extend(compress::cases());
     cases.extend(cost::cases());
     cases.extend(evaluation::cases());
     cases.extend(files::cases());

@@ -3,11 +3,16 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Runs `interplay` with `arguments` in `folder`, with an empty cache.
-pub fn interplay_in(folder: &Path, arguments: &[&str]) -> Output {
+/// `interplay` with `arguments` in `folder`, with an empty cache, not started yet.
+pub fn command_in(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_interplay"));
     command.args(arguments).current_dir(folder).env("INTERPLAY_CACHE", folder.join("cache"));
-    command.output().expect("the program starts")
+    command
+}
+
+/// Runs `interplay` with `arguments` in `folder`, with an empty cache.
+pub fn interplay_in(folder: &Path, arguments: &[&str]) -> Output {
+    command_in(folder, arguments).output().expect("the program starts")
 }
 
 /// Runs `interplay` in a folder of its own and gives the exit code, standard output and standard error.

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use interplay::compress::Recipe;
-use interplay::compression::{LENGTH, SAMPLES, Stream};
+use interplay::compression::{SAMPLES, Stream};
 
 /// Arguments of `compress`.
 #[derive(Debug, clap::Args)]
@@ -47,9 +47,9 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = SAMPLES)]
     samples: usize,
 
-    /// Tokens a calibration sequence; at most what the model takes.
-    #[arg(long, value_name = "N", default_value_t = LENGTH)]
-    length: usize,
+    /// Tokens a calibration sequence [default: 512, or the model's longest sequence where that is shorter].
+    #[arg(long, value_name = "N")]
+    length: Option<usize>,
 
     /// Where calibration sequences begin is drawn from this seed.
     #[arg(long, default_value_t = 0)]

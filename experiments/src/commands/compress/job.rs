@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use interplay::compression::{Calibration, Event, Export, Folder, LayerReport, Options, Origin, Outcome, compress};
+use interplay::compression::{
+    Calibration, Event, Export, Folder, LENGTH, LayerReport, Options, Origin, Outcome, compress,
+};
 use interplay::load::Model;
 use interplay::models::{Input, embedded};
 use serde_json::json;
@@ -57,7 +59,11 @@ fn calibration(args: &Args, model: &Model, checksums: &mut Checksums) -> Result<
     let Input::Tokens { longest, .. } = model.checkpoint.input() else {
         bail!("only language models can be compressed")
     };
-    Ok(Calibration::draw(&ids, args.samples, args.length.min(longest), args.seed)?)
+    let length = args.length.unwrap_or(LENGTH.min(longest));
+    if length > longest {
+        bail!("--length {length} is more than the model takes; it takes at most {longest} tokens");
+    }
+    Ok(Calibration::draw(&ids, args.samples, length, args.seed)?)
 }
 
 /// What the folder says of itself; under `run` everything that decides the result.

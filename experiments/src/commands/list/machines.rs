@@ -16,7 +16,7 @@ pub fn record(what: Listed, name: &str) -> Result<()> {
     let text = match what {
         Listed::Accelerators => toml::to_string(Accelerator::by_name(name)?)?,
         Listed::Prices => toml::to_string(PriceList::by_name(name)?)?,
-        _ => bail!("only datapaths, accelerators and prices are picked by a word: leave `{name}` out"),
+        _ => bail!("only datapaths, methods, accelerators and prices are picked by a word: leave `{name}` out"),
     };
     say(format_args!("{text}"));
     Ok(())
