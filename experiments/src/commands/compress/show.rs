@@ -3,7 +3,7 @@
 use anyhow::Result;
 use interplay::compression::LayerReport;
 
-use super::Args;
+use super::{Args, recipe};
 use crate::output::sayln;
 
 pub(super) fn print(
@@ -45,6 +45,8 @@ pub(super) fn print(
         "wrote {0}: the model in F32, compression.json; {0}/packed: the same as codes and scales",
         args.out.display()
     );
-    sayln!("evaluate it: interplay eval --model {} --data FILE", args.out.display());
+    let activations = recipe(&args.pipeline)?.activations();
+    let inputs = if activations.is_exact() { String::new() } else { format!(" --activations {}", activations.name) };
+    sayln!("evaluate it: interplay eval --model {} --data FILE{inputs}", args.out.display());
     Ok(())
 }
