@@ -118,7 +118,9 @@ fn replaces() -> Result<(), Failed> {
     let (origin, card) = (Origin::Embedded(lm()), serde_json::json!({}));
     let export = Export { origin: &origin, blocks: &kept.blocks, card: &card };
     let out = tempfile::tempdir()?;
-    for (packed, file) in [(false, "model.safetensors"), (true, "model.packed.safetensors"), (false, "model.safetensors")] {
+    for (packed, file) in
+        [(false, "model.safetensors"), (true, "model.packed.safetensors"), (false, "model.safetensors")]
+    {
         export.write(out.path(), packed)?;
         let model = load::open(out.path())?;
         assert!(model.files.contains(&out.path().join(file)), "packed: {packed}: {:?}", model.files);

@@ -27,10 +27,7 @@ pub const DECODERS: [(&str, &str); 6] = [
     ("llama_grouped", llama!(r#""model_type":"llama","num_key_value_heads":2}"#)),
     ("mistral", llama!(r#""model_type":"mistral","num_key_value_heads":2,"sliding_window":3}"#)),
     ("qwen2", llama!(r#""model_type":"qwen2","num_key_value_heads":2,"tie_word_embeddings":true}"#)),
-    (
-        "gpt2",
-        r#"{"model_type":"gpt2","vocab_size":40,"n_embd":32,"n_layer":2,"n_head":4,"n_positions":16}"#,
-    ),
+    ("gpt2", r#"{"model_type":"gpt2","vocab_size":40,"n_embd":32,"n_layer":2,"n_head":4,"n_positions":16}"#),
     (
         "opt",
         r#"{"model_type":"opt","vocab_size":40,"hidden_size":32,"num_hidden_layers":2,"num_attention_heads":4,

@@ -210,7 +210,8 @@ fn damaged() -> Result<(), Failed> {
     cut(&folder.path().join("streams-0001.safetensors"))?;
     let mut store = Folder::open(folder.path(), recipe)?;
     let model = model(generated::LLAMA)?;
-    let error = message(compress(&*model, &calibration()?, &options(recipe)?, &mut store, &mut |_| ControlFlow::Continue(())))?;
+    let error =
+        message(compress(&*model, &calibration()?, &options(recipe)?, &mut store, &mut |_| ControlFlow::Continue(())))?;
     assert!(error.contains("streams-0001.safetensors"), "{error}");
 
     let folder = half(recipe)?;
@@ -243,7 +244,8 @@ fn comes_back() -> Result<(), Failed> {
         let rounded = |reports: &[LayerReport]| {
             let near = |v: f64| format!("{v:.13e}");
             let numbers = |r: &LayerReport| {
-                [Some(r.sparsity), Some(r.weight_error), r.output_error, r.without_update, r.damping_raised].map(|v| v.map(near))
+                [Some(r.sparsity), Some(r.weight_error), r.output_error, r.without_update, r.damping_raised]
+                    .map(|v| v.map(near))
             };
             reports.iter().map(|r| (r.layer.clone(), r.rows, r.k, r.on_grid, numbers(r))).collect::<Vec<_>>()
         };

@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use interplay::compression::{Calibration, Compressed, Event, Options, Outcome, Stream, compress};
 use interplay::compress::Recipe;
+use interplay::compression::{Calibration, Compressed, Event, Options, Outcome, Stream, compress};
 use interplay::formats::Format;
 use interplay::models::Checkpoint;
 use interplay::session::Session;
@@ -25,7 +25,12 @@ pub fn cases() -> Vec<Trial> {
 }
 
 /// The warnings of a run with as many sequences.
-fn warnings(model: &dyn Checkpoint, count: i64, length: usize, options: &Options) -> Result<(Compressed, Vec<String>), Failed> {
+fn warnings(
+    model: &dyn Checkpoint,
+    count: i64,
+    length: usize,
+    options: &Options,
+) -> Result<(Compressed, Vec<String>), Failed> {
     let (mut store, mut told) = (Compressed::default(), Vec::new());
     let calibration = Calibration::of((0..count).map(|i| ids(length, 40, i)).collect())?;
     let outcome = compress(model, &calibration, options, &mut store, &mut |event| {
@@ -104,7 +109,8 @@ fn calibration() -> Result<(), Failed> {
     for id in [40, -1] {
         let calibration = Calibration::of(vec![vec![1, id]])?;
         let options = options("wanda(50%)")?;
-        let refused = compress(&*model, &calibration, &options, &mut Compressed::default(), &mut |_| ControlFlow::Continue(()));
+        let refused =
+            compress(&*model, &calibration, &options, &mut Compressed::default(), &mut |_| ControlFlow::Continue(()));
         contains(refused.err().map(|e| e.to_string()).unwrap_or_default(), &format!("the token {id}"));
     }
     Ok(())
