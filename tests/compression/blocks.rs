@@ -23,7 +23,7 @@ const FILES: [(&str, &str); 3] = [
 /// Maxima and factors are a few FP32 operations of numbers that agree to as little as one matrix product does.
 const FACTORS: f32 = 3e-6;
 /// A block's outputs in FP32; of activations of 8 bits too, but for a value on a boundary.
-const OUTPUTS: f32 = 5e-6;
+const OUTPUTS: f32 = 4e-6;
 /// One step of 127 in one of 64 inputs of a layer, times weights that are several times their mean.
 const OUTPUT_OF_A_STEP: f32 = 2e-2;
 /// The same where a few groups of 3 or 4 bits have their zero point, or their limit, one step beside; the weights are held to more.

@@ -32,13 +32,13 @@ const JSQ: &str = "jsq.row50_w8a8";
 
 /// The logits' distance, by their largest magnitude. Both sides compute in FP32: the recorded dense logits differ by 2e-6 from those of
 /// another library, and a block's reconstruction moves weights by as little.
-const LOGITS: f32 = 5e-6;
+const LOGITS: f32 = 3e-6;
 
-/// Reconstructed weights: an independent implementation in FP64 is 3e-6 away from the recorded ones.
-const WEIGHTS: f32 = 6e-6;
+/// Reconstructed weights: an independent implementation in FP64 is 3e-6 away from the recorded ones in larger layers; these are near.
+const WEIGHTS: f32 = 2e-6;
 
 /// Sums of squares in FP64 of inputs that differ as FP32 does behind one block.
-const SUMS: f32 = 2e-6;
+const SUMS: f32 = 1e-6;
 
 pub fn cases() -> Vec<Trial> {
     let variants = VARIANTS.into_iter().map(|(name, recipe)| {
