@@ -20,7 +20,8 @@ pub struct LayerReport {
     pub output_error: Option<f64>,
     /// The same for the mask or the format alone, where a step moved errors: what that gained.
     pub without_update: Option<f64>,
-    /// Whether the weights are values of the format; `false` where a step after rounding left its grid, `None` in FP32.
+    /// Whether the weights are values of the format; `false` where they are kept as FP32 after rounding (a later step left
+    /// the grid, or inputs share scales in another order than their own), `None` in FP32.
     pub on_grid: Option<bool>,
     /// The damping, as a share of the mean diagonal, that a singular Hessian asked for beyond the recipe's.
     pub damping_raised: Option<f64>,

@@ -232,6 +232,9 @@ fn warn(report: &LayerReport, observer: &mut Observer<'_>) {
         warning(&format!("the Hessian is singular; it was damped by {damping} of its mean diagonal"));
     }
     if report.on_grid == Some(false) {
-        warning("the weights left the format's grid; put the quantiser last, or prune without an update after it");
+        warning(
+            "the weights are kept as FP32: a step after rounding moved them off the format's grid, or inputs share scales in another \
+             order than their own; put the quantiser last, with `scales=static` where it orders inputs",
+        );
     }
 }

@@ -31,16 +31,14 @@ const PQP: &str = "pqp.metric_gptq4_row50";
 const JSQ: &str = "jsq.row50_w8a8";
 
 /// The logits' distance, by their largest magnitude. Both sides compute in FP32: the recorded dense logits differ by 2e-6 from those of
-/// another library, and a block's reconstruction moves weights by as little. Quantised activations jump by whole steps where a value sits
-/// on a boundary, so that one token in a few hundred differs in one step of 127 in one input of 64.
-const LOGITS: f32 = 5e-6;
-const LOGITS_OF_STEPS: f32 = 2e-3;
+/// another library, and a block's reconstruction moves weights by as little.
+const LOGITS: f32 = 3e-6;
 
-/// Reconstructed weights: an independent implementation in FP64 is 3e-6 away from the recorded ones.
-const WEIGHTS: f32 = 6e-6;
+/// Reconstructed weights: an independent implementation in FP64 is 3e-6 away from the recorded ones in larger layers; these are near.
+const WEIGHTS: f32 = 2e-6;
 
 /// Sums of squares in FP64 of inputs that differ as FP32 does behind one block.
-const SUMS: f32 = 2e-6;
+const SUMS: f32 = 1e-6;
 
 pub fn cases() -> Vec<Trial> {
     let variants = VARIANTS.into_iter().map(|(name, recipe)| {
@@ -102,7 +100,7 @@ fn follow(path: &Path, variant: &str, recipe: &str) -> Result<(), Failed> {
     let checkpoint = compressed.checkpoint(model.clone());
     if variant == JSQ {
         // A plan says nothing of outputs, and the recorded run rounds those of queries, keys and values.
-        near(&last(&w8a8(&compressed, &*checkpoint, &ids)?), &want, LOGITS_OF_STEPS, "logits");
+        near(&last(&w8a8(&compressed, &*checkpoint, &ids)?), &want, LOGITS, "logits");
         return Ok(());
     }
     let mut session = Session::new(checkpoint, compressed.plan(Format::fp32(), None))?;
