@@ -124,7 +124,12 @@ impl<'a> Bench<'a> {
 
     fn compression(&self, point: &Point, compressed: &Compressed, output_error: f64) -> Compression {
         let rounded: Vec<bool> = compressed.reports.iter().filter_map(|report| report.on_grid).collect();
-        let on = rounded.iter().filter(|on| **on).count();
+        let share = rounded.iter().filter(|on| **on).count() as f64 / rounded.len().max(1) as f64;
+        let on_grid = match point.on {
+            None => (!rounded.is_empty()).then_some(share),
+            Some(On::Given) => None,
+            Some(On::RoundedAfter | On::RoundedBefore) => Some(1.0),
+        };
         let calibration = &self.opened.calibration;
         Compression {
             part: point.part.to_owned(),
@@ -139,7 +144,7 @@ impl<'a> Bench<'a> {
             },
             sparsity: compressed.sparsity(),
             output_error,
-            on_grid: (!rounded.is_empty()).then(|| on as f64 / rounded.len() as f64),
+            on_grid,
         }
     }
 
@@ -159,6 +164,8 @@ impl<'a> Bench<'a> {
             for (name, layer) in &mut compressed.layers {
                 *layer = Arc::new(put(layer, on, point.format).with_context(|| name.clone())?);
             }
+            // They are of the recipe's weights, not of these.
+            compressed.reports.clear();
         }
         Ok(Some(compressed))
     }
@@ -220,5 +227,6 @@ fn output_error(
         .filter(|e| compressed.layers.contains_key(&e.layer))
         .map(|e| e.error)
         .collect();
-    Ok(errors.iter().sum::<f64>() / errors.len().max(1) as f64)
+    // From +0, because an empty sum of floats is -0.
+    Ok(errors.iter().fold(0.0, |sum, e| sum + e) / errors.len().max(1) as f64)
 }

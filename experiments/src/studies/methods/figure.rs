@@ -1,21 +1,19 @@
-//! Size of the whole model against perplexity: colour by pruner, shape by order, with the Pareto front.
+//! Perplexity by the size of the whole model, one band a size: colour and place by pruner, shape by order, with the Pareto front.
 
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::bench::Measured;
 use super::entries::{NONE, PRUNERS};
 use super::run::Model;
 use crate::report::figure::{Log, bounds, short};
-use crate::report::style::{self, FONT, FRONT, INK, Marker};
+use crate::report::style::{self, FONT, FRONT, GRID, INK, Marker};
 use crate::result::Cell;
 
-const PANEL: (u32, u32) = (860, 600);
+const PANEL: (u32, u32) = (1180, 620);
 const LEGEND_WIDTH: u32 = 170;
 /// Points further than this factor above the best perplexity are drawn at the upper edge.
 const TALLEST: f64 = 3.0;
-/// The width on the logarithmic axis over which marks of one size are spread.
-const SPREAD: f64 = 0.07;
 
 /// One colour a pruner, in the order of [`PRUNERS`]; the first is that of no pruner.
 const COLOURS: [RGBColor; 9] = [
@@ -73,53 +71,92 @@ fn filled(cell: &Cell) -> bool {
     cell.compression.as_ref().is_none_or(|c| c.quantiser != "rtn")
 }
 
-fn kib(cell: &Cell) -> f64 {
-    cell.footprint_bits.total as f64 / 8192.0
+/// Cells of one size, or nearly: the same format, stored so, and the same pattern.
+struct Group {
+    label: String,
+    /// KiB of the whole model, of its smallest cell.
+    kib: f64,
+    /// Perplexity, pruner's place, the cell.
+    cells: Vec<(f64, usize, Cell)>,
+}
+
+/// The groups by size.
+fn groups(model: &Model) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (m, hue) in model.cells.iter().filter_map(|m| Some((m, hue(&m.cell)?))) {
+        let (cell, kib) = (m.cell.clone(), m.cell.footprint_bits.total as f64 / 8192.0);
+        let label = format!("{} {}", if m.off_grid() { "fp32" } else { &cell.format }, cell.sparsity);
+        let one = (cell.metric.value, hue, cell);
+        match groups.iter_mut().find(|group| group.label == label) {
+            Some(group) => {
+                group.kib = group.kib.min(kib);
+                group.cells.push(one);
+            }
+            None => groups.push(Group { label, kib, cells: vec![one] }),
+        }
+    }
+    groups.sort_by(|a, b| a.kib.total_cmp(&b.kib));
+    groups
 }
 
 fn panel(area: &Area<'_>, model: &Model) -> Result<(), Error> {
-    let cells: Vec<(&Cell, usize)> = model.cells.iter().filter_map(|m| Some((&m.cell, hue(&m.cell)?))).collect();
-    let Some((first, _)) = cells.first() else { return Ok(()) };
-    let best = cells.iter().map(|(c, _)| c.metric.value).fold(f64::INFINITY, f64::min);
-    let y = |c: &Cell| if c.metric.value.is_finite() { c.metric.value.min(best * TALLEST) } else { best * TALLEST };
-    let (x_low, x_high) = bounds(cells.iter().map(|(c, _)| kib(c)), 1.15);
-    let (y_low, y_high) = bounds(cells.iter().map(|(c, _)| y(c)), 1.05);
-    let title = format!("{}: perplexity on {} by method, order and size", first.model, first.data);
+    let groups = groups(model);
+    let all = || groups.iter().flat_map(|group| &group.cells);
+    let Some((_, _, first)) = all().next() else { return Ok(()) };
+    let best = all().map(|(value, ..)| *value).fold(f64::INFINITY, f64::min);
+    let y = |value: f64| if value.is_finite() { value.min(best * TALLEST) } else { best * TALLEST };
+    let (low, high) = bounds(all().map(|(value, ..)| y(*value)), 1.03);
+    let title = format!("{}: perplexity on {} by size, method and order", first.model, first.data);
+    let right = groups.len() as f64;
     let mut chart = ChartBuilder::on(area)
         .caption(title, (FONT, 20).into_font().color(&INK))
         .margin(14)
-        .x_label_area_size(46)
+        .x_label_area_size(64)
         .y_label_area_size(64)
-        .build_cartesian_2d(Log::new(x_low, x_high), Log::new(y_low, y_high))?;
+        .build_cartesian_2d(0.0..right, Log::new(low, high))?;
+    for at in (0..groups.len()).step_by(2) {
+        let band = [(at as f64, low), (at as f64 + 1.0, high)];
+        chart.plotting_area().draw(&Rectangle::new(band, GRID.mix(0.35).filled()))?;
+    }
     style::mesh(&mut chart)
-        .x_desc("whole model, KiB (compressed layers, and everything else as it is)")
+        .disable_x_mesh()
+        .x_labels(0)
         .y_desc("perplexity (lower is better)")
-        .x_label_formatter(&short)
         .y_label_formatter(&short)
         .draw()?;
-    chart.draw_series(LineSeries::new(front(&model.cells), FRONT.stroke_width(2)))?;
     let fp32 = first.fp32.value;
-    chart.draw_series(DashedLineSeries::new([(x_low, fp32), (x_high, fp32)], 4, 4, INK.mix(0.5).stroke_width(1)))?;
-    for (cell, hue) in cells {
-        let aside = hue as f64 / COLOURS.len() as f64 - 0.5;
-        let at = (kib(cell) * (SPREAD * aside).exp(), y(cell));
-        chart.plotting_area().draw(&marker(&cell.order).draw(at, COLOURS[hue], filled(cell)))?;
+    chart.draw_series(DashedLineSeries::new([(0.0, fp32), (right, fp32)], 4, 4, INK.mix(0.5).stroke_width(1)))?;
+    chart.draw_series(LineSeries::new(front(&groups), FRONT.stroke_width(2)))?;
+    for (at, group) in groups.iter().enumerate() {
+        for (value, hue, cell) in &group.cells {
+            let place = (at as f64 + (*hue as f64 + 1.0) / (COLOURS.len() as f64 + 1.0), y(*value));
+            chart.plotting_area().draw(&marker(&cell.order).draw(place, COLOURS[*hue], filled(cell)))?;
+        }
+    }
+    for (at, group) in groups.iter().enumerate() {
+        let (x, bottom) = chart.plotting_area().map_coordinate(&(at as f64 + 0.5, low));
+        let (left, top) = area.get_base_pixel();
+        let centred = |size| style::text(size).pos(Pos::new(HPos::Center, VPos::Top));
+        area.draw_text(&group.label, &centred(13), (x - left, bottom - top + 8))?;
+        area.draw_text(&format!("{:.0} KiB", group.kib), &centred(13), (x - left, bottom - top + 26))?;
     }
     Ok(())
 }
 
-/// The steps of the cells that no other beats in both size and perplexity.
-fn front(cells: &[Measured]) -> Vec<(f64, f64)> {
-    let mut points: Vec<(f64, f64)> = cells.iter().map(|m| (kib(&m.cell), m.cell.metric.value)).collect();
-    points.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+/// The best perplexity of each group that no smaller one reaches, as steps from group to group.
+fn front(groups: &[Group]) -> Vec<(f64, f64)> {
     let mut best = f64::INFINITY;
-    points.retain(|p| {
-        p.1 < best && {
-            best = p.1;
-            true
+    let mut steps = Vec::new();
+    for (at, group) in groups.iter().enumerate() {
+        let least = group.cells.iter().map(|(value, ..)| *value).fold(f64::INFINITY, f64::min);
+        if least < best {
+            steps.extend(best.is_finite().then_some((at as f64, best)));
+            steps.push((at as f64, least));
+            best = least;
         }
-    });
-    points
+    }
+    steps.extend(best.is_finite().then_some((groups.len() as f64, best)));
+    steps
 }
 
 fn legend(area: &Area<'_>) -> Result<(), Error> {

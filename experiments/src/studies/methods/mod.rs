@@ -33,8 +33,8 @@ pub const STUDY: Study = Study {
     question: "which compression method, in which order, onto which format: accuracy, memory, time and energy, and is PQP right to prune after rounding?",
 };
 
-/// Formats of the full table: PQP's inferred one, and the 4 bits of each block family.
-const FORMATS: [&str; 3] = ["int4-asym", "mxfp4", "hbfp4"];
+/// Formats of the full table: PQP's inferred one, with a scale a row, and one with a scale every 32 values.
+const FORMATS: [&str; 2] = ["int4-asym", "mxfp4"];
 /// Patterns of the full table.
 const PATTERNS: [&str; 2] = ["50%", "2:4"];
 /// Formats of `--quick`.
@@ -68,7 +68,7 @@ pub struct Args {
     /// data2 [default: heldout for lm, c4 for others].
     #[arg(long, value_name = "NAME|FILE")]
     pub calibration: Option<String>,
-    /// Calibration sequences [default: 32].
+    /// Calibration sequences [default: 16].
     #[arg(long)]
     pub samples: Option<usize>,
     /// Tokens a calibration sequence [default: 512, or the model's longest].
@@ -77,10 +77,10 @@ pub struct Args {
     /// Tokens a window of both texts [default: 256].
     #[arg(long)]
     pub window: Option<usize>,
-    /// Windows of each text [default: 40].
+    /// Windows of each text [default: 20].
     #[arg(long)]
     pub windows: Option<usize>,
-    /// Formats of the weights, separated by commas [default: int4-asym,mxfp4,hbfp4].
+    /// Formats of the weights, separated by commas [default: int4-asym,mxfp4].
     #[arg(long, value_delimiter = ',')]
     pub formats: Vec<String>,
     /// Sparsity patterns, separated by commas [default: 50%,2:4].

@@ -78,7 +78,7 @@ fn fill(request: &Request, opened: &Opened, progress: &mut Progress, model: &mut
             Ok(Some(measured)) => model.cells.push(measured),
             Ok(None) => break,
             Err(error) => match error.downcast_ref() {
-                Some(interplay::Error::Layer { .. }) => model.notes.push(format!("no cell of {text}: {error}")),
+                Some(interplay::Error::Layer { .. }) => model.notes.push(format!("no cell of {text}: {error:#}")),
                 _ => return Err(error.context(format!("{} {text}", model.name))),
             },
         }
@@ -98,7 +98,7 @@ fn print(request: &Request, models: &[Model]) -> Result<()> {
         return Ok(());
     }
     for model in models {
-        for table in tables::all(request, model) {
+        for table in tables::main(request, model) {
             sayln!("{table}");
         }
         for sentence in verdict::sentences(request, model) {

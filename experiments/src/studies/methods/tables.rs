@@ -18,8 +18,8 @@ enum Text {
     Second,
 }
 
-/// All tables of one model.
-pub(super) fn all(request: &Request, model: &Model) -> Vec<Table> {
+/// The tables of the terminal: all but the long ones.
+pub(super) fn main(request: &Request, model: &Model) -> Vec<Table> {
     let mut tables = Vec::new();
     for pattern in in_order(model.cells.iter().filter(|m| in_table(m)).map(|m| m.cell.sparsity.clone())) {
         if pattern == "dense" {
@@ -34,13 +34,19 @@ pub(super) fn all(request: &Request, model: &Model) -> Vec<Table> {
     }
     tables.extend(tasks(model));
     tables.push(cost(model));
-    tables.push(methods(model));
     tables.push(updates(model));
     for format in &request.formats {
         tables.extend(metric(model, format));
     }
     tables.extend(learned(model));
     tables.push(published(model));
+    tables
+}
+
+/// All tables of one model.
+pub(super) fn all(request: &Request, model: &Model) -> Vec<Table> {
+    let mut tables = main(request, model);
+    tables.push(methods(model));
     tables
 }
 

@@ -8,25 +8,35 @@ use super::run::Model;
 use super::{Request, pqp};
 use crate::studies::orders::tables::Paired;
 
-/// How many standard errors a difference must exceed.
-const SIGNIFICANT: f64 = 2.0;
+/// How many standard errors hold 95 % of the means of so few windows that differ by nothing: Student's t from one degree of freedom.
+const STUDENT: [f64; 10] = [12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23];
+
+/// The same for any number of windows; never, where one says nothing about the spread.
+fn quantile(windows: usize) -> f64 {
+    match windows.checked_sub(2) {
+        None => f64::INFINITY,
+        // What the normal distribution has, and a little more where windows are few.
+        Some(at) => STUDENT.get(at).copied().unwrap_or(1.96 + 2.7 / (at + 1) as f64),
+    }
+}
 
 /// A paired difference, and what it says.
 struct Difference {
     percent: f64,
     stderr: f64,
+    windows: usize,
 }
 
 impl Difference {
     /// By how much `b` is worse than `a`.
     fn of(a: &Measured, b: &Measured) -> Self {
         let Paired { mean, stderr } = Paired::of(&a.losses, &b.losses);
-        Self { percent: mean.exp_m1() * 100.0, stderr: stderr * 100.0 }
+        Self { percent: mean.exp_m1() * 100.0, stderr: stderr * 100.0, windows: a.losses.len() }
     }
 
     /// -1 where `b` is better, 1 where it is worse, 0 where nobody can tell.
     fn sign(&self) -> i32 {
-        match self.percent.abs() > SIGNIFICANT * self.stderr {
+        match self.percent.abs() > quantile(self.windows) * self.stderr {
             true if self.percent < 0.0 => -1,
             true => 1,
             false => 0,
@@ -38,7 +48,7 @@ impl Difference {
         let relation = match self.sign() {
             -1 => format!("better than {other}"),
             1 => format!("worse than {other}"),
-            _ => format!("within twice the standard error of {other}"),
+            _ => format!("no different from {other} at 95 %"),
         };
         format!("{verb} {relation} ({:+.2} ±{:.2} %)", self.percent, self.stderr)
     }
@@ -101,7 +111,7 @@ fn order(model: &Model, quantiser: &str, found: &[(&'static str, Difference)]) -
     let verdict = match (prune_first.is_empty(), round_first.is_empty()) {
         (false, true) => "pruning first is right, as the paper says",
         (true, false) => "PQP is right to round first",
-        (true, true) => "neither order is better beyond twice the standard error",
+        (true, true) => "neither order is better at 95 %",
         (false, false) => "it depends on the format",
     };
     let list = |names: Vec<String>, what: &str| match names.is_empty() {
@@ -126,7 +136,15 @@ fn learned(model: &Model) -> Vec<String> {
     let name = &model.name;
     if let Some(found) = between(&besa[1], &pqp[1]) {
         let words = found.against("is", "BESA's");
-        out.push(format!("{name}: after gptq({}), the mask that PQP learns {words}.", pqp::FORMAT));
+        let sparsity = |point: &Point| {
+            let cell = model.find(point).and_then(|m| m.cell.compression.as_ref());
+            cell.map_or(0.0, |c| 100.0 * c.sparsity)
+        };
+        let (learned, besa) = (sparsity(&pqp[1]), sparsity(&besa[1]));
+        let format = pqp::FORMAT;
+        out.push(format!(
+            "{name}: after gptq({format}), the mask that PQP learns (sparsity {learned:.2} %) {words} (sparsity {besa:.2} %)."
+        ));
     }
     for (who, [sq, qs]) in [("BESA", &besa), ("PQP", &pqp)] {
         if let Some(found) = between(sq, qs) {
@@ -141,4 +159,16 @@ fn learned(model: &Model) -> Vec<String> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_windows_ask_for_more() {
+        let sign = |percent, windows| Difference { percent, stderr: 1.0, windows }.sign();
+        assert_eq!([sign(3.0, 1), sign(3.0, 2), sign(3.0, 8), sign(-3.0, 8), sign(2.0, 40)], [0, 0, 1, -1, 0]);
+        assert!(quantile(12) > quantile(13) && quantile(40) > 2.0, "the table and what follows it join");
+    }
 }

@@ -84,9 +84,9 @@ fn timings(models: &[Model]) -> String {
 fn caption(request: &Request, models: &[Model]) -> String {
     let mut text = String::from("# Compression methods, in both orders\n\n");
     text.push_str(
-        "`figure.svg`: stored size of the whole model against perplexity on the first text, both axes logarithmic, with the Pareto front; \
+        "`figure.svg`: perplexity on the first text by the stored size of the whole model, a band a size in ascending order, with the Pareto front; \
          one panel a model. Colour: who prunes. Shape: the order. Filled: the error of rounding is moved or searched (GPTQ, AWQ, joint) or \
-         nothing is rounded; hollow: rounded to nearest. Marks of one size stand side by side.\n\n\
+         nothing is rounded; hollow: rounded to nearest.\n\n\
          A recipe is a list of steps in the order of work. A star marks weights that left the format's grid, because a step moved errors \
          after rounding; they are stored and costed as FP32. Differences carry the standard error of the paired difference of losses over \
          windows. Calibration time is in `timings.csv`, because it differs from run to run.\n\n",
