@@ -176,7 +176,12 @@ impl Ranged for Log {
             return Vec::new();
         }
         let decades = (self.low.log10().floor() as i32)..=(self.high.log10().ceil() as i32);
-        let steps: &[f64] = if self.high / self.low < 6.0 {
+        let steps: &[f64] = if self.high / self.low < 2.0 {
+            &[
+                1.0, 1.1, 1.2, 1.3, 1.5, 1.7, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 6.5, 7.0, 7.5, 8.0, 8.5,
+                9.0, 9.5,
+            ]
+        } else if self.high / self.low < 6.0 {
             &[1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0]
         } else {
             &[1.0, 2.0, 5.0]

@@ -34,7 +34,7 @@ pub(super) fn main(request: &Request, model: &Model) -> Vec<Table> {
     }
     tables.extend(tasks(model));
     tables.push(cost(model));
-    tables.push(updates(model));
+    tables.extend(updates(model));
     for format in &request.formats {
         tables.extend(metric(model, format));
     }
@@ -198,10 +198,12 @@ fn methods(model: &Model) -> Table {
 }
 
 /// Where moving errors pays, each exception named.
-fn updates(model: &Model) -> Table {
+fn updates(model: &Model) -> Option<Table> {
     let title = format!("{}: layers in which moving the error pays, by the output error in calibration", model.name);
     let mut table = Table::new(title, ["", "layers", "better", "share, %", "with", "without"]);
-    for share in layers::shares(model) {
+    let shares = layers::shares(model);
+    let any = !shares.is_empty();
+    for share in shares {
         let percent = format!("{:.1}", 100.0 * share.wins as f64 / share.layers as f64);
         let counts = [share.name.to_owned(), share.layers.to_string(), share.wins.to_string(), percent];
         table.row(counts.into_iter().chain([String::new(), String::new()]));
@@ -212,7 +214,7 @@ fn updates(model: &Model) -> Table {
             table.row([name].into_iter().chain(blank()).chain(errors));
         }
     }
-    table
+    any.then_some(table)
 }
 
 /// PQP's metric on given and on rounded weights.
