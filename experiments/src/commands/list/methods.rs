@@ -22,7 +22,7 @@ pub(super) fn list(word: Option<&str>) -> Result<(Table, Value)> {
         let known = METHODS.iter().map(|method| method.name).collect::<Vec<_>>().join(", ");
         bail!("there is no method `{name}`; it is one of {known}")
     };
-    let mut table = Table::new(&format!("{}: {}", method.example, method.about), ["argument", "what it says"]).text();
+    let mut table = Table::new(format!("{}: {}", method.example, method.about), ["argument", "what it says"]).text();
     for parameter in method.parameters {
         table.row([parameter.name, parameter.about]);
     }
