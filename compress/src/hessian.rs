@@ -81,7 +81,6 @@ pub(crate) fn upper_factor(hessian: &[f32], k: usize, order: &[usize], damping: 
 ///
 /// # Errors
 /// [`Error::Singular`], or a Hessian that is not `[k, k]`.
-#[allow(dead_code, reason = "for criteria")]
 pub(crate) fn upper_factor_diagonal(hessian: &[f32], k: usize) -> Result<Vec<f64>, Error> {
     let order: Vec<usize> = (0..k).collect();
     let (lower, _) = reversed_factor(hessian, k, &order, DAMPING)?;

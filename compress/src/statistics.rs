@@ -14,7 +14,8 @@ pub struct Needs {
     pub positions: bool,
     /// How many tokens to keep, evenly spread over all (AWQ's clip search); 0 for none.
     pub samples: usize,
-    /// The share of each sequence's largest magnitudes to which all are clipped before anything is summed (JSQ); 0 for none.
+    /// The share of each sequence's largest magnitudes to which all are clipped before sums of columns, maxima and means by position are
+    /// taken (JSQ); 0 for none. The Hessian and the samples are of the inputs as they are.
     pub clip: f64,
 }
 
@@ -137,6 +138,14 @@ impl Collector {
             let expected = sequence.len().next_multiple_of(k.max(1));
             return Err(Error::Length { what: "a sequence of inputs", given: sequence.len(), expected });
         }
+        if let Some(at) = sequence.iter().position(|x| !x.is_finite()) {
+            return Err(Error::Invalid(format!(
+                "input {} of token {} is {}; the model's arithmetic overflowed on the calibration text",
+                at % k,
+                at / k,
+                sequence[at]
+            )));
+        }
         let clipped;
         let rows = if self.needs.clip > 0.0 {
             clipped = clip(sequence, self.needs.clip);
@@ -148,11 +157,11 @@ impl Collector {
         self.add_positions(rows)?;
         if let Some(samples) = &mut self.seen.samples {
             let first = self.seen.tokens;
-            let wanted = rows.chunks_exact(k).enumerate().filter(|(i, _)| (first + i).is_multiple_of(self.stride));
+            let wanted = sequence.chunks_exact(k).enumerate().filter(|(i, _)| (first + i).is_multiple_of(self.stride));
             wanted.for_each(|(_, row)| samples.extend_from_slice(row));
         }
         if let Some(hessian) = &mut self.seen.hessian {
-            crate::hessian::accumulate(hessian, rows, k);
+            crate::hessian::accumulate(hessian, sequence, k);
         }
         self.seen.sequences += 1;
         self.seen.tokens += rows.len() / k;

@@ -91,7 +91,7 @@ fn another_run_is_refused() -> Result<(), Failed> {
     // A folder with a model of somebody else's is not written over.
     fs::remove_file(folder.path().join("out/compression.json"))?;
     let output = interplay_in(folder.path(), &arguments);
-    assert!(String::from_utf8_lossy(&output.stderr).contains("did not write"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("not to be overwritten"));
     assert_eq!(output.status.code(), Some(2));
     Ok(())
 }

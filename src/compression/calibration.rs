@@ -37,6 +37,9 @@ impl Calibration {
         if samples == 0 || length == 0 {
             return Err(Error::Invalid("calibration needs at least one sequence of at least one token".into()));
         }
+        if ids.is_empty() {
+            return Err(Error::Invalid("the calibration text has no tokens; give a longer text".into()));
+        }
         let Some(places) = ids.len().checked_sub(length) else {
             return Err(Error::Invalid(format!(
                 "calibration asks for sequences of {length} tokens, but the text has {}; give a longer text or `--length {}`",

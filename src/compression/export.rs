@@ -18,7 +18,7 @@ use std::path::Path;
 pub use origin::Origin;
 use origin::Source;
 
-use super::finished::{announce, floats, format_of, put, replace};
+use super::finished::{announce, floats, format_of, put, refused, replace};
 use super::folder::Folder;
 use crate::Error;
 use crate::compress::Layer;
@@ -58,11 +58,14 @@ impl Export<'_> {
     pub fn write(&self, folder: &Path, packed: bool) -> Result<(), Error> {
         let source = Source::open(self.origin)?;
         std::fs::create_dir_all(folder).map_err(|e| Error::Io { path: folder.to_owned(), source: e })?;
-        self.refuse_others(folder)?;
+        self.origin.may_be_written_to(folder)?;
         let (config, floats, codes) = (folder.join("config.json"), folder.join(FLOATS), folder.join(PACKED));
         // What is there is the model of another run until the last file is in place; of two forms one would hide the other.
         remove(&config)?;
         remove(if packed { &floats } else { &codes })?;
+        // The card comes first: it is by that a folder is known as one that an export may write to again.
+        let card = serde_json::to_string_pretty(self.card).unwrap_or_default() + "\n";
+        write(&folder.join(CARD), card.as_bytes())?;
         let replaced = self.replaced(&source)?;
         if packed {
             self.write_packed(&source, &replaced, &codes)?;
@@ -72,22 +75,7 @@ impl Export<'_> {
         for (name, text) in source.texts() {
             write(&folder.join(name), text.as_bytes())?;
         }
-        let card = serde_json::to_string_pretty(self.card).unwrap_or_default() + "\n";
-        write(&folder.join(CARD), card.as_bytes())?;
         write(&config, source.config.as_bytes())
-    }
-
-    /// Refuses the source's own folder and a model that no export wrote.
-    fn refuse_others(&self, folder: &Path) -> Result<(), Error> {
-        let real = |path: &Path| path.canonicalize().ok();
-        let is_source = matches!(self.origin, Origin::Folder(path) if real(path) == real(folder));
-        let models = ["config.json", "model.safetensors.index.json", "pytorch_model.bin"];
-        let is_model = models.iter().any(|name| folder.join(name).exists());
-        if is_source || (is_model && !folder.join(CARD).exists()) {
-            let problem = "the folder holds a model that is not to be overwritten; give another folder".into();
-            return Err(Error::Malformed { path: folder.to_owned(), problem });
-        }
-        Ok(())
     }
 
     fn replaced(&self, source: &Source) -> Result<Replaced, Error> {
@@ -216,8 +204,4 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     replace(path, |mut file| {
         std::io::Write::write_all(&mut file, bytes).map_err(|source| Error::Io { path: path.to_owned(), source })
     })
-}
-
-fn refused(path: &Path, e: FileError) -> Error {
-    Error::Malformed { path: path.to_owned(), problem: e.to_string() }
 }

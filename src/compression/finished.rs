@@ -166,7 +166,7 @@ impl Finished {
     }
 }
 
-fn refused(path: &Path, e: FileError) -> Error {
+pub(super) fn refused(path: &Path, e: FileError) -> Error {
     Error::Malformed { path: path.to_owned(), problem: e.to_string() }
 }
 

@@ -7,15 +7,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::finished::{Finished, floats, replace};
+use super::finished::{Finished, floats, refused, replace};
 use super::run::{Store, Streams};
 use crate::Error;
 use crate::burn::Activation;
 use crate::formats::file::{Dtype, Outline, Writer};
 use crate::load::SafeTensors;
-
-/// The name of the count.
-const DONE: &str = "blocks-done.json";
 
 /// What a folder holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +33,9 @@ pub struct Folder {
 }
 
 impl Folder {
+    /// The name of the file that counts finished blocks.
+    pub const COUNT: &str = "blocks-done.json";
+
     /// The folder at `path`, made where it is missing; `run` is everything that decides the result.
     ///
     /// # Errors
@@ -43,7 +43,7 @@ impl Folder {
     pub fn open(path: &Path, run: &str) -> Result<Self, Error> {
         std::fs::create_dir_all(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
         let mut folder = Self { path: path.to_owned(), run: run.to_owned(), blocks: 0 };
-        let place = path.join(DONE);
+        let place = path.join(Self::COUNT);
         if let Some(done) = place.is_file().then(|| read::<Done>(&place)).transpose()? {
             if done.run != run {
                 return Err(Error::Malformed {
@@ -103,7 +103,7 @@ impl Store for Folder {
         write_streams(&self.streams_path(blocks), streams)?;
         let text = serde_json::to_vec(&Done { run: self.run.clone(), blocks });
         let text = text.map_err(|e| Error::Invalid(format!("the count of blocks cannot be written: {e}")))?;
-        let place = self.path.join(DONE);
+        let place = self.path.join(Self::COUNT);
         replace(&place, |mut file| {
             std::io::Write::write_all(&mut file, &text).map_err(|source| Error::Io { path: place.clone(), source })
         })?;
@@ -127,7 +127,7 @@ fn named(streams: &Streams) -> impl Iterator<Item = (String, &Activation)> {
 }
 
 fn write_streams(path: &Path, streams: &Streams) -> Result<(), Error> {
-    let fail = |e: crate::formats::file::FileError| Error::Malformed { path: path.to_owned(), problem: e.to_string() };
+    let fail = |e| refused(path, e);
     let mut outline = Outline::default();
     named(streams).try_for_each(|(name, a)| outline.tensor(&name, Dtype::F32, &a.shape())).map_err(fail)?;
     replace(path, |file| {

@@ -46,21 +46,23 @@ pub(super) fn apply(
     stage: &dyn Stage,
     reports: &mut [LayerReport],
 ) -> Result<(), Error> {
+    let block = block_name(reports);
+    let whole = |done: Result<(), Error>| done.map_err(|e| of_layer(&block, e));
     match step {
-        Step::Smooth { alpha, last_maxima } => smooth::smoothquant(work, *alpha, *last_maxima),
-        Step::Prune(prune) if prune.scores == Scores::Searched => prune::searched(work, prune),
+        Step::Smooth { alpha, last_maxima } => whole(smooth::smoothquant(work, *alpha, *last_maxima)),
+        Step::Prune(prune) if prune.scores == Scores::Searched => whole(prune::searched(work, prune)),
         Step::Prune(step) => {
             work.was_rounded.iter_mut().for_each(|rounded| *rounded |= step.joint.is_some());
             each(work, reports, |layer, seen, report| prune::prune(step, layer, seen, report))
         }
         Step::Quantize(step) => {
             if let Rounder::Awq { scale: true, .. } = step.method {
-                smooth::awq(work, step.format)?;
+                whole(smooth::awq(work, step.format))?;
             }
             work.was_rounded.iter_mut().for_each(|rounded| *rounded |= !step.format.is_exact());
             each(work, reports, |layer, seen, report| round::round(step, layer, seen, report))
         }
-        Step::Learn { criterion, options } => learn::learn(work, stage, *criterion, options),
+        Step::Learn { criterion, options } => whole(learn::learn(work, stage, *criterion, options)),
         Step::Forward | Step::Activations(_) => Ok(()),
     }
 }
@@ -72,10 +74,25 @@ fn each(
     mut step: impl FnMut(&mut Layer, &Statistics, &mut LayerReport) -> Result<(), Error>,
 ) -> Result<(), Error> {
     for ((layer, seen), report) in work.layers.iter_mut().zip(&work.seen).zip(reports) {
-        step(layer, seen, report)
-            .map_err(|source| Error::Layer { layer: report.layer.clone(), source: Box::new(source) })?;
+        step(layer, seen, report).map_err(|e| of_layer(&report.layer, e))?;
     }
     Ok(())
+}
+
+/// An error of the layer, or of the block, of that name.
+fn of_layer(name: &str, e: Error) -> Error {
+    match e {
+        Error::Layer { .. } => e,
+        source => Error::Layer { layer: name.to_owned(), source: Box::new(source) },
+    }
+}
+
+/// The beginning that the names of a block's layers share (`layers.0`).
+fn block_name(reports: &[LayerReport]) -> String {
+    let Some(first) = reports.first() else { return String::new() };
+    let shared = |end: &usize| reports.iter().all(|report| report.layer.get(..*end) == first.layer.get(..*end));
+    let ends = first.layer.match_indices('.').map(|(at, _)| at).filter(shared);
+    first.layer[..ends.last().unwrap_or(first.layer.len())].to_owned()
 }
 
 /// The Hessian that calibration gathered.

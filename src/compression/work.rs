@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::structure::{Feeder, Group};
 use crate::Error;
 use crate::burn::{Activation, Block};
-use crate::compress::{Collector, Layer, Needs, Statistics};
+use crate::compress::{Collector, Layer, Needs, Statistics, smooth};
 
 /// What layers read of one sequence: which layer, its inputs.
 type Inputs = Vec<(usize, Vec<f32>)>;
@@ -141,19 +141,17 @@ impl<'a> Work<'a> {
                 if layer.rows() != scales.len() {
                     return Err(missing(name));
                 }
-                for (i, scale) in scales.iter().enumerate() {
-                    let row = i * layer.k..(i + 1) * layer.k;
-                    layer.values[row.clone()].iter_mut().for_each(|w| *w /= scale);
-                    layer.original[row].iter_mut().for_each(|w| *w /= scale);
-                }
+                smooth::divide_rows(&mut layer.values, layer.k, scales)?;
+                smooth::divide_rows(&mut layer.original, layer.k, scales)?;
+                layer.quantized = None;
                 self.divide_vector(&format!("{name}.bias"), scales, false)?;
             }
         }
         for place in self.places(group).unwrap_or_default() {
             let layer = &mut self.layers[place];
-            for row in layer.values.chunks_exact_mut(layer.k).chain(layer.original.chunks_exact_mut(layer.k)) {
-                row.iter_mut().zip(scales).for_each(|(w, s)| *w *= s);
-            }
+            smooth::multiply_columns(&mut layer.values, scales)?;
+            smooth::multiply_columns(&mut layer.original, scales)?;
+            layer.quantized = None;
             self.seen[place].divide(scales);
         }
         Ok(())
@@ -166,7 +164,7 @@ impl<'a> Work<'a> {
         if values.len() != scales.len() {
             return Err(missing(suffix));
         }
-        values.iter_mut().zip(scales).for_each(|(v, s)| *v /= s);
+        smooth::divide(&mut values, scales)?;
         self.block.set_vector(suffix, &values);
         self.vectors.retain(|(known, _)| *known != name);
         self.vectors.push((name, values));

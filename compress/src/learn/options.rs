@@ -99,7 +99,7 @@ impl Options {
     }
 
     /// Refuses numbers that mean nothing, and a sparsity that no parameters reach.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         let descending = self.candidates.windows(2).all(|pair| pair[0] > pair[1]);
         let within = self.candidates.iter().all(|r| (0.0..=1.0).contains(r));
         if self.candidates.is_empty() || !descending || !within {
@@ -119,7 +119,7 @@ impl Options {
         self.check_optimizer()?;
         let (low, high) = self.reach();
         if self.sparsity <= 0.0 || !(low..=high).contains(&self.sparsity) {
-            let ask = "ask for one in between, or for plain softmax (no sigmoid)";
+            let ask = "ask for one in between, or leave the sigmoid out (smoothing=none)";
             let given = self.sparsity;
             return Err(invalid(format!(
                 "a learned sparsity lies between {low:.4} and {high:.4}, so {given} is out of reach; {ask}"

@@ -63,6 +63,9 @@ impl<'a> Arguments<'a> {
                 }
             }
         }
+        if let Some((key, _)) = named.iter().find(|(key, _)| !method.parameters.iter().any(|p| p.name == *key)) {
+            return Err(left_over(text, method, key));
+        }
         plain.reverse();
         Ok(Self { text, method, plain, named })
     }
@@ -92,7 +95,7 @@ impl<'a> Arguments<'a> {
     /// A sparsity pattern; a fraction without a scope has `published`.
     pub(super) fn pattern(&mut self, published: Scope) -> Result<Pattern, Error> {
         let text = self.take("pattern").ok_or_else(|| self.missing("a sparsity pattern"))?;
-        if let Some(fraction) = text.strip_suffix("-matrix") {
+        if let Some(fraction) = text.strip_suffix("-matrix").filter(|fraction| fraction.ends_with('%')) {
             return Ok(Pattern::from_str(fraction)?);
         }
         Ok(match Pattern::from_str(text)? {
@@ -136,9 +139,24 @@ impl<'a> Arguments<'a> {
             .ok_or_else(|| self.wrong(key, text, "a whole number from 1 to 1048576"))
     }
 
-    /// One of some words, by name only.
+    /// Whether a name is given and was not taken yet.
+    pub(super) fn given(&self, key: &str) -> bool {
+        self.named.iter().any(|(name, _)| *name == key)
+    }
+
+    /// The error for an argument that changes nothing without another.
+    pub(super) fn idle(&self, key: &str, without: &str) -> Error {
+        Error::Invalid(format!("in `{}` {key} changes nothing without {without}", self.text))
+    }
+
+    /// One of some words, by name only; the first where nothing is said.
     pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> Result<T, Error> {
-        let Some(text) = self.take_named(key) else { return Ok(choices[0].1) };
+        self.choice_or(key, choices[0].1, choices)
+    }
+
+    /// One of some words, by name only.
+    pub(super) fn choice_or<T: Copy>(&mut self, key: &str, default: T, choices: &[(&str, T)]) -> Result<T, Error> {
+        let Some(text) = self.take_named(key) else { return Ok(default) };
         let words = || choices.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" or ");
         choices
             .iter()
@@ -150,10 +168,16 @@ impl<'a> Arguments<'a> {
     /// Refuses what nobody took.
     pub(super) fn finish(self) -> Result<(), Error> {
         let left = self.named.first().map(|(key, _)| *key).or(self.plain.last().copied());
-        let Some(left) = left else { return Ok(()) };
-        let known = self.method.parameters.iter().map(|p| p.name).collect::<Vec<_>>().join(", ");
-        Err(Error::Invalid(format!("`{}` does not take `{left}`; {} takes {known}", self.text, self.method.name)))
+        left.map_or(Ok(()), |left| Err(left_over(self.text, self.method, left)))
     }
+}
+
+fn left_over(text: &str, method: &Method, left: &str) -> Error {
+    if method.parameters.is_empty() {
+        return Error::Invalid(format!("`{text}` does not take `{left}`; {} takes nothing", method.name));
+    }
+    let known = method.parameters.iter().map(|p| p.name).collect::<Vec<_>>().join(", ");
+    Error::Invalid(format!("`{text}` does not take `{left}`; {} takes {known}", method.name))
 }
 
 fn unclosed(text: &str) -> Error {

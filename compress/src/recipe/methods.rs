@@ -62,7 +62,7 @@ pub const METHODS: &[Method] = &[
         name: "magnitude",
         about: "prune the smallest magnitudes (Han et al. 2015)",
         example: "magnitude(50%)",
-        parameters: &[PATTERN, SELECTION, UPDATE, DAMPING, BLOCK],
+        parameters: &[PATTERN, SELECTION, PERMUTE, PARTS, UPDATE, DAMPING, BLOCK],
         build: |a| prune(a, Scope::Matrix, |_| Ok(Scores::Once(Criterion::Magnitude))),
     },
     Method {
@@ -134,7 +134,7 @@ pub const METHODS: &[Method] = &[
         name: "jsq",
         about: "prune by Wanda's score and the sensitivity of the output's range (Guo et al., ICML 2024), on clipped inputs",
         example: "jsq(50%)",
-        parameters: &[PATTERN, CLIP, SELECTION],
+        parameters: &[PATTERN, CLIP, SELECTION, UPDATE, DAMPING, BLOCK],
         build: |a| prune(a, Scope::Row, |a| Ok(Scores::Once(Criterion::Jsq { rho: a.within("rho", 2.1, 0.0, 1e6)? }))),
     },
     Method {
@@ -150,10 +150,11 @@ pub const METHODS: &[Method] = &[
         example: "sparsegpt(2:4,mxfp4)",
         parameters: &[PATTERN, FORMAT, SELECTION, DAMPING, BLOCK],
         build: |a| {
-            let pattern = a.pattern(Scope::Columns(128))?;
-            let joint = a.format_or_none()?;
+            let (pattern, joint) = (a.pattern(Scope::Columns(0))?, a.format_or_none()?);
             let selection = a.choice("selection", SELECTIONS)?;
-            let update = Some(solver(a)?);
+            let blocked = a.given("block");
+            let (pattern, solver) = blocks_of_choice(pattern, solver(a)?, blocked)?;
+            let update = Some(solver);
             Ok(Step::Prune(Prune {
                 scores: Scores::Current,
                 pattern,
@@ -308,6 +309,24 @@ pub(super) fn step(mut arguments: Arguments) -> Result<Step, Error> {
     Ok(step)
 }
 
+/// The blocks of columns in which SparseGPT chooses are those in which it solves.
+fn blocks_of_choice(pattern: Pattern, solver: Solver, blocked: bool) -> Result<(Pattern, Solver), Error> {
+    let Pattern::Unstructured { basis_points, scope } = pattern else { return Ok((pattern, solver)) };
+    let block = match scope {
+        Scope::Columns(0) => solver.block,
+        Scope::Columns(width) if !blocked || width == solver.block => width,
+        Scope::Row => return Ok((pattern, solver)),
+        _ => {
+            return Err(Error::Invalid(format!(
+                "sparsegpt chooses in the blocks of columns in which it solves; give a fraction such as 50% or 50%-row, and the width as \
+                 block={}",
+                solver.block
+            )));
+        }
+    };
+    Ok((Pattern::Unstructured { basis_points, scope: Scope::Columns(block) }, Solver { block, ..solver }))
+}
+
 fn solver(a: &mut Arguments) -> Result<Solver, Error> {
     let defaults = Solver::default();
     Ok(Solver {
@@ -325,6 +344,7 @@ fn prune(
     let pattern = a.pattern(published)?;
     let scores = scores(a)?;
     let selection = a.choice("selection", SELECTIONS)?;
+    let (alone, solving) = (a.given("parts"), a.given("damping") || a.given("block"));
     let parts = a.count("parts", 1)?;
     let permutation = a.choice(
         "permute",
@@ -337,20 +357,31 @@ fn prune(
     )?;
     let solver = solver(a)?;
     let update = a.choice("update", &[("no", false), ("yes", true)])?.then_some(solver);
+    if alone && !matches!(permutation, Permutation::Assignment { .. }) {
+        return Err(a.idle("parts", "permute=assignment"));
+    }
+    if solving && update.is_none() {
+        return Err(a.idle("damping or block", "update=yes"));
+    }
+    if scores == Scores::Cumulative && !matches!(pattern, Pattern::Unstructured { .. }) {
+        return Err(Error::Invalid(format!(
+            "wanda-cumulative prunes fractions such as 50%, but the pattern is `{pattern}`"
+        )));
+    }
     Ok(Step::Prune(Prune { scores, pattern, selection, permutation, update, joint: None }))
 }
 
 fn learned(a: &mut Arguments, criterion: Criterion, error: f64) -> Result<Step, Error> {
     let given = a.pattern(Scope::Row)?;
-    let Pattern::Unstructured { basis_points, .. } = given else {
+    let Pattern::Unstructured { basis_points, scope: Scope::Row } = given else {
         return Err(Error::Invalid(format!(
-            "learned sparsity has no groups, but the pattern is `{given}`; give a fraction such as 50%"
+            "learned sparsity takes a fraction of rows, but the pattern is `{given}`; give for instance 50%, and group=layer for one of all rows"
         )));
     };
-    let criterion = a.choice(
+    let criterion = a.choice_or(
         "criterion",
+        criterion,
         &[
-            ("", criterion),
             ("pqp", Criterion::Pqp),
             ("wanda", Criterion::Wanda),
             ("ria", Criterion::Ria { power: 0.5, activations: true }),
@@ -358,6 +389,7 @@ fn learned(a: &mut Arguments, criterion: Criterion, error: f64) -> Result<Step, 
         ],
     )?;
     let granularity = a.choice("group", &[("row", Granularity::Row), ("layer", Granularity::Layer)])?;
+    let scaled = a.given("d_coef");
     let d_coef = a.within("d_coef", 5.0, 1e-6, 1e6)?;
     let optimizer = a.choice("optimizer", &[("prodigy", Optimizer::prodigy(d_coef)), ("adamw", Optimizer::adamw())])?;
     let options = Learning {
@@ -370,5 +402,9 @@ fn learned(a: &mut Arguments, criterion: Criterion, error: f64) -> Result<Step, 
         smoothing: a.choice("smoothing", &[("sigmoid", Smoothing::Sigmoid), ("none", Smoothing::None)])?,
         ..Learning::besa(granularity)
     };
+    if scaled && matches!(options.optimizer, Optimizer::AdamW { .. }) {
+        return Err(a.idle("d_coef", "optimizer=prodigy"));
+    }
+    options.check()?;
     Ok(Step::Learn { criterion, options })
 }

@@ -60,11 +60,14 @@ pub(super) fn mask_by_scores(pattern: Pattern, scores: &[f32], k: usize) -> Resu
     Ok(pattern.magnitude_mask(scores, k)?)
 }
 
-/// The positions to prune of a part that begins after `before` positions and ends after `after`: parts of a whole add up to
-/// floor(whole * fraction).
-pub(super) fn quota(before: usize, after: usize, basis_points: u32) -> usize {
+/// The positions to prune of a part that begins after `before` positions and ends after `after`: by count, parts of a whole add up to
+/// floor(whole * fraction); by threshold each has its own floor, as in the published code.
+pub(super) fn quota(before: usize, after: usize, basis_points: u32, selection: Selection) -> usize {
     let part = |count: usize| (count as u128 * u128::from(basis_points) / 10_000) as usize;
-    part(after) - part(before)
+    match selection {
+        Selection::Count => part(after) - part(before),
+        Selection::Threshold => part(after - before),
+    }
 }
 
 /// Keeps all but the `count` smallest scores.

@@ -47,10 +47,10 @@ impl<'a> Columns<'a> {
             self.values.chunks_exact(k).flat_map(|line| scores(self.upper, k, line, block.clone())).collect();
         let kept: Vec<bool> = match scope {
             Scope::Row => {
-                let count = quota(block.start, block.end, basis_points);
+                let count = quota(block.start, block.end, basis_points, selection);
                 scores.chunks_exact(width).flat_map(|row| keep_largest(row, count, selection)).collect()
             }
-            _ => keep_largest(&scores, quota(rows * block.start, rows * block.end, basis_points), selection),
+            _ => keep_largest(&scores, quota(rows * block.start, rows * block.end, basis_points, selection), selection),
         };
         let lines = self.kept.chunks_exact_mut(k).zip(kept.chunks_exact(width));
         lines.for_each(|(line, kept)| line[block.clone()].copy_from_slice(kept));

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::CARD;
 use crate::Error;
 use crate::compress::Layer;
 use crate::formats::Mask;
@@ -23,6 +24,9 @@ const COPIED: [&str; 8] = [
     "generation_config.json",
 ];
 
+/// Files by which a folder is known to hold a model.
+const MODELS: [&str; 4] = ["config.json", "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"];
+
 /// Where a model came from.
 #[derive(Debug, Clone)]
 pub enum Origin {
@@ -38,6 +42,21 @@ impl Origin {
     /// The origin of the model at `path`.
     pub fn of(path: &Path) -> Self {
         if path.is_dir() { Self::Folder(path.to_owned()) } else { Self::Gguf(path.to_owned()) }
+    }
+
+    /// Whether an export may write to `folder`: it is not the source's own, and holds no model but one that an export wrote.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn may_be_written_to(&self, folder: &Path) -> Result<(), Error> {
+        let real = |path: &Path| path.canonicalize().ok();
+        let is_source = matches!(self, Self::Folder(path) if real(path) == real(folder));
+        let is_model = MODELS.iter().any(|name| folder.join(name).exists());
+        if is_source || (is_model && !folder.join(CARD).exists()) {
+            let problem = "the folder holds a model that is not to be overwritten; give another folder".into();
+            return Err(Error::Malformed { path: folder.to_owned(), problem });
+        }
+        Ok(())
     }
 }
 
@@ -158,7 +177,8 @@ impl Source {
         let kept =
             |mask: &Mask| order.iter().flat_map(|&row| mask.kept()[row * k..(row + 1) * k].iter().copied()).collect();
         let mask = layer.mask.as_ref().map(|mask| Mask::from_kept(mask.pattern(), k, kept(mask))).transpose()?;
-        let quantized = layer.quantized.as_ref().map(|quantized| quantized.select_rows(&order)).transpose()?;
+        // Rows that share scales cannot be moved apart: such a layer is kept as the values that its codes stand for.
+        let quantized = layer.quantized.as_ref().and_then(|quantized| quantized.select_rows(&order).ok());
         Ok(Layer { original: Vec::new(), values: pick(&layer.values), quantized, mask, ..layer.clone() })
     }
 

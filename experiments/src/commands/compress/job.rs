@@ -6,9 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use interplay::compression::{
-    Calibration, Event, Export, Folder, LENGTH, LayerReport, Options, Origin, Outcome, compress,
-};
+use interplay::compression::{Calibration, Event, Export, Folder, LENGTH, Options, Origin, Outcome, compress};
 use interplay::load::Model;
 use interplay::models::{Input, embedded};
 use serde_json::json;
@@ -21,6 +19,8 @@ use crate::subject::{Checksums, calibration_ids, locate_model, open_model};
 
 /// Where an unfinished run keeps its blocks.
 const PARTIAL: &str = ".partial";
+/// Where the packed form goes.
+const PACKED: &str = "packed";
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let recipe = recipe(&args.pipeline)?;
@@ -28,12 +28,19 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let (model, caveat) = open_model(&args.model, &mut checksums)?;
     let calibration = calibration(args, &model, &mut checksums)?;
     let options = Options { recipe, stream: args.stream };
-    let card = card(args, &options, &calibration, &checksums);
+    let mut card = card(args, &options, &calibration, &checksums);
+    let origin = match args.model.as_str() {
+        "lm" => Origin::Embedded(embedded::lm()),
+        name => Origin::of(&locate_model(name)?),
+    };
+    // What would be refused at the end is refused before anything is done.
+    refuse_files(&args.out)?;
+    origin.may_be_written_to(&args.out)?;
+    origin.may_be_written_to(&args.out.join(PACKED))?;
     let partial = args.out.join(PARTIAL);
-    if args.restart && partial.exists() {
+    if args.restart && partial.join(Folder::COUNT).exists() {
         std::fs::remove_dir_all(&partial).with_context(|| format!("cannot remove {}", partial.display()))?;
     }
-    refuse_foreign(&args.out)?;
     let mut folder = Folder::open(&partial, &card["run"].to_string())?;
     let blocks = model.checkpoint.stages().saturating_sub(2);
     if folder.blocks() > 0 {
@@ -50,7 +57,12 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     for index in 0..folder.blocks() {
         reports.extend(folder.block(index)?.reports);
     }
-    finish(args, folder, card, &reports, caveat)?;
+    card["layers"] = serde_json::to_value(&reports)?;
+    let export = Export { origin: &origin, blocks: &folder, card: &card };
+    export.write(&args.out.join(PACKED), true)?;
+    export.write(&args.out, false)?;
+    folder.remove()?;
+    show::print(args, &card, &reports, caveat)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -82,14 +94,9 @@ fn card(args: &Args, options: &Options, calibration: &Calibration, checksums: &C
     json!({ "schema_version": crate::result::SCHEMA_VERSION, "run": run, "provenance": Provenance::current() })
 }
 
-/// Refuses a folder that holds something else than a model of this command.
-fn refuse_foreign(out: &Path) -> Result<()> {
+fn refuse_files(out: &Path) -> Result<()> {
     if out.is_file() {
         bail!("{} is a file; give a folder", out.display());
-    }
-    let there = |name: &str| out.join(name).exists();
-    if there("config.json") && !there("compression.json") {
-        bail!("{} holds a model that `interplay compress` did not write; give another folder", out.display());
     }
     Ok(())
 }
@@ -119,23 +126,4 @@ fn drive(
         if interrupt::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     Ok(compress(&*model.checkpoint, calibration, options, folder, &mut observe)?)
-}
-
-fn finish(
-    args: &Args,
-    folder: Folder,
-    mut card: serde_json::Value,
-    reports: &[LayerReport],
-    caveat: Option<&str>,
-) -> Result<()> {
-    card["layers"] = serde_json::to_value(reports)?;
-    let origin = match args.model.as_str() {
-        "lm" => Origin::Embedded(embedded::lm()),
-        name => Origin::of(&locate_model(name)?),
-    };
-    let export = Export { origin: &origin, blocks: &folder, card: &card };
-    export.write(&args.out.join("packed"), true)?;
-    export.write(&args.out, false)?;
-    folder.remove()?;
-    show::print(args, &card, reports, caveat)
 }

@@ -36,7 +36,10 @@ pub(super) fn print(
     );
     let off = reports.iter().filter(|r| r.on_grid == Some(false)).count();
     if off > 0 {
-        sayln!("{off} of {} layers are not on the format's grid: a step after rounding moved them", reports.len());
+        sayln!(
+            "{off} of {} layers are stored in FP32: a step moved them after rounding, or their columns share scales out of order",
+            reports.len()
+        );
     }
     if let Some(caveat) = caveat {
         sayln!("note: {caveat}");

@@ -8,6 +8,7 @@ use super::bench::{Bench, Measured};
 use super::entries::Point;
 use super::texts::Opened;
 use super::{Request, tables, verdict, write};
+use crate::commands::tasks;
 use crate::interrupt;
 use crate::output::sayln;
 use crate::progress::Progress;
@@ -30,7 +31,13 @@ impl Model {
 
 pub(super) fn run(request: &Request) -> Result<ExitCode> {
     let opened = request.models.iter().map(|name| {
-        Opened::new(name, &request.names, &request.amounts).with_context(|| format!("cannot study `{name}`"))
+        let mut opened =
+            Opened::new(name, &request.names, &request.amounts).with_context(|| format!("cannot study `{name}`"))?;
+        if let Some(folder) = &request.tasks {
+            // Read here for their checksums, so that a task that cannot be read is known before anything runs.
+            tasks::files(folder, request.items, &mut opened.subject.checksums)?;
+        }
+        anyhow::Ok(opened)
     });
     let opened = opened.collect::<Result<Vec<_>>>()?;
     let kinds = opened.iter().flat_map(|opened| request.points.iter().map(|point| kind(opened, point)));
