@@ -91,8 +91,8 @@ fn of_layer(name: &str, e: Error) -> Error {
 fn block_name(reports: &[LayerReport]) -> String {
     let Some(first) = reports.first() else { return String::new() };
     let shared = |end: &usize| reports.iter().all(|report| report.layer.get(..*end) == first.layer.get(..*end));
-    let ends = first.layer.match_indices('.').map(|(at, _)| at).filter(shared);
-    first.layer[..ends.last().unwrap_or(first.layer.len())].to_owned()
+    let end = first.layer.match_indices('.').map(|(at, _)| at).rev().find(shared);
+    first.layer[..end.unwrap_or(first.layer.len())].to_owned()
 }
 
 /// The Hessian that calibration gathered.

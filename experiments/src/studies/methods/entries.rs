@@ -170,7 +170,12 @@ impl Span {
                     skipped.push(format!("{} learns the share of each row, which {pattern} fixes", pruner.name));
                     continue;
                 }
-                self.pruned(&Point { pruner: pruner.name, pattern, ..dense.clone() }, pruner, &mut points)?;
+                let alone = Point { pruner: pruner.name, pattern, ..dense.clone() };
+                if let (true, Err(e)) = (pruner.learned, alone.clone().with(&[pruner.step])) {
+                    skipped.push(format!("{} at {pattern}: {e}", pruner.name));
+                    continue;
+                }
+                self.pruned(&alone, pruner, &mut points)?;
             }
         }
         points.insert(0, dense);
