@@ -210,9 +210,11 @@ fn counts_are_exact(layer: Layer, seed: u64) -> Result<(), TestCaseError> {
     for row in by_row.kept().chunks_exact(layer.k) {
         prop_assert_eq!(row.iter().filter(|kept| !**kept).count(), of(layer.k));
     }
-    // One more a block, where there is one; the zeros of a dead column are equal and go together.
+    // As the published code: of each block by itself, and one more where there is one; the zeros of a dead column are equal and go
+    // together.
     let threshold = pruned(&percent, Selection::Threshold).pruned();
-    let least = (of(layer.rows * layer.k) + layer.k.div_ceil(48)).min(layer.rows * layer.k);
+    let blocks = (0..layer.k).step_by(48).map(|first| layer.rows * 48.min(layer.k - first));
+    let least: usize = blocks.map(|count| (of(count) + 1).min(count)).sum();
     let dead = (0..layer.k).any(|j| layer.hessian[j * layer.k + j] == 0.0);
     prop_assert!(threshold == least || dead && (least..=least + layer.rows).contains(&threshold));
     Ok(())
