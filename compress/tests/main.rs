@@ -5,6 +5,7 @@ mod laws;
 mod learn;
 mod permute;
 mod quantize;
+mod recipe;
 mod solve;
 mod solve_laws;
 mod support;
@@ -17,6 +18,7 @@ fn main() {
         learn::trials(),
         permute::trials(),
         quantize::trials(),
+        recipe::trials(),
         solve::trials(),
         solve_laws::trials(),
     ];
