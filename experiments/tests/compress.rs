@@ -15,7 +15,7 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("compress::a_killed_run_goes_on", a_killed_run_goes_on),
         Trial::test("compress::another_run_is_refused", another_run_is_refused),
         Trial::test("compress::a_recipe_may_be_a_file", a_recipe_may_be_a_file),
-        Trial::test("compress::a_short_text_is_no_calibration", a_short_text_is_no_calibration),
+        Trial::test("compress::what_is_refused_leaves_nothing", what_is_refused_leaves_nothing),
         Trial::test("compress::a_method_tells_its_arguments", a_method_tells_its_arguments),
     ]
 }
@@ -105,7 +105,7 @@ fn a_recipe_may_be_a_file() -> Result<(), Failed> {
     Ok(())
 }
 
-fn a_short_text_is_no_calibration() -> Result<(), Failed> {
+fn what_is_refused_leaves_nothing() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     fs::write(folder.path().join("text.txt"), "Too short.")?;
     let arguments = [&SMALL[..], &["rtn(int8)", "--calibration", "text.txt", "--out", "out"]].concat();
@@ -114,6 +114,12 @@ fn a_short_text_is_no_calibration() -> Result<(), Failed> {
     assert_eq!(output.status.code(), Some(2), "{err}");
     assert!(err.contains("sequences of 64 tokens") && err.contains("--length"), "{err}");
     assert!(!folder.path().join("out").exists(), "a refused run left a folder");
+    let arguments = [&SMALL[..], &["wanda(64:2:7)", "--out", "out"]].concat();
+    let output = interplay_in(folder.path(), &arguments);
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{err}");
+    assert!(err.contains("decoder.layers.0.self_attn.q_proj") && err.contains("64 x 7"), "{err}");
+    assert!(!folder.path().join("out").exists(), "a refused layer left a folder");
     Ok(())
 }
 

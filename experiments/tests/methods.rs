@@ -6,7 +6,7 @@ use std::fs;
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
-use crate::run::{interplay, interplay_in};
+use crate::run::{interplay, interplay_in, same_on_any_threads};
 
 pub fn cases() -> Vec<Trial> {
     vec![
@@ -35,19 +35,8 @@ const STUDY: [&str; 14] = [
 ];
 
 fn two_runs_write_the_same_bytes() -> Result<(), Failed> {
-    let folder = tempfile::tempdir()?;
-    for (out, threads) in [("a", "1"), ("b", "2")] {
-        let output = interplay_in(folder.path(), &[&STUDY[..], &["--out", out, "--threads", threads]].concat());
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-    let mut names: Vec<_> =
-        fs::read_dir(folder.path().join("a"))?.map(|e| e.map(|e| e.file_name())).collect::<Result<_, _>>()?;
-    names.sort();
-    assert_eq!(names, ["caption.md", "data.csv", "figure.svg", "layers.csv", "results.jsonl", "timings.csv"]);
-    for name in names.iter().filter(|name| *name != "timings.csv") {
-        let read = |run: &str| fs::read(folder.path().join(run).join(name));
-        assert!(read("a")? == read("b")?, "{name:?} differs between one thread and two");
-    }
+    let names = ["caption.md", "data.csv", "figure.svg", "layers.csv", "results.jsonl", "timings.csv"];
+    let folder = same_on_any_threads(&STUDY, &names, &["timings.csv"])?;
     let cells = cells(&fs::read_to_string(folder.path().join("a/results.jsonl"))?)?;
     recipes_do_what_they_say(&cells)?;
     let caption = fs::read_to_string(folder.path().join("a/caption.md"))?;

@@ -5,7 +5,7 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
 
-use super::names::{self, join};
+use super::names::Place;
 use crate::Error;
 use crate::burn::Activation;
 
@@ -28,24 +28,23 @@ pub struct Derivative {
 
 /// Puts other values in.
 struct Replace<'a, 'b> {
-    path: Vec<String>,
-    prefix: &'a str,
+    place: Place<'a>,
     other: &'a mut Replacement<'b>,
     error: Option<Error>,
 }
 
 impl ModuleMapper for Replace<'_, '_> {
     fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(names::field(name).to_owned());
+        self.place.enter(name);
     }
 
     fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
+        self.place.leave();
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, tensor, mapper) = param.consume();
-        let path = join(self.prefix, &self.path.join("."));
+        let path = self.place.path();
         let tensor = match self.error {
             None => other(&path, tensor.clone(), self.other).unwrap_or_else(|error| {
                 self.error = Some(error);
@@ -74,31 +73,30 @@ fn other<const D: usize>(path: &str, own: Tensor<D>, other: &mut Replacement<'_>
 /// # Errors
 /// Another number of values than the tensor has; whatever `replacement` answers.
 pub(super) fn replaced<M: Module>(module: &M, prefix: &str, replacement: &mut Replacement<'_>) -> Result<M, Error> {
-    let mut replace = Replace { path: Vec::new(), prefix, other: replacement, error: None };
+    let mut replace = Replace { place: Place::under(prefix), other: replacement, error: None };
     let module = module.clone().map(&mut replace);
     replace.error.map_or(Ok(module), Err)
 }
 
 /// Puts every float tensor on the tape, as a leaf where its derivative is wanted and as a constant elsewhere.
 struct Track<'a> {
-    path: Vec<String>,
-    prefix: &'a str,
+    place: Place<'a>,
     by: &'a dyn Fn(&str) -> bool,
     leaves: usize,
 }
 
 impl ModuleMapper for Track<'_> {
     fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(names::field(name).to_owned());
+        self.place.enter(name);
     }
 
     fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
+        self.place.leave();
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, tensor, mapper) = param.consume();
-        let leaf = (self.by)(&join(self.prefix, &self.path.join(".")));
+        let leaf = (self.by)(&self.place.path());
         self.leaves += usize::from(leaf);
         Param::from_mapped_value(id, tensor.autodiff().set_require_grad(leaf), mapper)
     }
@@ -106,19 +104,18 @@ impl ModuleMapper for Track<'_> {
 
 /// Collects what the leaves' derivatives are.
 struct Gather<'a> {
-    path: Vec<String>,
-    prefix: &'a str,
+    place: Place<'a>,
     gradients: &'a mut Gradients,
     found: Vec<Derivative>,
 }
 
 impl ModuleVisitor for Gather<'_> {
     fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(names::field(name).to_owned());
+        self.place.enter(name);
     }
 
     fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
+        self.place.leave();
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -132,7 +129,7 @@ impl ModuleVisitor for Gather<'_> {
             Some(gradient) => host(gradient),
             None => vec![0.0; shape.iter().product()],
         };
-        self.found.push(Derivative { path: join(self.prefix, &self.path.join(".")), shape, values });
+        self.found.push(Derivative { path: self.place.path(), shape, values });
     }
 }
 
@@ -148,7 +145,7 @@ pub(super) fn differentiate<M: Module>(
     by: &dyn Fn(&str) -> bool,
     loss: &mut Loss<'_>,
 ) -> Result<(f64, Vec<Derivative>), Error> {
-    let mut track = Track { path: Vec::new(), prefix, by, leaves: 0 };
+    let mut track = Track { place: Place::under(prefix), by, leaves: 0 };
     let module = module.clone().map(&mut track);
     let leaves = track.leaves;
     let (loss, surrogate) = match forward(&module, input) {
@@ -163,7 +160,7 @@ pub(super) fn differentiate<M: Module>(
         return Ok((loss, Vec::new()));
     }
     let mut gradients = surrogate.backward();
-    let mut gather = Gather { path: Vec::new(), prefix, gradients: &mut gradients, found: Vec::new() };
+    let mut gather = Gather { place: Place::under(prefix), gradients: &mut gradients, found: Vec::new() };
     module.visit(&mut gather);
     Ok((loss, gather.found))
 }

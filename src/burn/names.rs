@@ -8,9 +8,38 @@ use burn::tensor::{Bool, Int, Tensor};
 use crate::Error;
 use crate::burn::value::Boundary;
 
+/// Where a walk through a module is.
+#[derive(Debug, Default)]
+pub(crate) struct Place<'a> {
+    prefix: &'a str,
+    fields: Vec<String>,
+}
+
+impl<'a> Place<'a> {
+    /// At the module itself, which is called `prefix`.
+    pub(crate) fn under(prefix: &'a str) -> Self {
+        Self { prefix, fields: Vec::new() }
+    }
+
+    /// Goes into a field: `self` cannot be the name of one in Rust, but it is one in checkpoints.
+    pub(crate) fn enter(&mut self, field: &str) {
+        self.fields.push(if field == "self_" { "self" } else { field }.to_owned());
+    }
+
+    /// Comes out of the last field.
+    pub(crate) fn leave(&mut self) {
+        self.fields.pop();
+    }
+
+    /// The path of what is here.
+    pub(crate) fn path(&self) -> String {
+        join(self.prefix, &self.fields.join("."))
+    }
+}
+
 /// Visits every tensor of a module in declaration order and keeps what `take` makes of it.
 struct Walk<T, F> {
-    path: Vec<String>,
+    place: Place<'static>,
     found: Vec<(String, T)>,
     error: Option<Error>,
     take: F,
@@ -24,7 +53,7 @@ pub(crate) trait Take<T> {
 impl<T, F: Take<T>> Walk<T, F> {
     fn visit<B: Boundary>(&mut self, tensor: B) {
         match self.take.take(tensor) {
-            Ok(item) => self.found.push((self.path.join("."), item)),
+            Ok(item) => self.found.push((self.place.path(), item)),
             Err(e) => self.error = Some(e),
         }
     }
@@ -32,11 +61,11 @@ impl<T, F: Take<T>> Walk<T, F> {
 
 impl<T, F: Take<T>> ModuleVisitor for Walk<T, F> {
     fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(field(name).to_owned());
+        self.place.enter(name);
     }
 
     fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
+        self.place.leave();
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -57,17 +86,12 @@ impl<T, F: Take<T>> ModuleVisitor for Walk<T, F> {
 /// # Errors
 /// The first error of `take`.
 pub(crate) fn tensors<M: Module, T, F: Take<T>>(module: &M, take: F) -> Result<Vec<(String, T)>, Error> {
-    let mut walk = Walk { path: Vec::new(), found: Vec::new(), error: None, take };
+    let mut walk = Walk { place: Place::default(), found: Vec::new(), error: None, take };
     module.visit(&mut walk);
     match walk.error {
         Some(e) => Err(e),
         None => Ok(walk.found),
     }
-}
-
-/// The part of a path that a field stands for: `self` cannot be the name of a field in Rust, but it is one in checkpoints.
-pub(crate) fn field(name: &str) -> &str {
-    if name == "self_" { "self" } else { name }
 }
 
 /// The layer a parameter belongs to: its path under `prefix`, without a trailing `.weight`.

@@ -36,12 +36,11 @@ impl Folder {
     /// The name of the file that counts finished blocks.
     pub const COUNT: &str = "blocks-done.json";
 
-    /// The folder at `path`, made where it is missing; `run` is everything that decides the result.
+    /// The folder at `path`, made where it is missing once a block is finished; `run` is everything that decides the result.
     ///
     /// # Errors
     /// The folder cannot be made or read, or belongs to another run.
     pub fn open(path: &Path, run: &str) -> Result<Self, Error> {
-        std::fs::create_dir_all(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
         let mut folder = Self { path: path.to_owned(), run: run.to_owned(), blocks: 0 };
         let place = path.join(Self::COUNT);
         if let Some(done) = place.is_file().then(|| read::<Done>(&place)).transpose()? {
@@ -98,6 +97,7 @@ impl Store for Folder {
     }
 
     fn keep(&mut self, index: usize, finished: Finished, streams: &Streams) -> Result<(), Error> {
+        std::fs::create_dir_all(&self.path).map_err(|source| Error::Io { path: self.path.clone(), source })?;
         finished.write(&self.block_path(index))?;
         let blocks = index + 1;
         write_streams(&self.streams_path(blocks), streams)?;

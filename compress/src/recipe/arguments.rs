@@ -139,6 +139,11 @@ impl<'a> Arguments<'a> {
             .ok_or_else(|| self.wrong(key, text, "a whole number from 1 to 1048576"))
     }
 
+    /// Any word, by name only.
+    pub(super) fn word(&mut self, key: &str) -> Option<&'a str> {
+        self.take_named(key)
+    }
+
     /// Whether a name is given and was not taken yet.
     pub(super) fn given(&self, key: &str) -> bool {
         self.named.iter().any(|(name, _)| *name == key)
@@ -151,12 +156,7 @@ impl<'a> Arguments<'a> {
 
     /// One of some words, by name only; the first where nothing is said.
     pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> Result<T, Error> {
-        self.choice_or(key, choices[0].1, choices)
-    }
-
-    /// One of some words, by name only.
-    pub(super) fn choice_or<T: Copy>(&mut self, key: &str, default: T, choices: &[(&str, T)]) -> Result<T, Error> {
-        let Some(text) = self.take_named(key) else { return Ok(default) };
+        let Some(text) = self.take_named(key) else { return Ok(choices[0].1) };
         let words = || choices.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" or ");
         choices
             .iter()

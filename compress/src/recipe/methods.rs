@@ -49,6 +49,12 @@ const BLOCK: Parameter = parameter("block", "columns that are solved together, 1
 const CLIP: Parameter = parameter("rho", "weight of the sensitivity, 2.1");
 const CANDIDATES: Parameter = parameter("step", "distance of two candidate sparsities, 0.01");
 const GROUP: Parameter = parameter("group", "row (the default) or layer: what has a sparsity of its own");
+const ERROR: Parameter =
+    parameter("error", "weight of the quantisation-error loss; 1 for pqp and 0 for besa unless told");
+const CRITERION: Parameter = parameter(
+    "criterion",
+    "what orders a row: magnitude, wanda, ria, ri, bawa, jsq, saliency or pqp; pqp's is pqp and besa's wanda unless told",
+);
 const EPOCHS: Parameter = parameter("epochs", "passes over the calibration sequences, 1");
 const PENALTY: Parameter = parameter("penalty", "weight of the distance from the target sparsity, 5");
 const D_COEF: Parameter = parameter("d_coef", "Prodigy's factor of its step, 5");
@@ -56,20 +62,28 @@ const SMOOTHING: Parameter =
     parameter("smoothing", "sigmoid (the default: sparsities from 37.75 % to 62.25 %) or none");
 const OPTIMIZER: Parameter = parameter("optimizer", "prodigy (the default) or adamw");
 
+/// What every score takes that has nothing of its own.
+const SCORED: &[Parameter] = &[PATTERN, SELECTION, UPDATE, DAMPING, BLOCK];
+/// The same with an order of inputs.
+const GROUPED: &[Parameter] = &[PATTERN, SELECTION, PERMUTE, PARTS, UPDATE, DAMPING, BLOCK];
+/// What learned sparsity takes.
+const LEARNED: &[Parameter] =
+    &[PATTERN, GROUP, ERROR, CRITERION, EPOCHS, CANDIDATES, PENALTY, D_COEF, OPTIMIZER, SMOOTHING];
+
 /// Every method.
 pub const METHODS: &[Method] = &[
     Method {
         name: "magnitude",
         about: "prune the smallest magnitudes (Han et al. 2015)",
         example: "magnitude(50%)",
-        parameters: &[PATTERN, SELECTION, PERMUTE, PARTS, UPDATE, DAMPING, BLOCK],
+        parameters: GROUPED,
         build: |a| prune(a, Scope::Matrix, |_| Ok(Scores::Once(Criterion::Magnitude))),
     },
     Method {
         name: "wanda",
         about: "prune by |W| times the norm of the input (Sun et al., ICLR 2024)",
         example: "wanda(2:4)",
-        parameters: &[PATTERN, SELECTION, PERMUTE, PARTS, UPDATE, DAMPING, BLOCK],
+        parameters: GROUPED,
         build: |a| prune(a, Scope::Row, |_| Ok(Scores::Once(Criterion::Wanda))),
     },
     Method {
@@ -141,7 +155,7 @@ pub const METHODS: &[Method] = &[
         name: "saliency",
         about: "prune by SparseGPT's score, all at once (Frantar and Alistarh, ICML 2023)",
         example: "saliency(50%,update=yes)",
-        parameters: &[PATTERN, SELECTION, UPDATE, DAMPING, BLOCK],
+        parameters: SCORED,
         build: |a| prune(a, Scope::Columns(128), |_| Ok(Scores::Once(Criterion::Saliency))),
     },
     Method {
@@ -169,43 +183,21 @@ pub const METHODS: &[Method] = &[
         name: "pqp",
         about: "learn each row's sparsity on PQP's metric with the loss of the quantisation error; the weights are rounded before",
         example: "pqp(50%)",
-        parameters: &[
-            PATTERN,
-            GROUP,
-            parameter("error", "weight of the quantisation-error loss, 1"),
-            parameter("criterion", "pqp (the default), wanda, ria or magnitude: what orders a row"),
-            EPOCHS,
-            CANDIDATES,
-            PENALTY,
-            D_COEF,
-            OPTIMIZER,
-            SMOOTHING,
-        ],
-        build: |a| learned(a, Criterion::Pqp, 1.0),
+        parameters: LEARNED,
+        build: |a| learned(a, Criterion::Pqp, Learning::pqp),
     },
     Method {
         name: "besa",
         about: "learn each row's sparsity on Wanda's metric by the block's output error (Xu et al., ICLR 2024)",
         example: "besa(50%)",
-        parameters: &[
-            PATTERN,
-            GROUP,
-            parameter("error", "weight of the quantisation-error loss, 0"),
-            parameter("criterion", "wanda (the default), pqp, ria or magnitude: what orders a row"),
-            EPOCHS,
-            CANDIDATES,
-            PENALTY,
-            D_COEF,
-            OPTIMIZER,
-            SMOOTHING,
-        ],
-        build: |a| learned(a, Criterion::Wanda, 0.0),
+        parameters: LEARNED,
+        build: |a| learned(a, Criterion::Wanda, Learning::besa),
     },
     Method {
         name: "pqp-metric",
         about: "prune by PQP's metric: rounded magnitude times the relative importance of the weight before it was rounded",
         example: "pqp-metric(50%)",
-        parameters: &[PATTERN, SELECTION, UPDATE, DAMPING, BLOCK],
+        parameters: SCORED,
         build: |a| prune(a, Scope::Row, |_| Ok(Scores::Once(Criterion::Pqp))),
     },
     Method {
@@ -371,36 +363,28 @@ fn prune(
     Ok(Step::Prune(Prune { scores, pattern, selection, permutation, update, joint: None }))
 }
 
-fn learned(a: &mut Arguments, criterion: Criterion, error: f64) -> Result<Step, Error> {
+fn learned(a: &mut Arguments, criterion: Criterion, published: fn(Granularity) -> Learning) -> Result<Step, Error> {
     let given = a.pattern(Scope::Row)?;
     let Pattern::Unstructured { basis_points, scope: Scope::Row } = given else {
         return Err(Error::Invalid(format!(
             "learned sparsity takes a fraction of rows, but the pattern is `{given}`; give for instance 50%, and group=layer for one of all rows"
         )));
     };
-    let criterion = a.choice_or(
-        "criterion",
-        criterion,
-        &[
-            ("pqp", Criterion::Pqp),
-            ("wanda", Criterion::Wanda),
-            ("ria", Criterion::Ria { power: 0.5, activations: true }),
-            ("magnitude", Criterion::Magnitude),
-        ],
-    )?;
+    let criterion = a.word("criterion").map_or(Ok(criterion), Criterion::by_name)?;
     let granularity = a.choice("group", &[("row", Granularity::Row), ("layer", Granularity::Layer)])?;
+    let defaults = published(granularity);
     let scaled = a.given("d_coef");
     let d_coef = a.within("d_coef", 5.0, 1e-6, 1e6)?;
     let optimizer = a.choice("optimizer", &[("prodigy", Optimizer::prodigy(d_coef)), ("adamw", Optimizer::adamw())])?;
     let options = Learning {
         candidates: candidates(a.within("step", 0.01, 0.001, 0.5)?)?,
         sparsity: f64::from(basis_points) / 10_000.0,
-        quantization_error: a.within("error", error, 0.0, 1e6)?,
-        penalty: a.within("penalty", 5.0, 0.0, 1e6)?,
+        quantization_error: a.within("error", defaults.quantization_error, 0.0, 1e6)?,
+        penalty: a.within("penalty", defaults.penalty, 0.0, 1e6)?,
         optimizer,
-        epochs: a.count("epochs", 1)?,
+        epochs: a.count("epochs", defaults.epochs)?,
         smoothing: a.choice("smoothing", &[("sigmoid", Smoothing::Sigmoid), ("none", Smoothing::None)])?,
-        ..Learning::besa(granularity)
+        ..defaults
     };
     if scaled && matches!(options.optimizer, Optimizer::AdamW { .. }) {
         return Err(a.idle("d_coef", "optimizer=prodigy"));

@@ -5,7 +5,7 @@ use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
-use crate::report::style::{self, FONT, FRONT, INK, Marker};
+use crate::report::style::{self, Area, Error, FONT, FRONT, INK, Marker};
 use crate::result::Cell;
 
 const PANEL: (u32, u32) = (620, 560);
@@ -71,9 +71,6 @@ pub fn front<'a>(cells: &[&'a Cell]) -> Vec<&'a Cell> {
     });
     sorted
 }
-
-type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
-type Error = DrawingAreaErrorKind<std::io::Error>;
 
 fn panel(area: &Area<'_>, cells: &[&Cell]) -> Result<(), Error> {
     let Some(first) = cells.first() else { return Ok(()) };

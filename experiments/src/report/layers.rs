@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 
 use crate::report::figure::{Log, in_order, short};
-use crate::report::style::{self, FONT, GRID, INK};
+use crate::report::style::{self, Area, Error, FONT, GRID, INK};
 
 /// The error of one layer's output against FP32.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,9 +25,6 @@ pub struct LayerError {
 
 const PANEL: (u32, u32) = (620, 300);
 const LEGEND_WIDTH: u32 = 150;
-
-type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
-type Error = DrawingAreaErrorKind<std::io::Error>;
 
 /// Draws the two rows of panels, one column a model.
 ///

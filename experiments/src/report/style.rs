@@ -4,6 +4,11 @@ use plotters::chart::MeshStyle;
 use plotters::coord::ranged1d::ValueFormatter;
 use plotters::prelude::*;
 
+/// A part of a figure.
+pub type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+/// What drawing into text can refuse, which it does not.
+pub type Error = DrawingAreaErrorKind<std::io::Error>;
+
 /// The colour of dark text and axes.
 pub const INK: RGBColor = RGBColor(40, 44, 52);
 /// The colour of grid lines.

@@ -50,19 +50,20 @@ pub(super) fn prune(step: &Prune, layer: &mut Layer, seen: &Statistics, report: 
 /// BaWA with the exponents by which the block's outputs change least.
 pub(super) fn searched(work: &mut Work<'_>, step: &Prune) -> Result<(), Error> {
     let dense = work.layers.clone();
-    let pairs: Vec<_> = dense.iter().zip(work.seen.clone()).collect();
-    let pairs: Vec<(&Layer, &Statistics)> = pairs.iter().map(|(layer, seen)| (*layer, seen)).collect();
+    let seen = std::mem::take(&mut work.seen);
+    let pairs: Vec<(&Layer, &Statistics)> = dense.iter().zip(&seen).collect();
     let search = search_exponents(&pairs, step.pattern, step.selection, |weights| {
         for (layer, values) in work.layers.iter_mut().zip(weights) {
             layer.values.clone_from(values);
         }
         work.block_error(SEARCHED)
     })?;
-    for (layer, (dense, seen)) in work.layers.iter_mut().zip(pairs) {
-        *layer = dense.clone();
+    for (layer, (dense, seen)) in work.layers.iter_mut().zip(&pairs) {
+        layer.clone_from(dense);
         let scores = search.criterion.scores(dense, seen)?;
         layer.apply_mask(step.pattern.mask_by_scores(&scores, dense.k, step.selection)?)?;
     }
+    work.seen = seen;
     Ok(())
 }
 

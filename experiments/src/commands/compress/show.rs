@@ -1,13 +1,15 @@
 //! What the command prints at its end.
 
 use anyhow::Result;
+use interplay::compress::Recipe;
 use interplay::compression::LayerReport;
 
-use super::{Args, recipe};
+use super::Args;
 use crate::output::sayln;
 
 pub(super) fn print(
     args: &Args,
+    recipe: &Recipe,
     card: &serde_json::Value,
     reports: &[LayerReport],
     caveat: Option<&str>,
@@ -48,7 +50,7 @@ pub(super) fn print(
         "wrote {0}: the model in F32, compression.json; {0}/packed: the same as codes and scales",
         args.out.display()
     );
-    let activations = recipe(&args.pipeline)?.activations();
+    let activations = recipe.activations();
     let inputs = if activations.is_exact() { String::new() } else { format!(" --activations {}", activations.name) };
     sayln!("evaluate it: interplay eval --model {} --data FILE{inputs}", args.out.display());
     Ok(())

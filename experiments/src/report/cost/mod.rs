@@ -10,8 +10,7 @@ use anyhow::{Result, anyhow};
 use interplay_hw::cost::{Accelerator, Cost};
 use plotters::prelude::*;
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
-type Error = DrawingAreaErrorKind<std::io::Error>;
+use crate::report::style::{Area, Error};
 
 /// Colours of kinds that a figure tells apart, far from each other for eyes of all kinds.
 pub const HUES: [RGBColor; 7] = [

@@ -7,7 +7,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::entries::{NONE, PRUNERS};
 use super::run::Model;
 use crate::report::figure::{Log, bounds, short};
-use crate::report::style::{self, FONT, FRONT, GRID, INK, Marker};
+use crate::report::style::{self, Area, Error, FONT, FRONT, GRID, INK, Marker};
 use crate::result::Cell;
 
 const PANEL: (u32, u32) = (1180, 620);
@@ -27,9 +27,6 @@ const COLOURS: [RGBColor; 9] = [
     RGBColor(240, 170, 40),
     RGBColor(140, 60, 170),
 ];
-
-type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
-type Error = DrawingAreaErrorKind<std::io::Error>;
 
 /// Draws one panel a model.
 ///

@@ -16,7 +16,6 @@ mod write;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::str::FromStr;
 
 use anyhow::{Result, bail};
 use interplay::burn::Backend;
@@ -25,7 +24,7 @@ use interplay_formats::{Format, Pattern};
 use crate::cell::Machine;
 use crate::commands::cost::MachineNames;
 use crate::commands::eval::Host;
-use crate::studies::Study;
+use crate::studies::{Study, formats, names, patterns};
 
 /// The entry of the list of studies.
 pub const STUDY: Study = Study {
@@ -140,16 +139,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 impl Request {
     fn new(args: &Args) -> Result<Self> {
-        let names = |given: &[String], default: &[&str]| -> Vec<String> {
-            if given.is_empty() { default.iter().map(|&n| n.to_owned()).collect() } else { given.to_vec() }
-        };
-        let formats = names(&args.formats, if args.quick { &QUICK_FORMATS } else { &FORMATS });
-        let formats = formats.iter().map(|n| Ok(Format::by_name(n)?)).collect::<Result<Vec<_>>>()?;
+        let formats = formats(&args.formats, if args.quick { &QUICK_FORMATS } else { &FORMATS })?;
         if let Some(exact) = formats.iter().find(|f| f.is_exact()) {
             bail!("--formats {}: weights are not rounded in it; pruning alone is in the table anyway", exact.name);
         }
-        let patterns = names(&args.sparsity, &PATTERNS);
-        let patterns = patterns.iter().map(|n| Ok(Pattern::from_str(n)?)).collect::<Result<Vec<_>>>()?;
+        let patterns = patterns(&args.sparsity, &PATTERNS)?;
         if patterns.contains(&Pattern::Dense) {
             bail!("--sparsity dense: nothing is pruned in it; rounding alone is in the table anyway");
         }

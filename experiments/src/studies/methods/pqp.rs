@@ -28,64 +28,32 @@ pub(super) struct Published {
     quick: bool,
 }
 
+const fn row(
+    method: &'static str,
+    pruner: &'static str,
+    steps: &'static [&'static str],
+    quick: bool,
+    perplexity: [f64; 8],
+) -> Published {
+    Published { method, pruner, steps, perplexity, quick }
+}
+
 /// PQP's table (its README, read on the project's reference), half of the weights pruned.
 pub(super) const TABLE: [Published; 8] = [
-    Published {
-        method: "SparseGPT",
-        pruner: "sparsegpt",
-        steps: &["sparsegpt({p},{f})"],
-        perplexity: [9.21, 6.50, 5.55, 4.84, 7.72, 6.29, 4.48, 92.41],
-        quick: true,
-    },
-    Published {
-        method: "Wanda",
-        pruner: "wanda",
-        steps: &["gptq({f})", "wanda({p})"],
-        perplexity: [7.98, 6.58, 5.60, 4.92, 7.53, 6.40, 4.58, 11.67],
-        quick: true,
-    },
-    Published {
-        method: "RIA",
-        pruner: "ria",
-        steps: &["gptq({f})", "ria({p}-row)"],
-        perplexity: [8.21, 6.60, 5.55, 4.91, 7.67, 6.35, 4.61, 11.41],
-        quick: true,
-    },
-    Published {
-        method: "BESA",
-        pruner: "besa",
-        steps: &["gptq({f})", "besa({p})"],
-        perplexity: [7.38, 6.40, 5.34, 4.67, 7.55, 6.19, 4.47, 11.01],
-        quick: false,
-    },
-    Published {
-        method: "BaWA",
-        pruner: "bawa",
-        steps: &["gptq({f})", "bawa({p})"],
-        perplexity: [8.10, 6.65, 5.55, 4.91, 7.58, 6.33, 4.59, 11.02],
-        quick: true,
-    },
-    Published {
-        method: "JSQ",
-        pruner: "jsq",
-        steps: &["jsq({p})", "gptq({f})"],
-        perplexity: [7.84, 6.52, 5.76, 5.10, 7.56, 6.41, 4.61, 11.12],
-        quick: true,
-    },
-    Published {
-        method: "PQP layer-wise",
-        pruner: "pqp",
-        steps: &["gptq({f})", "pqp({p},group=layer)"],
-        perplexity: [7.67, 6.31, 5.30, 4.61, 7.17, 6.03, 4.29, 11.47],
-        quick: false,
-    },
-    Published {
-        method: "PQP row-wise",
-        pruner: "pqp",
-        steps: &["gptq({f})", "pqp({p})"],
-        perplexity: [7.08, 6.07, 5.10, 4.45, 6.89, 5.84, 4.23, 9.67],
-        quick: true,
-    },
+    row("SparseGPT", "sparsegpt", &["sparsegpt({p},{f})"], true, [9.21, 6.50, 5.55, 4.84, 7.72, 6.29, 4.48, 92.41]),
+    row("Wanda", "wanda", &["gptq({f})", "wanda({p})"], true, [7.98, 6.58, 5.60, 4.92, 7.53, 6.40, 4.58, 11.67]),
+    row("RIA", "ria", &["gptq({f})", "ria({p}-row)"], true, [8.21, 6.60, 5.55, 4.91, 7.67, 6.35, 4.61, 11.41]),
+    row("BESA", "besa", &["gptq({f})", "besa({p})"], false, [7.38, 6.40, 5.34, 4.67, 7.55, 6.19, 4.47, 11.01]),
+    row("BaWA", "bawa", &["gptq({f})", "bawa({p})"], true, [8.10, 6.65, 5.55, 4.91, 7.58, 6.33, 4.59, 11.02]),
+    row("JSQ", "jsq", &["jsq({p})", "gptq({f})"], true, [7.84, 6.52, 5.76, 5.10, 7.56, 6.41, 4.61, 11.12]),
+    row(
+        "PQP layer-wise",
+        "pqp",
+        &["gptq({f})", "pqp({p},group=layer)"],
+        false,
+        [7.67, 6.31, 5.30, 4.61, 7.17, 6.03, 4.29, 11.47],
+    ),
+    row("PQP row-wise", "pqp", &["gptq({f})", "pqp({p})"], true, [7.08, 6.07, 5.10, 4.45, 6.89, 5.84, 4.23, 9.67]),
 ];
 
 /// Why our numbers are not the table's.

@@ -10,7 +10,6 @@ mod write;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::str::FromStr;
 
 use anyhow::{Result, bail};
 use interplay::burn::Backend;
@@ -20,7 +19,7 @@ use interplay_formats::{Format, Order, Pattern};
 use crate::cell::{Labels, Machine};
 use crate::commands::cost::MachineNames;
 use crate::commands::eval::Host;
-use crate::studies::Study;
+use crate::studies::{Study, formats, names, patterns};
 use crate::subject::Amount;
 
 /// The entry of the list of studies.
@@ -132,18 +131,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 impl Request {
     fn new(args: &Args) -> Result<Self> {
-        let names = |given: &[String], full: &[&str], quick: &[&str]| -> Vec<String> {
-            let default = if args.quick { quick } else { full };
-            if given.is_empty() { default.iter().map(|&n| n.to_owned()).collect() } else { given.to_vec() }
-        };
-        let models = names(&args.model, &["lm", "vit"], &["lm", "vit"]);
+        let models = names(&args.model, &["lm", "vit"]);
         if args.data.is_some() && models.len() > 1 {
             bail!("--data belongs to one model; give --model once");
         }
-        let formats = names(&args.formats, &FORMATS, &QUICK_FORMATS);
-        let formats = formats.iter().map(|n| Ok(Format::by_name(n)?)).collect::<Result<Vec<_>>>()?;
-        let patterns = names(&args.sparsity, &PATTERNS, &QUICK_PATTERNS);
-        let patterns = patterns.iter().map(|n| Ok(Pattern::from_str(n)?)).collect::<Result<Vec<_>>>()?;
+        let formats = formats(&args.formats, if args.quick { &QUICK_FORMATS } else { &FORMATS })?;
+        let patterns = patterns(&args.sparsity, if args.quick { &QUICK_PATTERNS } else { &PATTERNS })?;
         let machine = args.machine.machine()?;
         let folder = if args.quick { "figures/orders-quick" } else { "figures/orders" };
         Ok(Self {
@@ -183,6 +176,8 @@ fn points(formats: &[&'static Format], patterns: &[Pattern]) -> Vec<Point> {
 
 #[cfg(test)]
 mod tests {
+    use std::str::FromStr;
+
     use super::*;
 
     #[test]
