@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use interplay::burn::Activation;
+use interplay::compress::quantize;
 use interplay::compression::Compressed;
 use interplay::formats::Format;
 use interplay::load::SafeTensors;
@@ -74,6 +75,20 @@ impl Run {
 
     fn gain(&self, norm: &str) -> &[f32] {
         &self.compressed.vectors[&format!("layers.0.{norm}.gamma")]
+    }
+
+    /// The same with the layers of `names` clipped at the recorded limits and rounded anew.
+    fn limited(&self, format: &'static Format, names: &[serde_json::Value]) -> Result<Self, Failed> {
+        let mut layers = self.compressed.layers.clone();
+        for name in names.iter().filter_map(|name| name.as_str()) {
+            let layer = layers.get_mut(&format!("layers.0.{name}")).map(Arc::make_mut).ok_or("no such layer")?;
+            let mut clipped = layer.original.clone();
+            quantize::clip(format, &mut clipped, layer.k, &self.file().floats(&format!("awq.clip.{name}"))?)?;
+            layer.set_quantized(format.quantize(&clipped, layer.k)?);
+        }
+        let compressed = Compressed { layers, ..self.compressed.clone() };
+        let (recorded, model) = (Arc::clone(&self.recorded), Arc::clone(&self.model));
+        Ok(Self { recorded, model, compressed, seen: Seen::default() })
     }
 
     /// The last positions of each sequence, as many as are recorded, of what `block` makes of it.
@@ -210,6 +225,13 @@ fn awq(path: &Path) -> Result<(), Failed> {
     let q = &run.compressed.layers["layers.0.self_attn.q_proj"].values;
     near(q, &file.floats("awq.wq.self_attn.q_proj")?, FACTORS, "q_proj");
     near(&run.output()?, &file.floats("awq.out")?, OUTPUT_OF_LIMITS, "out");
+    // The whole block under the recorded limits, so that no group's choice hides what comes after it.
+    let limited = run.limited(format, hyper["clip_order"].as_array().ok_or("no order")?)?;
+    for name in ["self_attn.o_proj", "mlp.down_proj"].iter().filter(|name| file.has(&format!("awq.wq.{name}"))) {
+        let got = &limited.compressed.layers[&format!("layers.0.{name}")].values;
+        near(got, &file.floats(&format!("awq.wq.{name}"))?, FACTORS, name);
+    }
+    near(&limited.output()?, &file.floats("awq.out")?, OUTPUTS, "out");
     Ok(())
 }
 
