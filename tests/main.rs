@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod compression;
+mod emu;
 mod eval;
 mod exec;
 mod gguf;
@@ -27,6 +28,7 @@ fn main() -> std::process::ExitCode {
     cases.extend(goldens_vision::cases());
     cases.extend(bad_input::cases());
     cases.extend(compression::cases());
+    cases.extend(emu::cases());
     cases.extend(eval::cases());
     cases.extend(exec::cases());
     cases.extend(memory::cases());

@@ -229,10 +229,10 @@ impl<B: Engine> Run<'_, B> {
 
     /// A tensor in the type that the format of product `p` works in, where it has one.
     fn narrow(&self, p: usize, tensor: FlexTensor) -> Result<FlexTensor, Error> {
-        let Some(input) = self.hook.output(p).filter(|_| self.hook.wants(p)) else { return Ok(tensor) };
-        let mut tensor = value::owned(value::contiguous(tensor, &self.products[p].name)?);
-        tensor.storage_mut::<f32>().iter_mut().for_each(|v| *v = input.round(*v));
-        Ok(tensor)
+        match self.hook.output(p).filter(|_| self.hook.wants(p)) {
+            Some(input) => value::narrow(tensor, input, &self.products[p].name),
+            None => Ok(tensor),
+        }
     }
 
     /// Shows the hook the output of an operation that is one product.

@@ -7,6 +7,7 @@ mod broadcast;
 mod capture;
 mod conv;
 mod differentiate;
+pub(crate) mod emulator;
 mod executor;
 mod ghost;
 mod hook;
@@ -18,7 +19,7 @@ mod stage;
 mod store;
 mod unit;
 mod units;
-mod value;
+pub(crate) mod value;
 
 pub use backend::Backend;
 pub(crate) use block::Block;

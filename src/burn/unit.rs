@@ -1,16 +1,17 @@
 //! One product's unit: what the plan makes of it, prepared once, and the multiplication itself.
 
 use burn::backend::flex::FlexTensor;
+use burn::backend::ops::ModuleOps;
 
 use crate::Error;
 use crate::burn::backend::Backend;
 use crate::burn::broadcast::Broadcast;
-use crate::burn::capture::Captured;
+use crate::burn::capture::{Captured, Host};
 use crate::burn::executor::transpose;
 use crate::burn::product::{Product, Role};
 use crate::burn::store::{Runs, Stored};
 use crate::burn::value::{self, tensor};
-use crate::formats::{Footprint, Format, Input, Pipeline};
+use crate::formats::{Footprint, Format, Input, Mask, Pipeline};
 use crate::hw::{Datapath, Operand, Weights};
 use crate::plan::LayerConfig;
 
@@ -59,22 +60,59 @@ impl Prepared {
         Self::build(captured, product, config).map_err(|e| at(product, e))
     }
 
-    fn build(captured: &Captured, product: &Product, config: Option<LayerConfig>) -> Result<Self, Error> {
-        let cfg = config.clone().unwrap_or_else(LayerConfig::fp32);
+    /// The rules of a configuration without any weights, and the unit that it names.
+    fn rules(product: &Product, cfg: &LayerConfig, backend: Backend) -> (Self, &'static Datapath) {
         let x = cfg.activations.for_activations();
         let w = if product.role == Role::Weight { cfg.weight_format() } else { x };
         let datapath = cfg.datapath.unwrap_or_else(|| Datapath::auto(w, x));
-        let host = datapath.is_host();
-        let mut prepared = Self {
-            config,
+        let prepared = Self {
+            config: None,
             footprint: None,
             weight_zeros: 0.0,
             output: w.input.or(x.input),
             activations: x,
             runs: Runs::new(product, [w, x]),
-            backend: captured.backend,
+            backend,
             unit: Unit::Host,
         };
+        (prepared, datapath)
+    }
+
+    /// The rules of a configuration, for rounding activations alone.
+    pub(crate) fn unweighted(product: &Product, config: &LayerConfig) -> Self {
+        Self::rules(product, config, Backend::Flex).0
+    }
+
+    /// One matrix `[n, k]` that no capture holds, for a product on the CPU backend, and what the pipeline left of it; `mask` stands
+    /// in for the one that a prune step would choose.
+    ///
+    /// # Errors
+    /// Those of [`Prepared::new`].
+    pub(crate) fn of_matrix(
+        product: &Product,
+        config: &LayerConfig,
+        matrix: &[f32],
+        mask: Option<&Mask>,
+    ) -> Result<(Self, Stored), Error> {
+        let build = || {
+            let (mut prepared, datapath) = Self::rules(product, config, Backend::Flex);
+            let stored = prepared.runs.store(matrix, &config.weights, mask)?;
+            prepared.unit = if datapath.is_host() {
+                let rows = tensor(stored.values.clone(), &[product.n, product.k]);
+                Unit::Fake { weight: Some(transpose(rows).to_contiguous()) }
+            } else {
+                Unit::Machine { datapath, weights: vec![prepared.pack(datapath, &stored)?] }
+            };
+            Ok((prepared, stored))
+        };
+        build().map_err(|e| at(product, e))
+    }
+
+    fn build(captured: &Captured, product: &Product, config: Option<LayerConfig>) -> Result<Self, Error> {
+        let cfg = config.clone().unwrap_or_else(LayerConfig::fp32);
+        let (mut prepared, datapath) = Self::rules(product, &cfg, captured.backend);
+        prepared.config = config;
+        let (x, host) = (prepared.activations, datapath.is_host());
         let stored_as_is = cfg.weights.steps.is_empty() && cfg.given.is_none();
         if let (Some(weight), true, Some(_)) = (&product.weight, stored_as_is, &prepared.config) {
             // A layer that the plan covers is a stored layer also where it is stored as it came, in FP32.
@@ -119,7 +157,7 @@ impl Prepared {
     fn make(&self, captured: &Captured, product: &Product, pipeline: &Pipeline) -> Result<Vec<Stored>, Error> {
         let rows = captured.weight_rows(product)?;
         let matrices = rows.as_slice::<f32>().unwrap_or_default().chunks((product.n * product.k).max(1));
-        matrices.map(|matrix| self.runs.store(matrix, pipeline)).collect()
+        matrices.map(|matrix| self.runs.store(matrix, pipeline, None)).collect()
     }
 
     /// A stored matrix in the form that the unit multiplies by.
@@ -173,6 +211,20 @@ impl Prepared {
     /// [`Error::Layer`]: an activation that is not finite.
     pub(crate) fn activation(&self, product: &Product, lhs: FlexTensor) -> Result<FlexTensor, Error> {
         self.round(product, lhs, product.span).map_err(|e| at(product, e))
+    }
+
+    /// A linear layer without its bias: `x` `[.., k]` to `[.., n]`, as the executor computes what Burn's own layer records.
+    ///
+    /// # Errors
+    /// Those of [`Prepared::multiply`].
+    pub(crate) fn linear(&self, product: &Product, x: FlexTensor) -> Result<FlexTensor, Error> {
+        match &self.unit {
+            Unit::Fake { weight: Some(weight) } => {
+                let x = self.activation(product, x)?;
+                Ok(Host::linear(x, weight.clone(), None))
+            }
+            _ => self.multiply(product, x, None),
+        }
     }
 
     fn fake(

@@ -10,6 +10,7 @@ use burn_ir::HandleKind;
 
 use crate::Error;
 use crate::burn::Activation;
+use crate::formats::Input;
 
 /// A tensor of any kind on Burn's CPU backend.
 pub(crate) type Value = HandleKind<Flex>;
@@ -190,6 +191,16 @@ pub(crate) fn owned(t: FlexTensor) -> FlexTensor {
     let shape = t.layout().shape().to_vec();
     let values = t.as_slice::<f32>().map(<[f32]>::to_vec);
     values.map_or(t, |values| tensor(values, &shape))
+}
+
+/// An `f32` tensor rounded to a narrower type.
+///
+/// # Errors
+/// Those of [`contiguous`].
+pub(crate) fn narrow(t: FlexTensor, to: Input, name: &str) -> Result<FlexTensor, Error> {
+    let mut t = owned(contiguous(t, name)?);
+    t.storage_mut::<f32>().iter_mut().for_each(|v| *v = to.round(*v));
+    Ok(t)
 }
 
 fn foreign(e: &dyn std::fmt::Debug) -> Error {

@@ -1,7 +1,7 @@
 //! The plug into Burn: capture, replay, names, and products through modelled units.
 
 mod backends;
-mod modules;
+pub mod modules;
 mod plans;
 mod quantized;
 mod replay;

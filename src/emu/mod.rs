@@ -1,0 +1,42 @@
+//! Training through the emulation: a product that computes what a modelled accelerator does and can be differentiated.
+//!
+//! Capture cannot see autodiff, so a model that is trained calls the emulation itself: [`matmul`] in its code, or [`EmuLinear`] in the
+//! place of Burn's linear layer. The forward pass has the bits of the captured executor, which evaluates the trained model.
+//!
+//! The backward pass is straight-through (Bengio et al. 2013): rounding and pruning count as the identity, so that a dense weight
+//! gets the gradient of what it became, a pruned one too. With `W` the stored weights as values and `X` the rounded activations of the forward
+//! pass, `dX = G Wᵀ` and `dW = Xᵀ G`, where `G` is the gradient of the output, rounded first where [`Emulation::with_gradients`] says so.
+//! Burn computes these two products in FP32.
+
+mod emulation;
+mod extension;
+mod layers;
+mod linear;
+
+pub use emulation::Emulation;
+pub use layers::Layers;
+pub use linear::EmuLinear;
+
+use burn::backend::{Dispatch, DispatchTensorKind};
+use burn::tensor::Tensor;
+
+use extension::Emulated;
+
+/// `x [.., k] x w [k, n]` to `[.., n]` as `emulation` says; see [the module](self) for gradients.
+///
+/// Values that are not finite give an output of NaN, as does a product that the unit refuses; [`Emulation::failure`] then says which
+/// layer it was and why. On Burn's capturing device the product is recorded as Burn's own, for a plan to decide about.
+///
+/// # Panics
+/// As Burn's own product: where `x` and `w` do not go together, or lie on a device that is not Burn's CPU backend `flex`.
+pub fn matmul<const D: usize>(x: Tensor<D>, w: Tensor<2>, emulation: &Emulation) -> Tensor<D> {
+    if is_captured(&x) {
+        return burn::tensor::module::linear(x, w, None);
+    }
+    Tensor::from_dispatch(Dispatch::emu_matmul(x.into_dispatch(), w.into_dispatch(), emulation.clone()))
+}
+
+/// Whether a tensor lies on Burn's capturing device.
+fn is_captured<const D: usize>(x: &Tensor<D>) -> bool {
+    matches!(x.clone().into_dispatch().kind, DispatchTensorKind::Capture(_))
+}
