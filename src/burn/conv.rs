@@ -4,12 +4,11 @@
 //! contiguous; padding is +0. No element is changed and nothing is summed here.
 
 use burn::backend::flex::FlexTensor;
-use burn::backend::ops::FloatTensorOps;
 use burn_ir::Conv2dOpIr;
 use rayon::prelude::*;
 
 use crate::Error;
-use crate::burn::capture::Host;
+use crate::burn::backend::{Engine, Of};
 use crate::burn::product::Product;
 use crate::burn::value;
 
@@ -82,19 +81,19 @@ impl Window {
 }
 
 /// A kernel `[n, channels, kh, kw]` as the rows `[groups, n / groups, kh*kw*channels]` of a weight matrix a group.
-pub(crate) fn kernel_rows(kernel: FlexTensor, product: &Product) -> FlexTensor {
-    let rows = Host::float_permute(kernel, &[0, 2, 3, 1]);
-    Host::float_reshape(rows, vec![product.count, product.n, product.k].into())
+pub(crate) fn kernel_rows<B: Engine>(kernel: Of<B>, product: &Product) -> Of<B> {
+    let rows = B::float_permute(kernel, &[0, 2, 3, 1]);
+    B::float_reshape(rows, vec![product.count, product.n, product.k].into())
 }
 
 /// The output `[groups, b*oh*ow, n / groups]` of the product as an image `[b, n, oh, ow]`, with the bias added last.
-pub(crate) fn fold(out: FlexTensor, bias: Option<FlexTensor>, c: &Conv2dOpIr) -> FlexTensor {
+pub(crate) fn fold<B: Engine>(out: Of<B>, bias: Option<Of<B>>, c: &Conv2dOpIr) -> Of<B> {
     let [b, n, h, w] = c.out.shape.dims();
     let groups = c.options.groups;
-    let split = Host::float_reshape(out, vec![groups, b, h, w, n / groups].into());
-    let image = Host::float_reshape(Host::float_permute(split, &[1, 0, 4, 2, 3]), vec![b, n, h, w].into());
+    let split = B::float_reshape(out, vec![groups, b, h, w, n / groups].into());
+    let image = B::float_reshape(B::float_permute(split, &[1, 0, 4, 2, 3]), vec![b, n, h, w].into());
     match bias {
-        Some(bias) => Host::float_add(image, Host::float_reshape(bias, vec![1, n, 1, 1].into())),
+        Some(bias) => B::float_add(image, B::float_reshape(bias, vec![1, n, 1, 1].into())),
         None => image,
     }
 }
