@@ -6,7 +6,7 @@ use burn::backend::flex::{Flex, FlexTensor};
 use burn::tensor::{Device, Tensor};
 
 use crate::Error;
-use crate::burn::emulator::{self, Emulator};
+use crate::burn::emulator::{self, Emulator, Place};
 use crate::formats::{Format, Input, Mask};
 use crate::plan::LayerConfig;
 
@@ -20,6 +20,7 @@ pub struct Emulation(Arc<Rules>);
 struct Rules {
     name: String,
     config: LayerConfig,
+    run: Option<usize>,
     gradients: Option<&'static Format>,
     mask: Option<Mask>,
     failure: OnceLock<String>,
@@ -38,12 +39,17 @@ impl Emulation {
                 "`{name}` has weights of its own from a compression; to train it, give the steps that make them"
             )));
         }
-        Ok(Self(Arc::new(Rules { name, config, gradients: None, mask: None, failure: OnceLock::new() })))
+        Ok(Self(Arc::new(Rules { name, config, run: None, gradients: None, mask: None, failure: OnceLock::new() })))
     }
 
     /// Rounds the gradient of the output to `format`, along its last dimension, before the two products of the backward pass.
     pub fn with_gradients(self, format: &'static Format) -> Self {
         self.with(|rules| rules.gradients = (!format.is_exact()).then_some(format))
+    }
+
+    /// Blocks restart after every `run` elements of a sum: a convolution's channels.
+    pub fn in_runs(self, run: usize) -> Self {
+        self.with(|rules| rules.run = Some(run))
     }
 
     /// Keeps the mask that the pipeline chooses for `w` `[k, n]`, whatever becomes of the weights.
@@ -92,8 +98,25 @@ impl Emulation {
     }
 
     /// The layer with weights `w` `[k, n]`.
-    pub(crate) fn emulator(&self, w: FlexTensor) -> Result<Emulator, Error> {
-        Emulator::new(&self.0.name, &self.0.config, w, self.0.mask.as_ref())
+    pub(crate) fn emulator(&self, w: FlexTensor) -> Result<Emulator<'_>, Error> {
+        Emulator::new(self.place(), &self.0.config, w, self.0.mask.as_ref())
+    }
+
+    /// `x` `[.., m, k]` as the forward pass sees it.
+    pub(crate) fn rounded_input(&self, x: FlexTensor) -> Result<FlexTensor, Error> {
+        emulator::rounded(self.place(), self.0.config.activations, x)
+    }
+
+    /// The gradient `g` `[.., m, n]` of an output as the backward pass uses it.
+    pub(crate) fn rounded_gradient(&self, g: FlexTensor) -> Result<FlexTensor, Error> {
+        match self.0.gradients {
+            Some(format) => emulator::rounded(Place { run: None, ..self.place() }, format, g),
+            None => Ok(g),
+        }
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { name: &self.0.name, run: self.0.run }
     }
 
     /// `tried`, or where it failed the reason for [`Emulation::failure`] and nothing.

@@ -10,7 +10,6 @@ use burn::backend::{Autodiff, Backend, TensorMetadata, backend_extension};
 use burn::tensor::Shape;
 
 use super::Emulation;
-use crate::burn::emulator;
 use crate::burn::value::{self, tensor};
 
 /// What the emulation adds to Burn's operations.
@@ -51,14 +50,13 @@ impl Rounds for Flex {
     }
 
     fn input(x: FlexTensor, emulation: &Emulation) -> FlexTensor {
-        rounded(x, emulation, emulation.config().activations)
+        let shape = x.shape().to_vec();
+        emulation.noted(emulation.rounded_input(x)).unwrap_or_else(|| undefined(&shape))
     }
 
     fn gradient(g: FlexTensor, emulation: &Emulation) -> FlexTensor {
-        match emulation.gradients() {
-            Some(format) => rounded(g, emulation, format),
-            None => g,
-        }
+        let shape = g.shape().to_vec();
+        emulation.noted(emulation.rounded_gradient(g)).unwrap_or_else(|| undefined(&shape))
     }
 }
 
@@ -140,12 +138,6 @@ fn rows<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     let (leading, k) = (shape.num_dims().saturating_sub(1), shape.to_vec().last().copied().unwrap_or(1));
     let rows = shape.to_vec()[..leading].iter().product();
     B::float_reshape(x, Shape::new([rows, k]))
-}
-
-/// `x` through a format and back.
-fn rounded(x: FlexTensor, emulation: &Emulation, format: &'static crate::formats::Format) -> FlexTensor {
-    let shape = x.shape().to_vec();
-    emulation.noted(emulator::rounded(emulation.name(), format, x)).unwrap_or_else(|| undefined(&shape))
 }
 
 /// NaN everywhere.

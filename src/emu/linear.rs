@@ -56,13 +56,16 @@ impl EmuLinear {
         let Some(emulation) = self.emulation.as_ref().filter(|_| !is_captured(&x)) else {
             return linear(x, weight, bias);
         };
-        let y = matmul(x, weight, emulation);
-        match bias {
-            None => y,
-            // A format with a type for outputs has it before and after the addition.
-            Some(bias) if emulation.output().is_some() => narrow(y + narrow(bias, emulation).unsqueeze(), emulation),
-            Some(bias) => y + bias.unsqueeze(),
-        }
+        with_bias(matmul(x, weight, emulation), bias, emulation)
+    }
+}
+
+/// `y + bias`; a format with a type for outputs has it before and after the addition.
+pub(super) fn with_bias<const D: usize>(y: Tensor<D>, bias: Option<Tensor<1>>, emulation: &Emulation) -> Tensor<D> {
+    match bias {
+        None => y,
+        Some(bias) if emulation.output().is_some() => narrow(y + narrow(bias, emulation).unsqueeze(), emulation),
+        Some(bias) => y + bias.unsqueeze(),
     }
 }
 

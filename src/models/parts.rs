@@ -21,7 +21,7 @@ pub(crate) struct Source<'a> {
     /// The device that the parameters live on.
     pub device: &'a Device,
     /// Which linear layers are emulated.
-    layers: &'a Layers,
+    pub layers: &'a Layers,
 }
 
 /// Nothing is emulated.
@@ -54,14 +54,14 @@ impl<'a> Source<'a> {
         // The checkpoint's order is let go before anything else is made.
         let weight = transposed(&self.weights.get(&format!("{name}.weight"), &[output, input])?, output, input);
         let bias = bias.then(|| self.param(&format!("{name}.bias"), [output])).transpose()?;
-        self.layers.layer(name, Linear { weight: self.place(weight, [input, output]), bias }.into())
+        self.layers.linear(name, Linear { weight: self.place(weight, [input, output]), bias }.into())
     }
 
     /// `{name}.weight` and `{name}.bias` as a linear layer whose weight is stored `[in, out]`, as GPT-2's are.
     pub fn conv1d(&self, name: &str, input: usize, output: usize) -> Result<EmuLinear, Error> {
         let weight = self.param(&format!("{name}.weight"), [input, output])?;
         let bias = Some(self.param(&format!("{name}.bias"), [output])?);
-        self.layers.layer(name, Linear { weight, bias }.into())
+        self.layers.linear(name, Linear { weight, bias }.into())
     }
 
     /// `{name}.weight` and `{name}.bias` as a layer norm over `width` features.

@@ -17,7 +17,7 @@ use super::parts::{Source, attend, images, is_image, no_stage, rows, sequence, s
 use super::{Checkpoint, Input, Task, Weights};
 use crate::Error;
 use crate::burn::{Activation, Piece, Stage};
-use crate::emu::{EmuLinear, Layers};
+use crate::emu::{EmuLinear, Emulation, Layers, patches};
 
 /// `config.json` of a ViT checkpoint; a key that is left out has the architecture's default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -120,6 +120,8 @@ impl VitConfig {
 #[derive(Module, Debug)]
 pub struct Patches {
     projection: Conv2d,
+    #[module(skip)]
+    emulation: Option<Emulation>,
 }
 
 impl Patches {
@@ -129,11 +131,16 @@ impl Patches {
         let mut projection = convolution.init(source.device);
         projection.weight = source.param(&format!("{name}.projection.weight"), [width, channels, patch, patch])?;
         projection.bias = Some(source.param(&format!("{name}.projection.bias"), [width])?);
-        Ok(Self { projection })
+        let emulation = source.layers.patches(&format!("{name}.projection"), &projection.weight.val())?;
+        Ok(Self { projection, emulation })
     }
 
     /// Images `[B, C, H, W]` to `[B, patches, D]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<3> {
+        if let Some(emulation) = &self.emulation {
+            let bias = self.projection.bias.as_ref().map(Param::val);
+            return patches(images, self.projection.weight.val(), bias, emulation);
+        }
         let patches: Tensor<3> = self.projection.forward(images).flatten(2, 3);
         patches.swap_dims(1, 2)
     }

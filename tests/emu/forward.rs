@@ -4,10 +4,12 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use interplay::burn::{Activation, Units, capture};
 use interplay::emu::{EmuLinear, Emulation, Layers, matmul};
+use interplay::eval::Runner;
 use interplay::eval::input;
 use interplay::hw::Datapath;
 use interplay::models::embedded;
 use interplay::models::opt::{OptConfig, OptModel};
+use interplay::models::vit::{VitConfig, VitModel};
 use interplay::plan::{LayerSpec, Plan, Preset};
 use interplay::session::Session;
 use libtest_mimic::{Failed, Trial};
@@ -19,6 +21,7 @@ pub fn cases() -> Vec<Trial> {
     vec![
         Trial::test("emu::a_layer_has_the_bits_of_the_executor", layer),
         Trial::test("emu::a_language_model_has_the_bits_of_the_session", language_model),
+        Trial::test("emu::a_vision_transformer_has_the_bits_of_the_session", vision),
         Trial::test("emu::without_an_emulation_it_is_burns_layer", off),
         Trial::test("emu::an_emulated_layer_is_captured_as_burns_product", captured),
         Trial::test("emu::what_is_not_finite_gives_nan_and_a_reason", not_finite),
@@ -108,6 +111,24 @@ fn language_model() -> Result<(), Failed> {
         let model = OptModel::load_with(&config, &*weights, &Device::flex(), &layers)?;
         let ids = Tensor::<2, Int>::from_data(TensorData::new(ids.clone(), [1, ids.len()]), &Device::flex());
         assert!(bits(model.forward(ids)) == bits(want), "{wanted:?}");
+    }
+    Ok(())
+}
+
+/// The same of the vision transformer, whose patches are a convolution.
+fn vision() -> Result<(), Failed> {
+    let vit = embedded::vit();
+    let config: VitConfig = serde_json::from_str(vit.config)?;
+    let images = tensor([2, 1, 28, 28], 9);
+    for wanted in [SPECS[0], SPECS[4], SPECS[6], SPECS[9], SPECS[12]] {
+        let plan = Plan::new(Preset::Paper, spec(wanted).resolve()?);
+        let mut session = Session::new(vit.open()?.checkpoint, plan.clone())?;
+        let hidden = session.hidden(Activation::Images(images.clone()))?;
+        let head = session.checkpoint().stages() - 1;
+        let Activation::Rows(want) = session.run(head, hidden.into_first_rows())? else { return Err("rows of logits".into()) };
+        let layers = Layers::new(plan, "vit", |emulation, _| Ok(emulation));
+        let model = VitModel::load_with(&config, &*vit.tensors()?, &Device::flex(), &layers)?;
+        assert!(bits(model.forward(images.clone())) == bits(want), "{wanted:?}");
     }
     Ok(())
 }
