@@ -5,6 +5,7 @@
 //!
 //! The executor knows no formats and no machines.
 
+use burn::backend::capture::TensorId;
 use burn::backend::flex::{Flex, FlexDevice, FlexTensor};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::{DispatchKindConversion, DispatchTensor, TensorMetadata};
@@ -32,6 +33,8 @@ impl Captured {
             Backend::Flex => self.run_on::<Flex, I, O>(input, hook),
             #[cfg(feature = "ndarray")]
             Backend::NdArray => self.run_on::<backend::ndarray::Host, I, O>(input, hook),
+            #[cfg(feature = "wgpu")]
+            Backend::Wgpu => self.run_on::<backend::wgpu::Host, I, O>(input, hook),
         }
     }
 
@@ -41,15 +44,36 @@ impl Captured {
     {
         let interpreter = TensorInterpreter::<B>::new(B::Device::default());
         let mut run = Run { interpreter, products: &self.products, hook };
-        for (id, value) in &self.constants {
-            run.interpreter.register_tensor_to_device(*id, backend::lift(value.clone())?);
-        }
+        self.place(&mut run.interpreter)?;
         self.bind(input.into_handles::<B>()?, &mut run.interpreter)?;
         for step in &self.steps {
             run.step(step)?;
         }
         let outputs: Vec<_> = self.outputs.iter().map(|out| run.interpreter.get_tensor(out)).collect();
         O::from_handles::<B>(&mut outputs.into_iter())
+    }
+
+    /// Puts the graph's constants into the interpreter; where tensors stay on a backend they are brought there once.
+    fn place<B: Engine>(&self, interpreter: &mut TensorInterpreter<B>) -> Result<(), Error> {
+        let lift = |(id, value): (&TensorId, &Value)| Ok((*id, backend::lift::<B>(value.clone())?));
+        if !B::RESIDENT {
+            for constant in &self.constants {
+                let (id, there) = lift(constant)?;
+                interpreter.register_tensor_to_device(id, there);
+            }
+            return Ok(());
+        }
+        type There<B> = Vec<(TensorId, HandleKind<B>)>;
+        if self.resident.get().is_none() {
+            let there: There<B> = self.constants.iter().map(lift).collect::<Result<_, Error>>()?;
+            // Whoever came first has the same tensors.
+            let _ = self.resident.set(Box::new(there));
+        }
+        let there = self.resident.get().and_then(|there| there.downcast_ref::<There<B>>());
+        for (id, constant) in there.into_iter().flatten() {
+            interpreter.register_tensor_to_device(*id, constant.clone());
+        }
+        Ok(())
     }
 
     fn bind<B: Engine>(&self, inputs: Vec<HandleKind<B>>, interpreter: &mut TensorInterpreter<B>) -> Result<(), Error> {

@@ -7,6 +7,27 @@
 //! gets the gradient of what it became, a pruned one too. With `W` the stored weights as values and `X` the rounded activations of the forward
 //! pass, `dX = G Wᵀ` and `dW = Xᵀ G`, where `G` is the gradient of the output, rounded first where [`Emulation::with_gradients`] says so.
 //! Burn computes these two products in FP32.
+//!
+//! ```
+//! use burn::nn::LinearConfig;
+//! use burn::tensor::{Device, Distribution, Tensor};
+//! use interplay::emu::{EmuLinear, Emulation};
+//! use interplay::formats::{Format, Order};
+//! use interplay::plan::LayerConfig;
+//!
+//! // HBFP8 weights, activations and gradients, 2:4 after quantisation, on the format's natural unit.
+//! let hbfp8 = Format::by_name("hbfp8")?;
+//! let config = LayerConfig::new(hbfp8, "2:4".parse()?, Order::Qs)?;
+//! let emulation = Emulation::new("fc1", config)?.with_gradients(hbfp8);
+//! let device = Device::flex().autodiff();
+//! let fc1 = EmuLinear::from(LinearConfig::new(128, 16).init(&device)).emulated(Some(emulation))?;
+//!
+//! let y = fc1.forward(Tensor::<2>::random([4, 128], Distribution::Default, &device));
+//! let gradients = y.powi_scalar(2).sum().backward();
+//! let dense = fc1.weight.val().grad(&gradients).expect("weights are tracked");
+//! assert_eq!(dense.dims(), [128, 16]);
+//! # Ok::<(), interplay::Error>(())
+//! ```
 
 mod emulation;
 mod extension;

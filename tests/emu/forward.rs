@@ -125,7 +125,9 @@ fn vision() -> Result<(), Failed> {
         let mut session = Session::new(vit.open()?.checkpoint, plan.clone())?;
         let hidden = session.hidden(Activation::Images(images.clone()))?;
         let head = session.checkpoint().stages() - 1;
-        let Activation::Rows(want) = session.run(head, hidden.into_first_rows())? else { return Err("rows of logits".into()) };
+        let Activation::Rows(want) = session.run(head, hidden.into_first_rows())? else {
+            return Err("rows of logits".into());
+        };
         let layers = Layers::new(plan, "vit", |emulation, _| Ok(emulation));
         let model = VitModel::load_with(&config, &*vit.tensors()?, &Device::flex(), &layers)?;
         assert!(bits(model.forward(images.clone())) == bits(want), "{wanted:?}");

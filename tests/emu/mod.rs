@@ -3,13 +3,14 @@
 mod forward;
 mod gradients;
 mod masks;
+mod training;
 
 use burn::tensor::Tensor;
 use libtest_mimic::Trial;
 
 /// Every case of this file's modules.
 pub fn cases() -> Vec<Trial> {
-    [forward::cases(), gradients::cases(), masks::cases()].into_iter().flatten().collect()
+    [forward::cases(), gradients::cases(), masks::cases(), training::cases()].into_iter().flatten().collect()
 }
 
 /// The values of a tensor, row-major.

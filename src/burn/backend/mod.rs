@@ -1,10 +1,12 @@
-//! Burn's CPU backends: on which one a captured graph runs what no modelled unit computes.
+//! Burn's backends: on which one a captured graph runs what no modelled unit computes.
 //!
 //! Tensors are Flex's everywhere else in this crate. An [`Engine`] says how a backend takes and gives them; Flex does both for
 //! nothing, another backend copies.
 
 #[cfg(feature = "ndarray")]
 pub(crate) mod ndarray;
+#[cfg(feature = "wgpu")]
+pub(crate) mod wgpu;
 
 use burn::backend::BackendTypes;
 use burn::backend::flex::{Flex, FlexTensor};
@@ -19,7 +21,7 @@ use crate::burn::value::{self, Value};
 use crate::formats::Input;
 use crate::load::nearest;
 
-/// A CPU backend of Burn.
+/// A backend of Burn.
 ///
 /// Products that a modelled unit computes have the same bits on each; what Burn computes has the bits of that backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,13 +32,16 @@ pub enum Backend {
     /// The older one on the `ndarray` crate, which Burn deprecates; it copies a stage's weights for each run.
     #[cfg(feature = "ndarray")]
     NdArray,
+    /// A GPU through wgpu, on which tensors and modelled units are too.
+    #[cfg(feature = "wgpu")]
+    Wgpu,
 }
 
 /// Every name of [`Backend::by_name`], whether or not this build has it.
-const NAMES: [&str; 2] = ["flex", "ndarray"];
+const NAMES: [&str; 3] = ["flex", "ndarray", "wgpu"];
 
 impl Backend {
-    /// A backend by its name, `flex` or `ndarray`, in any case.
+    /// A backend by its name, `flex`, `ndarray` or `wgpu`, in any case.
     ///
     /// # Errors
     /// There is no such backend, or this build lacks it: the message says what to build.
@@ -49,9 +54,15 @@ impl Backend {
             "ndarray" => Err(Error::Invalid(
                 "this build has no backend `ndarray`, which Burn deprecates; build with `--features ndarray`, or use `flex`".into(),
             )),
+            #[cfg(feature = "wgpu")]
+            "wgpu" => Ok(Self::Wgpu),
+            #[cfg(not(feature = "wgpu"))]
+            "wgpu" => Err(Error::Invalid(
+                "this build has no backend `wgpu`; build with `--features wgpu`, or use `flex`, which runs everywhere".into(),
+            )),
             other => {
                 let near = nearest(other, NAMES.into_iter()).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-                Err(Error::Invalid(format!("there is no backend `{name}`: give `flex` or `ndarray`{near}")))
+                Err(Error::Invalid(format!("there is no backend `{name}`: give `flex`, `ndarray` or `wgpu`{near}")))
             }
         }
     }
@@ -62,6 +73,8 @@ impl Backend {
             Self::Flex => "flex",
             #[cfg(feature = "ndarray")]
             Self::NdArray => "ndarray",
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => "wgpu",
         }
     }
 
@@ -74,6 +87,8 @@ impl Backend {
             Self::Flex => matmul::<Flex>(lhs, rhs),
             #[cfg(feature = "ndarray")]
             Self::NdArray => matmul::<ndarray::Host>(lhs, rhs),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => matmul::<wgpu::Host>(lhs, rhs),
         }
     }
 }
