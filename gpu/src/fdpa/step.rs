@@ -1,0 +1,76 @@
+//! One step of a unit: which positions it has, what their terms are aligned to, and what the accumulator becomes.
+
+use super::align::{Wide, add, held};
+use super::element::NAN_SCALE;
+use super::register::{Register, narrow, round, wide};
+use super::unit::{Aligned, Steps};
+use cubecl::prelude::*;
+
+/// How many steps a reduction of length `k` has.
+#[cube]
+pub fn count(k: usize, #[comptime] steps: Steps) -> usize {
+    let depth = comptime!(steps.length * steps.instruction);
+    (k + comptime!(depth - 1)) / depth * comptime!(steps.instruction)
+}
+
+/// Which position of the reduction comes as number `index` of step `step`.
+#[cube]
+pub fn position(step: usize, index: usize, order: &[u32], #[comptime] steps: Steps) -> usize {
+    let mut found = step * steps.length + index;
+    if comptime!(steps.ordered) {
+        let depth = comptime!(steps.length * steps.instruction);
+        found = found / depth * depth + order[found % depth] as usize;
+    }
+    found
+}
+
+/// The exponent of a block's power-of-two scale, [`NAN_SCALE`] for NaN. The scale of a block of zeros has no effect.
+///
+/// `elements` is the row that the block is in, from `start`; positions from `k` on do not exist.
+#[cube]
+pub fn scale(code: u32, elements: &[u32], start: usize, from: usize, k: usize, #[comptime] block: usize) -> i32 {
+    let mut exponent = code as i32;
+    if code == 0x8000_0000u32 {
+        let mut any = 0u32;
+        for i in 0..block {
+            if from + i < k {
+                any |= elements[start + from + i] & 0x7FFF_FFFFu32;
+            }
+        }
+        exponent = select(any == 0u32, 0i32, NAN_SCALE);
+    }
+    exponent
+}
+
+/// The exponent that the terms of a step are aligned to; `highest` is the largest of its products, scales included.
+#[cube]
+pub fn common(highest: i32, register: i32, #[comptime] unit: Aligned) -> i32 {
+    max(max(highest, register), unit.floor)
+}
+
+/// A sum of products with a run of them, of at most [`Aligned::run`], added. A narrow sum is all in its lower part.
+#[cube]
+pub fn collect(sum: Wide, run: i32, #[comptime] unit: Aligned) -> Wide {
+    let mut collected = add(sum, run);
+    if comptime!(unit.is_narrow()) {
+        collected = Wide { high: sum.high, low: sum.low + run };
+    }
+    collected
+}
+
+/// The accumulator after a step: `products` are its aligned terms, `special` what is no number among them.
+#[cube]
+pub fn finish(products: Wide, common: i32, before: Register, special: u32, #[comptime] unit: Aligned) -> Register {
+    let sum = collect(products, held(before.significand, common - before.exponent, unit), unit);
+    let mut number = wide(sum);
+    if comptime!(unit.is_narrow()) {
+        number = narrow(sum.low);
+    }
+    let after = round(number, common - unit.fraction_bits, unit.rounded);
+    let flags = before.flags | special;
+    Register {
+        significand: after.significand,
+        exponent: after.exponent,
+        flags: select(flags == 0u32, after.flags, flags),
+    }
+}
