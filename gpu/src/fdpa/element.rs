@@ -1,4 +1,5 @@
 //! Elements as the adder sees them: a signed integer and the exponent that it presents.
+#![allow(missing_docs)] // `cube` makes modules and types beside what is documented here.
 
 use super::unit::Port;
 use cubecl::prelude::*;
@@ -11,9 +12,11 @@ pub const SPECIAL: i32 = 0x4000;
 pub const NAN_SCALE: i32 = 0x8000;
 /// Products of finite elements and scales present less than this.
 pub const FINITE: i32 = 0x1000;
+/// Less than any product presents.
+pub const NOTHING: i64 = 4 * ZERO as i64;
 
 /// An element of an operand.
-#[derive(CubeType, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(CubeType, CubeTypeMut, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Element {
     /// What it is aligned by; [`ZERO`] or [`SPECIAL`] where it is no number other than 0.
     pub exponent: i32,

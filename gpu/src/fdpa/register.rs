@@ -1,4 +1,5 @@
 //! The accumulator between steps, and the one rounding of a step.
+#![allow(missing_docs)] // `cube` makes modules and types beside what is documented here.
 
 use super::align::Wide;
 use super::element::ZERO;
@@ -13,7 +14,7 @@ pub const POSITIVE_INFINITY: u32 = 2;
 pub const NEGATIVE_INFINITY: u32 = 4;
 
 /// An accumulator: a number, or what [flags](NAN) say where they are not 0.
-#[derive(CubeType, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(CubeType, CubeTypeMut, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Register {
     /// In units of the last place below the exponent, with the sign.
     pub significand: i32,
@@ -30,7 +31,7 @@ pub fn zero() -> Register {
 }
 
 /// The sum of a step as a sign and a magnitude: `size 2^up`, with its lowest bit set where bits below it were cut off.
-#[derive(CubeType, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(CubeType, CubeTypeMut, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Magnitude {
     /// The sign.
     pub negative: bool,
@@ -48,7 +49,7 @@ pub fn narrow(sum: i32) -> Magnitude {
 
 /// A sum of up to 34 bits.
 #[cube]
-pub fn wide(sum: Wide) -> Magnitude {
+pub fn wide(sum: &Wide) -> Magnitude {
     let high = sum.high + (sum.low >> 16i32);
     let low = sum.low & 0xFFFFi32;
     let negative = high < 0i32;
@@ -57,11 +58,7 @@ pub fn wide(sum: Wide) -> Magnitude {
     let lower = select(negative, (0x1_0000i32 - low) & 0xFFFFi32, low) as u32;
     let long = upper >= 0x1_0000u32;
     let cut = (upper << 14u32) | (lower >> 2u32) | select(lower & 3u32 != 0u32, 1u32, 0u32);
-    Magnitude {
-        negative,
-        size: select(long, cut, (upper << 16u32) | lower),
-        up: select(long, 2i32, 0i32),
-    }
+    Magnitude { negative, size: select(long, cut, (upper << 16u32) | lower), up: select(long, 2i32, 0i32) }
 }
 
 /// A number rounded to a format; `place` is the exponent of the last place of the sum that it is.
@@ -108,7 +105,7 @@ fn register(kept: u32, exponent: i32, negative: bool, #[comptime] to: Rounded) -
 /// The smaller number is moved down below six spare places of the larger one; what leaves them sets the lowest bit. At
 /// most one leading bit cancels where the two are more than a place apart, so that bit stays below the rounding's half.
 #[cube]
-pub fn join(result: Register, before: Register, #[comptime] from: Rounded, #[comptime] to: Rounded) -> Register {
+pub fn join(result: &Register, before: &Register, #[comptime] from: Rounded, #[comptime] to: Rounded) -> Register {
     let result_digits = result.significand << comptime!(6 + to.precision - from.precision);
     let before_digits = before.significand << 6i32;
     let greater = max(result.exponent, before.exponent);
@@ -136,7 +133,7 @@ fn lowered(digits: i32, distance: i32) -> i32 {
 
 /// The FP32 bits of a register; a zero is +0.
 #[cube]
-pub fn bits(register: Register, #[comptime] of: Rounded, #[comptime] nan: u32) -> u32 {
+pub fn bits(register: &Register, #[comptime] of: Rounded, #[comptime] nan: u32) -> u32 {
     let negative = register.significand < 0i32;
     let magnitude = max(register.significand, 0i32 - register.significand) as u32;
     // A subnormal number of a narrower range is a normal one of FP32.

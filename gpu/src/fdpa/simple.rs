@@ -1,7 +1,8 @@
 //! One output after the other, straight from the operands: what the tiled kernel is judged by, and what it leaves to.
+#![allow(missing_docs)] // `cube` makes modules and types beside what is documented here.
 
-use super::align::{Wide, left, negative, right, special, term};
-use super::element::{Element, ZERO, element};
+use super::align::{Wide, left, negative, special, term};
+use super::element::{Element, NOTHING, ZERO, element};
 use super::register::{Register, bits, join, zero};
 use super::step::{collect, common, count, finish, position, scale};
 use super::unit::{Aligned, Joins, Port};
@@ -38,7 +39,7 @@ pub fn output(
     let mut register = zero();
     let mut total = zero();
     for step in 0..count(k, unit.steps) {
-        let mut highest = comptime!(4 * ZERO);
+        let mut highest = i32::new(NOTHING);
         let mut flags = 0u32;
         for index in 0..length {
             let at = position(step, index, order, unit.steps);
@@ -68,30 +69,30 @@ pub fn output(
                     let at = position(step, first * run + index, order, unit.steps);
                     let a = read(x, row * k, at, k, comptime!(unit.ports[0]));
                     let b = read(w, column * k, at, k, comptime!(unit.ports[1]));
-                    let (l, r) = (left(a.significand, unit), right(b.significand, unit));
+                    let (l, r) = (left(a.significand, unit), b.significand);
                     sum += term(l, r, exponent - moved - a.exponent - b.exponent, unit) + negative(l, r);
                 }
             }
-            products = collect(products, sum, unit);
+            products = collect(&products, sum, unit);
         }
-        register = finish(products, exponent, register, flags, unit);
+        register = finish(&products, exponent, &register, flags, unit);
         if comptime!(unit.joins != Joins::First) {
             if step % unit.steps.instruction == comptime!(unit.steps.instruction - 1) {
-                total = joined(register, total, unit);
+                total = joined(&register, &total, unit);
                 register = zero();
             }
         }
     }
-    let mut result = bits(register, unit.rounded, unit.nan);
+    let mut result = bits(&register, unit.rounded, unit.nan);
     if comptime!(unit.joins != Joins::First) {
-        result = bits(total, comptime!(unit.result()), unit.nan);
+        result = bits(&total, comptime!(unit.result()), unit.nan);
     }
     result
 }
 
 /// The accumulator that joins after an instruction, with the result of its steps.
 #[cube]
-pub fn joined(result: Register, before: Register, #[comptime] unit: Aligned) -> Register {
+pub fn joined(result: &Register, before: &Register, #[comptime] unit: Aligned) -> Register {
     join(result, before, unit.rounded, comptime!(unit.result()))
 }
 

@@ -1,4 +1,5 @@
 //! One step of a unit: which positions it has, what their terms are aligned to, and what the accumulator becomes.
+#![allow(missing_docs)] // `cube` makes modules and types beside what is documented here.
 
 use super::align::{Wide, add, held};
 use super::element::NAN_SCALE;
@@ -50,22 +51,15 @@ pub fn common(highest: i32, register: i32, #[comptime] unit: Aligned) -> i32 {
 
 /// A sum of products with a run of them, of at most [`Aligned::run`], added. A narrow sum is all in its lower part.
 #[cube]
-pub fn collect(sum: Wide, run: i32, #[comptime] unit: Aligned) -> Wide {
-    let mut collected = add(sum, run);
-    if comptime!(unit.is_narrow()) {
-        collected = Wide { high: sum.high, low: sum.low + run };
-    }
-    collected
+pub fn collect(sum: &Wide, run: i32, #[comptime] unit: Aligned) -> Wide {
+    if comptime!(unit.is_narrow()) { Wide { high: sum.high, low: sum.low + run } } else { add(sum, run) }
 }
 
 /// The accumulator after a step: `products` are its aligned terms, `special` what is no number among them.
 #[cube]
-pub fn finish(products: Wide, common: i32, before: Register, special: u32, #[comptime] unit: Aligned) -> Register {
+pub fn finish(products: &Wide, common: i32, before: &Register, special: u32, #[comptime] unit: Aligned) -> Register {
     let sum = collect(products, held(before.significand, common - before.exponent, unit), unit);
-    let mut number = wide(sum);
-    if comptime!(unit.is_narrow()) {
-        number = narrow(sum.low);
-    }
+    let number = if comptime!(unit.is_narrow()) { narrow(sum.low) } else { wide(&sum) };
     let after = round(number, common - unit.fraction_bits, unit.rounded);
     let flags = before.flags | special;
     Register {

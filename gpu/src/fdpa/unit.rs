@@ -201,12 +201,11 @@ fn port(port: record::Port) -> Result<Port, String> {
 /// How the significands of a product are laid out in 32 bits; see [`term`](super::align::term).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Layout {
-    /// Bits below the left significand, whose lowest one is set; 0 where products have too many bits for that.
+    /// Places below the last one that a term can have, where the left significand has a one at the lowest; 0 where
+    /// products have too many bits for that.
     pub below: i32,
-    /// Places that the left significand is moved up.
+    /// Places that the left significand is moved up beside those.
     pub left: i32,
-    /// Places that the right significand is moved up.
-    pub right: i32,
     /// Places that products are moved down on top of their distance.
     pub down: i32,
 }
@@ -216,9 +215,10 @@ impl Aligned {
     pub const fn layout(&self) -> Layout {
         let [a, b] = self.ports;
         let fraction = a.precision + b.precision - 2;
-        let below = if fraction + b.precision <= self.fraction_bits { b.precision } else { 0 };
-        let up = self.fraction_bits - fraction - below;
-        if up < 0 { Layout { below, left: 0, right: 0, down: -up } } else { Layout { below, left: 0, right: up, down: 0 } }
+        let left = if self.fraction_bits > fraction { self.fraction_bits - fraction } else { 0 };
+        let down = fraction + left - self.fraction_bits;
+        let below = if fraction + left + b.precision + 2 <= 31 { b.precision } else { 0 };
+        Layout { below, left, down: down + below }
     }
 
     /// What the accumulator between instructions is.
