@@ -2,6 +2,7 @@
 
 pub mod align;
 pub mod element;
+pub mod prepare;
 pub mod register;
 pub mod simple;
 pub mod step;

@@ -58,3 +58,21 @@ pub fn element(bits: u32, #[comptime] port: Port) -> Element {
         known: number || (infinite && has_infinity) || (nan && has_nan),
     }
 }
+
+/// An element as one word, as kernels keep it: the exponent above, the significand below.
+#[cube]
+pub fn word(exponent: i32, significand: i32) -> u32 {
+    ((exponent as u32) << 16u32) | ((significand as u32) & 0xFFFFu32)
+}
+
+/// The exponent of a word.
+#[cube]
+pub fn exponent(word: u32) -> i32 {
+    (word as i32) >> 16i32
+}
+
+/// The significand of a word.
+#[cube]
+pub fn significand(word: u32) -> i32 {
+    ((word << 16u32) as i32) >> 16i32
+}

@@ -8,10 +8,8 @@ use super::unit::{Aligned, Steps};
 use cubecl::prelude::*;
 
 /// How many steps a reduction of length `k` has.
-#[cube]
-pub fn count(k: usize, #[comptime] steps: Steps) -> usize {
-    let depth = comptime!(steps.length * steps.instruction);
-    (k + comptime!(depth - 1)) / depth * comptime!(steps.instruction)
+pub const fn count(k: usize, steps: Steps) -> usize {
+    k.div_ceil(steps.length * steps.instruction) * steps.instruction
 }
 
 /// Which position of the reduction comes as number `index` of step `step`.

@@ -60,6 +60,26 @@ pub struct Steps {
     pub ordered: bool,
 }
 
+/// What an operand is prepared for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Side {
+    /// How its elements are read.
+    pub port: Port,
+    /// Which positions meet.
+    pub steps: Steps,
+    /// Elements that share a power-of-two scale; 0 where there are no scales.
+    pub scale_block: usize,
+    /// 0 for x, 1 for w.
+    pub index: usize,
+}
+
+impl Steps {
+    /// Words that hold one bit a product of a step.
+    pub const fn words(&self) -> usize {
+        self.length.div_ceil(32)
+    }
+}
+
 /// T-FDPA and ST-FDPA: the products of a step and the accumulator are aligned to the largest exponent among them,
 /// truncated to F fraction bits, added exactly and rounded once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -211,6 +231,11 @@ pub struct Layout {
 }
 
 impl Aligned {
+    /// What x (0) or w (1) is prepared for.
+    pub const fn side(&self, index: usize) -> Side {
+        Side { port: self.ports[index], steps: self.steps, scale_block: self.scale_block, index }
+    }
+
     /// The layout of products.
     pub const fn layout(&self) -> Layout {
         let [a, b] = self.ports;
