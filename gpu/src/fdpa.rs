@@ -7,7 +7,10 @@
 
 pub mod align;
 pub mod element;
+pub mod group;
+pub mod group_simple;
 pub mod prepare;
+mod recognise;
 pub mod register;
 pub mod simple;
 pub mod step;
@@ -92,7 +95,7 @@ impl Prepared {
     }
 
     fn exponents(&self) -> BufferArg {
-        buffer(&self.exponents, if self.side.scale_block > 0 { self.rows * self.steps() } else { 1 })
+        buffer(&self.exponents, if self.side.scaling.is_some() { self.rows * self.steps() } else { 1 })
     }
 }
 
@@ -116,7 +119,7 @@ impl Fdpa {
     /// # Errors
     /// [`Error::CpuOnly`] for a record that no kernel covers, with the part that decides.
     pub fn new(datapath: &Datapath) -> Result<Self, Error> {
-        let Unit::Aligned(unit) = Unit::of(datapath)?;
+        let Unit::Aligned(unit) = Unit::of(datapath)? else { unreachable!() };
         let Steps { length, instruction, .. } = unit.steps;
         let order = datapath.order.positions(length * instruction).iter().map(|&position| position as u32).collect();
         Ok(Self { unit, order })
@@ -132,7 +135,7 @@ impl Fdpa {
         let prepared = Prepared {
             words: words(rows * steps * side.steps.length),
             masks: words(rows * steps * side.steps.words() * 2),
-            exponents: words(if side.scale_block > 0 { rows * steps } else { 1 }),
+            exponents: words(if side.scaling.is_some() { rows * steps } else { 1 }),
             rows: *rows,
             k: *k,
             side,
@@ -142,7 +145,7 @@ impl Fdpa {
             return prepared;
         }
         let order = client.create_from_slice(u32::as_bytes(&self.order));
-        let blocks = k.checked_div(side.scale_block).unwrap_or(0);
+        let blocks = side.scaling.map_or(0, |scaling| k / scaling.block);
         let scales = match scales {
             Some(scales) => buffer(scales, rows * blocks),
             None => buffer(&order, 1),

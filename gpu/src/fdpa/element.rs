@@ -1,15 +1,13 @@
 //! Elements as the adder sees them: a signed integer and the exponent that it presents.
 #![allow(missing_docs)] // `cube` makes modules and types beside what is documented here.
 
-use super::unit::Port;
+use super::unit::{Port, ScalePort};
 use cubecl::prelude::*;
 
 /// The exponent of a zero: a product with one is below every floor, whatever the scales.
 pub const ZERO: i32 = -0x1000;
-/// The exponent of an infinity or a NaN: a product with one is above [`FINITE`], zeros included.
+/// The exponent of an infinity, a NaN or a NaN scale: a product with one is above [`FINITE`], zeros included.
 pub const SPECIAL: i32 = 0x4000;
-/// The exponent of a NaN scale: above [`FINITE`] even with two zeros.
-pub const NAN_SCALE: i32 = 0x8000;
 /// Products of finite elements and scales present less than this.
 pub const FINITE: i32 = 0x1000;
 /// Less than any product presents.
@@ -56,6 +54,34 @@ pub fn element(bits: u32, #[comptime] port: Port) -> Element {
         exponent: select(finite, select(zero, ZERO, presented), SPECIAL),
         significand: select(read >> 31u32 == 1u32, 0i32 - size, size),
         known: number || (infinite && has_infinity) || (nan && has_nan),
+    }
+}
+
+/// A scale as an element: a number without a sign, or NaN.
+#[cube]
+pub fn scale(code: u32, #[comptime] port: ScalePort) -> Element {
+    match comptime!(port) {
+        ScalePort::Power => {
+            let nan = code == 0x8000_0000u32;
+            Element {
+                exponent: select(nan, SPECIAL, code as i32),
+                significand: select(nan, 0i32, 1i32),
+                known: true,
+            }
+        }
+        ScalePort::Code { width, fraction_bits, bias, subnormals, nan } => {
+            let read = code & comptime!((1u32 << width) - 1);
+            let field = (read >> fraction_bits) as i32;
+            let least = comptime!(if subnormals { 1i32 } else { 0i32 });
+            let hidden = select(field >= least, comptime!(1u32 << fraction_bits), 0u32);
+            let size = ((read & comptime!((1u32 << fraction_bits) - 1)) | hidden) as i32;
+            let presented = select(size == 0i32, ZERO, max(field, least) - bias);
+            Element {
+                exponent: select(read == nan, SPECIAL, presented),
+                significand: select(read == nan, 0i32, size),
+                known: true,
+            }
+        }
     }
 }
 

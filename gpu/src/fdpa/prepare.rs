@@ -1,9 +1,9 @@
 //! Operands as the kernels of a unit read them: decoded, in the order of its steps, with masks of their signs.
 #![allow(missing_docs)] // `cube` makes modules and types beside what is documented here.
 
-use super::element::{Element, ZERO, element, word};
-use super::step::{position, scale};
-use super::unit::{Port, Side};
+use super::element::{Element, SPECIAL, ZERO, element, scale, word};
+use super::step::position;
+use super::unit::{Port, Scaling, Side};
 use cubecl::prelude::*;
 
 /// The element at a position of a row that starts at `start`; zero from `k` on.
@@ -16,10 +16,10 @@ pub fn read(elements: &[u32], start: usize, position: usize, k: usize, #[comptim
     found
 }
 
-/// Prepares `[rows, k]` FP32 bits, and the exponents `[rows, k / block]` of their scales where there are some.
+/// Prepares `[rows, k]` FP32 bits, and their scales `[rows, k / block]` where there are some.
 ///
 /// Writes `words` `[rows, steps, length]`; `masks` `[rows, steps, words, 2]`, which elements are negative and which are
-/// not zero; `exponents` `[rows, steps]`, where there are scales; and 1 to `status[side]` where an element is none of
+/// not zero; `factors` `[rows, steps, scales]`, where there are some; and 1 to `status[side]` where an element is none of
 /// the format. Each unit of the cube has one word of masks.
 #[cube(launch_unchecked)]
 pub fn prepare(
@@ -28,7 +28,7 @@ pub fn prepare(
     order: &[u32],
     words: &mut [u32],
     masks: &mut [u32],
-    exponents: &mut [u32],
+    factors: &mut [u32],
     status: &mut [u32],
     rows: usize,
     k: usize,
@@ -57,17 +57,43 @@ pub fn prepare(
         if !known {
             status[side.index] = 1u32;
         }
-        if comptime!(side.scale_block > 0) {
+        if comptime!(side.scaling.is_some()) {
             if first == 0 {
-                let block = step * length / side.scale_block;
-                let blocks = k / side.scale_block;
-                let mut exponent = 0i32;
-                if block < blocks {
-                    let code = scales[row * blocks + block];
-                    exponent = scale(code, elements, row * k, block * side.scale_block, k, side.scale_block);
+                let scaling = comptime!(side.scaling.unwrap());
+                for part in 0..comptime!(side.scales()) {
+                    let at = step * length + part * scaling.every;
+                    factors[(row * steps + step) * comptime!(side.scales()) + part] =
+                        factor(elements, scales, row, at, k, scaling);
                 }
-                exponents[row * steps + step] = exponent as u32;
             }
         }
     }
+}
+
+/// The scale of the block that position `at` of a row is in, as a word; 1 beyond `k`.
+#[cube]
+pub fn factor(
+    elements: &[u32],
+    scales: &[u32],
+    row: usize,
+    at: usize,
+    k: usize,
+    #[comptime] scaling: Scaling,
+) -> u32 {
+    let block = at / scaling.block;
+    let blocks = k / scaling.block;
+    let mut found = word(0i32, 1i32);
+    if block < blocks {
+        let read = scale(scales[row * blocks + block], scaling.port);
+        found = word(read.exponent, read.significand);
+        if read.exponent == SPECIAL {
+            // The scale of a block of zeros has no effect.
+            let mut any = 0u32;
+            for i in 0..scaling.block {
+                any |= elements[row * k + block * scaling.block + i] & 0x7FFF_FFFFu32;
+            }
+            found = select(any == 0u32, word(0i32, 1i32), found);
+        }
+    }
+    found
 }

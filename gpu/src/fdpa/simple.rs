@@ -10,8 +10,8 @@ use cubecl::prelude::*;
 
 /// The FP32 bits of output `(row, column)` of `x w^T`, from an accumulator of +0.
 ///
-/// `x` and `w` are prepared words `[rows, steps, length]`, `x_scales` and `w_scales` `[rows, steps]` exponents of powers
-/// of two, which are not read where the unit has none.
+/// `x` and `w` are prepared words `[rows, steps, length]`, `x_scales` and `w_scales` `[rows, steps]` words, which are not
+/// read where the unit has none.
 #[cube]
 pub fn output(
     x: &[u32],
@@ -38,8 +38,8 @@ pub fn output(
             flags |= special(sum, significand(x[a + index]), significand(w[b + index]));
         }
         let mut scale = 0i32;
-        if comptime!(unit.scale_block > 0) {
-            scale = (x_scales[row * steps + step] as i32) + (w_scales[column * steps + step] as i32);
+        if comptime!(unit.scaling.is_some()) {
+            scale = exponent(x_scales[row * steps + step]) + exponent(w_scales[column * steps + step]);
             flags |= special(scale, 0i32, 0i32);
         }
         let aligned = common(highest + scale, register.exponent, unit);

@@ -2,7 +2,6 @@
 #![allow(missing_docs)] // `cube` makes modules and types beside what is documented here.
 
 use super::align::{Wide, add, held};
-use super::element::NAN_SCALE;
 use super::register::{Register, narrow, round, wide};
 use super::unit::{Aligned, Steps};
 use cubecl::prelude::*;
@@ -21,24 +20,6 @@ pub fn position(step: usize, index: usize, order: &[u32], #[comptime] steps: Ste
         found = found / depth * depth + order[found % depth] as usize;
     }
     found
-}
-
-/// The exponent of a block's power-of-two scale, [`NAN_SCALE`] for NaN. The scale of a block of zeros has no effect.
-///
-/// `elements` is the row that the block is in, from `start`; positions from `k` on do not exist.
-#[cube]
-pub fn scale(code: u32, elements: &[u32], start: usize, from: usize, k: usize, #[comptime] block: usize) -> i32 {
-    let mut exponent = code as i32;
-    if code == 0x8000_0000u32 {
-        let mut any = 0u32;
-        for i in 0..block {
-            if from + i < k {
-                any |= elements[start + from + i] & 0x7FFF_FFFFu32;
-            }
-        }
-        exponent = select(any == 0u32, 0i32, NAN_SCALE);
-    }
-    exponent
 }
 
 /// The exponent that the terms of a step are aligned to; `highest` is the largest of its products, scales included.

@@ -101,7 +101,7 @@ fn fill(
             signs[at * stride + row] = found;
         }
     }
-    if comptime!(unit.scale_block > 0) {
+    if comptime!(unit.scaling.is_some()) {
         for turn in 0..comptime!((height * tile.steps).div_ceil(units)) {
             let index = turn * units + unit_position;
             if index < height * tile.steps {
@@ -109,7 +109,7 @@ fn fill(
                 let row = index / tile.steps;
                 let mut found = 0i32;
                 if first + row < rows && from + at < steps {
-                    found = scales[(first + row) * steps + from + at] as i32;
+                    found = exponent(scales[(first + row) * steps + from + at]);
                 }
                 moves[at * stride + row] = found;
             }
@@ -138,7 +138,7 @@ pub fn tiled(
     let masked = comptime!(tile.steps * unit.steps.words() * 2);
     let (tall, wide) = comptime!((tile.outputs[0], tile.outputs[1]));
     let (a_stride, b_stride) = comptime!((tile.stride(0), tile.stride(1)));
-    let scaled = comptime!(if unit.scale_block > 0 { tile.steps } else { 1 });
+    let scaled = comptime!(if unit.scaling.is_some() { tile.steps } else { 1 });
     let mut a_exponents = Shared::<[i32]>::new_slice(comptime!(length * a_stride));
     let mut b_exponents = Shared::<[i32]>::new_slice(comptime!(length * b_stride));
     let mut a_factors = Shared::<[i32]>::new_slice(comptime!(length * a_stride));
@@ -212,7 +212,7 @@ pub fn tiled(
                 for j in 0..wide {
                     let o = comptime!(i * wide + j);
                     scales[o] = 0i32;
-                    if comptime!(unit.scale_block > 0) {
+                    if comptime!(unit.scaling.is_some()) {
                         scales[o] = a_moves[step * a_stride + down + comptime!(i * tile.units[0])]
                             + b_moves[step * b_stride + across + comptime!(j * tile.units[1])];
                     }

@@ -1,11 +1,5 @@
 //! What a kernel is specialised for: a unit's parts as plain data, built from its record.
 
-use crate::Error;
-use interplay_formats::{Scalar, Value};
-use interplay_hw::Datapath;
-use interplay_hw::datapath::tensor::{Accumulator, Aligned as Sums, Joined, TensorUnit};
-use interplay_hw::datapath::{self as record, Codes, Inputs, Nan, Overflow};
-
 /// How the elements of one operand are read from FP32 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Port {
@@ -60,6 +54,47 @@ pub struct Steps {
     pub ordered: bool,
 }
 
+/// How a scale is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ScalePort {
+    /// It is the exponent of a power of two; 0x8000_0000 is NaN.
+    Power,
+    /// It is the code of a narrow float without a sign.
+    Code {
+        /// Bits of a code that are read.
+        width: u32,
+        /// Fraction bits.
+        fraction_bits: u32,
+        /// The exponent's bias.
+        bias: i32,
+        /// Whether exponent field 0 holds zero and the subnormal numbers.
+        subnormals: bool,
+        /// The code of NaN; one that is too wide where there is none.
+        nan: u32,
+    },
+}
+
+/// The scales of an operand's blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Scaling {
+    /// How each is read.
+    pub port: ScalePort,
+    /// Elements that share one.
+    pub block: usize,
+    /// Positions of a step that a kernel reads one for; a block is a multiple.
+    pub every: usize,
+}
+
+impl Scaling {
+    /// Significant bits of a scale.
+    pub const fn precision(&self) -> i32 {
+        match self.port {
+            ScalePort::Power => 1,
+            ScalePort::Code { fraction_bits, .. } => fraction_bits as i32 + 1,
+        }
+    }
+}
+
 /// What an operand is prepared for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Side {
@@ -67,8 +102,8 @@ pub struct Side {
     pub port: Port,
     /// Which positions meet.
     pub steps: Steps,
-    /// Elements that share a power-of-two scale; 0 where there are no scales.
-    pub scale_block: usize,
+    /// The scales of its blocks.
+    pub scaling: Option<Scaling>,
     /// 0 for x, 1 for w.
     pub index: usize,
 }
@@ -96,10 +131,54 @@ pub struct Aligned {
     pub rounded: Rounded,
     /// Where the accumulator joins.
     pub joins: Joins,
-    /// Elements that share a power-of-two scale, a multiple of the step; 0 where there are no scales.
-    pub scale_block: usize,
+    /// The scales of blocks, powers of two; each step has one.
+    pub scaling: Option<Scaling>,
     /// FP32 bits of the NaN that is written.
     pub nan: u32,
+}
+
+/// GST-FDPA: the products of a group of 4-bit numbers are added exactly, times the scales; these and the accumulator are
+/// aligned, truncated to F fraction bits, added exactly and rounded once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Grouped {
+    /// How x and w are read: E2M1.
+    pub ports: [Port; 2],
+    /// Which positions meet.
+    pub steps: Steps,
+    /// Products of a group; a divisor of 32.
+    pub group: usize,
+    /// Fraction bits kept below the common exponent, F; 1 to 38.
+    pub fraction_bits: i32,
+    /// The exponent that a zero term presents.
+    pub floor: i32,
+    /// What the sum of a step is rounded to.
+    pub rounded: Rounded,
+    /// The scales of blocks; each group has one.
+    pub scaling: Scaling,
+    /// FP32 bits of the NaN that is written.
+    pub nan: u32,
+}
+
+impl Grouped {
+    /// What x (0) or w (1) is prepared for.
+    pub const fn side(&self, index: usize) -> Side {
+        Side { port: self.ports[index], steps: self.steps, scaling: Some(self.scaling), index }
+    }
+
+    /// Groups of a step.
+    pub const fn groups(&self) -> usize {
+        self.steps.length / self.group
+    }
+}
+
+impl Side {
+    /// Scales of a step that kernels read.
+    pub const fn scales(&self) -> usize {
+        match self.scaling {
+            Some(scaling) => self.steps.length / scaling.every,
+            None => 0,
+        }
+    }
 }
 
 /// A record's unit, as kernels take it.
@@ -107,115 +186,8 @@ pub struct Aligned {
 pub enum Unit {
     /// See [`Aligned`].
     Aligned(Aligned),
-}
-
-impl Unit {
-    /// The unit of a record, recognised by its parts.
-    ///
-    /// # Errors
-    /// [`Error::CpuOnly`] with the part that no kernel covers.
-    pub fn of(datapath: &Datapath) -> Result<Self, Error> {
-        let refused = |part: String| Error::CpuOnly { datapath: datapath.name.to_owned(), part };
-        let Inputs::Codes(codes) = datapath.inputs else {
-            return Err(refused("operands that are not codes of scalar formats".to_owned()));
-        };
-        if codes.sparse.is_some() {
-            return Err(refused("a sparse operand".to_owned()));
-        }
-        let Some(unit) = datapath.tensor_unit() else {
-            return Err(refused("sums other than products and accumulator aligned and truncated together".to_owned()));
-        };
-        let steps = steps(datapath).map_err(refused)?;
-        match unit {
-            TensorUnit::Aligned(sums) => aligned(datapath, &codes, &sums, steps).map(Self::Aligned).map_err(refused),
-            TensorUnit::Grouped(_) => Err(refused("exact groups".to_owned())),
-        }
-    }
-}
-
-/// The steps of a record whose group is a number.
-fn steps(datapath: &Datapath) -> Result<Steps, String> {
-    let record::Group::Of(group) = datapath.order.group else {
-        return Err("steps of another length than a fixed number of products".to_owned());
-    };
-    let ordered = datapath.order.classes.len() > 1;
-    match datapath.depths.last() {
-        Some(&depth) => {
-            let length = group.min(depth);
-            Ok(Steps { length, instruction: depth / length, ordered })
-        }
-        None if ordered => Err("positions in classes without a depth of the instruction".to_owned()),
-        None => Ok(Steps { length: group, instruction: 1, ordered }),
-    }
-}
-
-fn aligned(datapath: &Datapath, codes: &Codes, sums: &Sums, steps: Steps) -> Result<Aligned, String> {
-    let [round] = datapath.sum.round else { return Err("several roundings of a sum".to_owned()) };
-    let rounded = rounded(sums.accumulator, round.overflow)?;
-    let joins = match (sums.joins, datapath.order.joins) {
-        (Joined::Last { .. }, record::Joins::Last(last)) => {
-            let narrow = sums.accumulator == Accumulator::Half;
-            let wide = Rounded { precision: 24, emin: -126, emax: 127, nearest: true, infinite: true };
-            let infinite = is_infinite(last.overflow, true)?;
-            Joins::Last(Rounded { infinite, ..if narrow { rounded } else { wide } })
-        }
-        _ => Joins::First,
-    };
-    let scale_block = sums.scale_block.unwrap_or(0);
-    if scale_block > 0 && steps.ordered {
-        return Err("scales of blocks whose positions have an order of their own".to_owned());
-    }
-    let ports = [port(codes.a)?, port(codes.b)?];
-    let (fraction_bits, floor, nan) = (sums.fraction_bits as i32, sums.floor, nan(datapath));
-    Ok(Aligned { ports, steps, fraction_bits, floor, rounded, joins, scale_block, nan })
-}
-
-/// The NaN that a unit writes.
-fn nan(datapath: &Datapath) -> u32 {
-    match datapath.accumulator.nan {
-        Nan::Ones => 0x7FFF_FFFF,
-        Nan::Quiet | Nan::Any => 0x7FC0_0000,
-    }
-}
-
-/// Whether numbers beyond the largest become infinities.
-fn is_infinite(overflow: Overflow, nearest: bool) -> Result<bool, String> {
-    match overflow {
-        Overflow::Infinity => Ok(true),
-        Overflow::Ieee => Ok(nearest),
-        Overflow::Saturate => Ok(false),
-        Overflow::Unbounded | Overflow::Wrap | Overflow::Error => {
-            Err("sums that neither saturate nor become infinite".to_owned())
-        }
-    }
-}
-
-fn rounded(accumulator: Accumulator, overflow: Overflow) -> Result<Rounded, String> {
-    let (precision, emin, emax, nearest) = match accumulator {
-        Accumulator::Single => (24, -126, 127, false),
-        Accumulator::E8M13 => (14, -126, 127, false),
-        Accumulator::Half => (11, -14, 15, true),
-    };
-    Ok(Rounded { precision, emin, emax, nearest, infinite: is_infinite(overflow, nearest)? })
-}
-
-/// A port whose elements an FP32 register holds with 12 significant bits.
-fn port(port: record::Port) -> Result<Port, String> {
-    let format: Scalar = port.format;
-    let grid = format.grid();
-    let emin = port.emin.unwrap_or(format.emin());
-    let Some(precision) = grid.precision.filter(|_| emin <= format.emin()) else {
-        return Err("elements whose subnormals present a greater exponent than they have".to_owned());
-    };
-    Ok(Port {
-        ignored_bits: port.ignored_bits,
-        precision: (precision - port.ignored_bits) as i32,
-        last_place: grid.lsb_min + port.ignored_bits as i32,
-        emin,
-        largest: Value::Finite(format.max()).to_f32().to_bits(),
-        infinity: format.infinity_code().is_some(),
-        nan: format.nan_code().is_some(),
-    })
+    /// See [`Grouped`].
+    Grouped(Grouped),
 }
 
 /// How the significands of a product are laid out in 32 bits; see [`term`](super::align::term).
@@ -233,7 +205,7 @@ pub struct Layout {
 impl Aligned {
     /// What x (0) or w (1) is prepared for.
     pub const fn side(&self, index: usize) -> Side {
-        Side { port: self.ports[index], steps: self.steps, scale_block: self.scale_block, index }
+        Side { port: self.ports[index], steps: self.steps, scaling: self.scaling, index }
     }
 
     /// The layout of products.

@@ -3,10 +3,10 @@
 use super::operands::{Kind, Random, Rows, values};
 use interplay_formats::Value;
 use interplay_gpu::fdpa::element::{Element, exponent, significand, word};
-use interplay_gpu::fdpa::prepare::read;
-use interplay_gpu::fdpa::simple::output;
-use interplay_gpu::fdpa::step::{count, position, scale};
-use interplay_gpu::fdpa::unit::{Aligned, Side, Unit};
+use interplay_gpu::fdpa::prepare::{factor, read};
+use interplay_gpu::fdpa::step::{count, position};
+use interplay_gpu::fdpa::unit::{ScalePort, Scaling, Side, Unit};
+use interplay_gpu::fdpa::{group_simple, simple};
 use interplay_hw::Datapath;
 use libtest_mimic::Trial;
 
@@ -27,14 +27,17 @@ pub fn trials() -> Vec<Trial> {
 
 /// Rows of every kind, of lengths around an instruction's.
 fn against_definition(datapath: &'static Datapath, unit: Unit) {
-    let Unit::Aligned(unit) = unit;
     let mut random = Random(datapath.name.len() as u64);
+    let nan = match unit {
+        Unit::Aligned(unit) => unit.nan,
+        Unit::Grouped(unit) => unit.nan,
+    };
     for round in 0..40 {
         for kind in Kind::ALL {
             let k = 1 + random.below(70) as usize;
             let rows = Rows::of(datapath, kind, k, &mut random);
             let got = by_rule(datapath, &rows, unit);
-            let want = rows.definition(datapath, unit.nan);
+            let want = rows.definition(datapath, nan);
             assert_eq!(
                 got, want,
                 "{}, {kind:?} {round}: {got:08x}, not {want:08x}: a {:x?}, b {:x?}, scales {:x?} {:x?}",
@@ -45,12 +48,19 @@ fn against_definition(datapath: &'static Datapath, unit: Unit) {
 }
 
 /// The result by the rule.
-fn by_rule(datapath: &Datapath, rows: &Rows, unit: Aligned) -> u32 {
+fn by_rule(datapath: &Datapath, rows: &Rows, unit: Unit) -> u32 {
     let (a, b) = (values(&rows.a, rows.codes.a.format), values(&rows.b, rows.codes.b.format));
-    let steps = count(a.len(), unit.steps);
-    let (x, w) = (prepared(datapath, &a, unit.side(0)), prepared(datapath, &b, unit.side(1)));
-    let (xs, ws) = (scales(rows, &rows.scale_a, &a, steps, unit), scales(rows, &rows.scale_b, &b, steps, unit));
-    output(&x, &w, &xs, &ws, 0, 0, steps, unit)
+    let sides = match unit {
+        Unit::Aligned(unit) => [unit.side(0), unit.side(1)],
+        Unit::Grouped(unit) => [unit.side(0), unit.side(1)],
+    };
+    let steps = count(a.len(), sides[0].steps);
+    let (x, w) = (prepared(datapath, &a, sides[0]), prepared(datapath, &b, sides[1]));
+    let (xs, ws) = (factors(rows, &rows.scale_a, &a, sides[0]), factors(rows, &rows.scale_b, &b, sides[1]));
+    match unit {
+        Unit::Aligned(unit) => simple::output(&x, &w, &xs, &ws, 0, 0, steps, unit),
+        Unit::Grouped(unit) => group_simple::output(&x, &w, &xs, &ws, 0, 0, steps, unit),
+    }
 }
 
 /// A row's words, all of whose elements the format has.
@@ -68,23 +78,20 @@ fn prepared(datapath: &Datapath, row: &[u32], side: Side) -> Vec<u32> {
     elements.map(word).collect()
 }
 
-/// The scale of every step.
-fn scales(rows: &Rows, codes: &[u64], row: &[u32], steps: usize, unit: Aligned) -> Vec<u32> {
-    if unit.scale_block == 0 {
-        return Vec::new();
-    }
-    let codes = exponents(rows, codes);
-    let block = |step: usize| step * unit.steps.length / unit.scale_block;
-    let of = |block: usize| {
-        codes.get(block).map_or(0, |&code| scale(code, row, 0, block * unit.scale_block, row.len(), unit.scale_block))
-    };
-    (0..steps).map(|step| of(block(step)) as u32).collect()
+/// The scales of every step.
+fn factors(rows: &Rows, codes: &[u64], row: &[u32], side: Side) -> Vec<u32> {
+    let Some(scaling) = side.scaling else { return Vec::new() };
+    let scales = laid_out(rows, codes, scaling);
+    let parts = count(row.len(), side.steps) * side.scales();
+    (0..parts).map(|part| factor(row, &scales, 0, part * scaling.every, row.len(), scaling)).collect()
 }
 
-/// Exponents of power-of-two scales.
-fn exponents(rows: &Rows, codes: &[u64]) -> Vec<u32> {
-    let exponent = |&code: &u64| match rows.codes.scale.map(|scale| scale.format.decode(code)) {
-        Some(Value::Finite(x)) => x.leading_exponent().map_or(0, |e| e as u32),
+/// Scales as they lie on the device.
+fn laid_out(rows: &Rows, codes: &[u64], scaling: Scaling) -> Vec<u32> {
+    let format = rows.codes.scale.unwrap().format;
+    let exponent = |&code: &u64| match (scaling.port, format.decode(code)) {
+        (ScalePort::Code { .. }, _) => code as u32,
+        (_, Value::Finite(x)) => x.leading_exponent().map_or(0, |e| e as u32),
         _ => 0x8000_0000,
     };
     codes.iter().map(exponent).collect()
