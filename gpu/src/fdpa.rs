@@ -14,6 +14,7 @@ mod recognise;
 pub mod register;
 pub mod simple;
 pub mod step;
+pub mod tile;
 pub mod tiled;
 pub mod unit;
 
@@ -23,7 +24,7 @@ use cubecl::client::Client;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 use interplay_hw::Datapath;
-use tiled::Tile;
+use tile::Tile;
 use unit::{Aligned, Side, Steps, Unit};
 
 /// Units of a cube of the kernels that are not tiled.
@@ -243,7 +244,7 @@ impl Fdpa {
     fn tile(&self, bytes: usize) -> Tile {
         let steps = (POSITIONS / self.unit.steps.length).max(1);
         let tiles = TILES.map(|(units, outputs)| Tile { units, outputs, steps });
-        let fitting = tiles.iter().find(|tile| tile.bytes(&self.unit) <= bytes);
+        let fitting = tiles.iter().find(|tile| tiled::bytes(**tile, &self.unit) <= bytes);
         // Steps have 63 products at most: the smallest tile has less than 10 KiB, and devices have 16 KiB.
         fitting.copied().unwrap_or(tiles[TILES.len() - 1])
     }

@@ -1,124 +1,239 @@
-//! The same sums in tiles: a cube holds a tile of the operands in its shared memory, a unit several outputs.
+//! The sums of [`simple`](super::simple) in tiles: a cube holds a tile of the operands in its shared memory, a unit
+//! several outputs.
 //!
 //! A step is two passes over its positions: the first finds the largest exponent of every output's products, the second
-//! adds their terms. Positions lie apart by the padded height of the tile, so that neither filling nor reading the shared
-//! memory meets one bank twice. Outputs that an infinity, a NaN or a NaN scale takes part in are left
-//! [`UNSETTLED`] for [`simple`](super::simple::simple).
+//! adds their terms. Outputs that an infinity, a NaN or a NaN scale takes part in are left to the simple kernel.
 #![allow(missing_docs)] // `cube` makes modules and types beside what is documented here.
 
 use super::align::{Wide, left, term};
 use super::element::{FINITE, NOTHING, ZERO, exponent, significand, word};
-use super::register::{Register, bits};
-use super::simple::{UNSETTLED, joined};
+use super::simple::joined;
 use super::step::{collect, common, finish};
+use super::tile::{Held, Place, Tile, Window, copy, fetch, place, stride, write};
 use super::unit::{Aligned, Joins};
 use cubecl::prelude::*;
 
-/// The shape of a cube's tile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Tile {
-    /// Units of the cube along the rows of x, and along those of w.
-    pub units: [usize; 2],
-    /// Outputs of a unit along each.
-    pub outputs: [usize; 2],
-    /// Steps that the shared memory holds.
-    pub steps: usize,
+/// Bytes of shared memory that a tile takes.
+pub const fn bytes(tile: Tile, unit: &Aligned) -> usize {
+    let words = tile.steps * (2 * unit.steps.length + 2 * unit.steps.words() + 1);
+    4 * words * (stride(tile.rows(0)) + stride(tile.rows(1)))
 }
 
-impl Tile {
-    /// Rows of x, or of w.
-    pub const fn rows(&self, side: usize) -> usize {
-        self.units[side] * self.outputs[side]
-    }
-
-    /// Words between two positions in the shared memory.
-    pub const fn stride(&self, side: usize) -> usize {
-        self.rows(side) + 1
-    }
-
-    /// Bytes of shared memory.
-    pub const fn bytes(&self, unit: &Aligned) -> usize {
-        let words = self.steps * unit.steps.length * 2 + self.steps * (unit.steps.words() * 2 + 1);
-        4 * words * (self.stride(0) + self.stride(1))
-    }
+/// One operand's part of a tile.
+#[derive(CubeType)]
+struct Part {
+    /// `[positions, stride]`.
+    exponents: Shared<[i32]>,
+    /// `[positions, stride]`.
+    factors: Shared<[i32]>,
+    /// `[steps, words, 2, stride]`: which are negative, which are not zero.
+    signs: Shared<[u32]>,
+    /// `[steps, stride]`: scales.
+    scales: Shared<[u32]>,
 }
 
-/// The flag of an output that is left to the simple kernel.
-const HELD: u32 = 0x8000_0000;
-
-/// Fills the shared memory with a tile of one operand: the steps from `from`, the rows from `first`.
 #[cube]
-fn fill(
-    words: &[u32],
-    masks: &[u32],
-    scales: &[u32],
-    exponents: &mut Shared<[i32]>,
-    factors: &mut Shared<[i32]>,
-    signs: &mut Shared<[u32]>,
-    moves: &mut Shared<[i32]>,
+impl Part {
+    fn new(#[comptime] side: usize, #[comptime] tile: Tile, #[comptime] unit: Aligned) -> Part {
+        let stride = comptime!(stride(tile.rows(side)) * tile.steps);
+        Part {
+            exponents: Shared::<[i32]>::new_slice(comptime!(stride * unit.steps.length)),
+            factors: Shared::<[i32]>::new_slice(comptime!(stride * unit.steps.length)),
+            signs: Shared::<[u32]>::new_slice(comptime!(stride * unit.steps.words() * 2)),
+            scales: Shared::<[u32]>::new_slice(stride),
+        }
+    }
+
+    /// Fills it with the words of a window, whose places are steps.
+    fn fill(
+        &mut self,
+        words: &[u32],
+        window: &Window,
+        #[comptime] side: usize,
+        #[comptime] tile: Tile,
+        #[comptime] unit: Aligned,
+    ) {
+        let height = comptime!(tile.rows(side));
+        let length = comptime!(tile.steps * unit.steps.length);
+        let positions = window.each(unit.steps.length);
+        for turn in 0..comptime!((height * length).div_ceil(tile.cube())) {
+            let index = turn * comptime!(tile.cube()) + UNIT_POS as usize;
+            if index < comptime!(height * length) {
+                let (at, row) = (index % length, index / length);
+                let found = fetch(words, &positions, row, at, word(ZERO, 0i32));
+                let to = at * comptime!(stride(height)) + row;
+                self.exponents[to] = exponent(found);
+                self.factors[to] =
+                    if comptime!(side == 0) { left(significand(found), unit) } else { significand(found) };
+            }
+        }
+    }
+
+    /// Fills it with the masks and scales of a window.
+    fn fill_notes(
+        &mut self,
+        masks: &[u32],
+        scales: &[u32],
+        window: &Window,
+        #[comptime] side: usize,
+        #[comptime] tile: Tile,
+        #[comptime] unit: Aligned,
+    ) {
+        let height = comptime!(tile.rows(side));
+        let each = comptime!(unit.steps.words() * 2);
+        let places = comptime!(tile.steps * each);
+        copy(masks, &mut self.signs, &window.each(each), 0u32, places, height, comptime!(tile.cube()));
+        if comptime!(unit.scaling.is_some()) {
+            copy(scales, &mut self.scales, window, word(0i32, 1i32), tile.steps, height, comptime!(tile.cube()));
+        }
+    }
+}
+
+/// The largest exponent of the products of every output of a unit, in the step whose first position is `first`.
+#[cube]
+fn highest(
+    a: &Part,
+    b: &Part,
+    place: &Place,
     first: usize,
-    from: usize,
-    rows: usize,
-    steps: usize,
-    #[comptime] side: usize,
+    #[comptime] tile: Tile,
+    #[comptime] unit: Aligned,
+) -> Array<i32> {
+    let (tall, wide) = comptime!((tile.outputs[0], tile.outputs[1]));
+    let mut highest = Array::<i32>::new(comptime!(tall * wide));
+    #[unroll]
+    for o in 0..comptime!(tall * wide) {
+        highest[o] = i32::new(NOTHING);
+    }
+    for p in first..first + unit.steps.length {
+        let mut rows = Array::<i32>::new(tall);
+        #[unroll]
+        for i in 0..tall {
+            rows[i] = a.exponents[p * comptime!(stride(tile.rows(0))) + place.down + comptime!(i * tile.units[0])];
+        }
+        #[unroll]
+        for j in 0..wide {
+            let column =
+                b.exponents[p * comptime!(stride(tile.rows(1))) + place.across + comptime!(j * tile.units[1])];
+            #[unroll]
+            for i in 0..tall {
+                let o = comptime!(i * wide + j);
+                highest[o] = max(highest[o], rows[i] + column);
+            }
+        }
+    }
+    highest
+}
+
+/// How many products of a step are negative.
+#[cube]
+fn negatives(a: &Part, b: &Part, step: usize, down: usize, across: usize, #[comptime] tile: Tile, #[comptime] words: usize) -> i32 {
+    let (a_stride, b_stride) = comptime!((stride(tile.rows(0)), stride(tile.rows(1))));
+    let mut count = 0u32;
+    #[unroll]
+    for word in 0..words {
+        let at = (step * words + word) * 2;
+        let (row, column) = (at * a_stride + down, at * b_stride + across);
+        let signs = a.signs[row] ^ b.signs[column];
+        count += (signs & a.signs[row + a_stride] & b.signs[column + b_stride]).count_ones();
+    }
+    count as i32
+}
+
+/// Adds the terms of the positions from `first` to `last` to the sums of a unit's outputs; `aligned` are the common
+/// exponents without the scales.
+#[cube]
+fn add_terms(
+    a: &Part,
+    b: &Part,
+    place: &Place,
+    first: usize,
+    last: usize,
+    aligned: &Array<i32>,
+    sums: &mut Array<i32>,
     #[comptime] tile: Tile,
     #[comptime] unit: Aligned,
 ) {
-    let height = comptime!(tile.rows(side));
-    let stride = comptime!(tile.stride(side));
-    let units = comptime!(tile.units[0] * tile.units[1]);
-    let length = comptime!(tile.steps * unit.steps.length);
-    let unit_position = UNIT_POS as usize;
-    for turn in 0..comptime!((height * length).div_ceil(units)) {
-        let index = turn * units + unit_position;
-        if index < height * length {
-            let at = index % length;
-            let row = index / length;
-            let position = from * unit.steps.length + at;
-            let mut found = word(ZERO, 0i32);
-            if first + row < rows && position < steps * unit.steps.length {
-                found = words[(first + row) * steps * unit.steps.length + position];
-            }
-            exponents[at * stride + row] = exponent(found);
-            if comptime!(side == 0) {
-                factors[at * stride + row] = left(significand(found), unit);
-            } else {
-                factors[at * stride + row] = significand(found);
-            }
+    let (tall, wide) = comptime!((tile.outputs[0], tile.outputs[1]));
+    for p in first..last {
+        let mut exponents = Array::<i32>::new(tall);
+        let mut factors = Array::<i32>::new(tall);
+        #[unroll]
+        for i in 0..tall {
+            let at = p * comptime!(stride(tile.rows(0))) + place.down + comptime!(i * tile.units[0]);
+            exponents[i] = a.exponents[at];
+            factors[i] = a.factors[at];
         }
-    }
-    let masked = comptime!(tile.steps * unit.steps.words() * 2);
-    for turn in 0..comptime!((height * masked).div_ceil(units)) {
-        let index = turn * units + unit_position;
-        if index < height * masked {
-            let at = index % masked;
-            let row = index / masked;
-            let position = from * comptime!(unit.steps.words() * 2) + at;
-            let mut found = 0u32;
-            if first + row < rows && position < steps * comptime!(unit.steps.words() * 2) {
-                found = masks[(first + row) * steps * comptime!(unit.steps.words() * 2) + position];
-            }
-            signs[at * stride + row] = found;
-        }
-    }
-    if comptime!(unit.scaling.is_some()) {
-        for turn in 0..comptime!((height * tile.steps).div_ceil(units)) {
-            let index = turn * units + unit_position;
-            if index < height * tile.steps {
-                let at = index % tile.steps;
-                let row = index / tile.steps;
-                let mut found = 0i32;
-                if first + row < rows && from + at < steps {
-                    found = exponent(scales[(first + row) * steps + from + at]);
-                }
-                moves[at * stride + row] = found;
+        #[unroll]
+        for j in 0..wide {
+            let at = p * comptime!(stride(tile.rows(1))) + place.across + comptime!(j * tile.units[1]);
+            let exponent = b.exponents[at];
+            let factor = b.factors[at];
+            #[unroll]
+            for i in 0..tall {
+                let o = comptime!(i * wide + j);
+                sums[o] += term(factors[i], factor, aligned[o] - exponents[i] - exponent, unit);
             }
         }
     }
 }
 
-/// `y = x w^T`, `[m, n]`, from operands as [`output`](super::simple::output) takes them and their masks. The cubes along
-/// the first axis have the rows of w, those along the second the rows of x.
+/// One step of a unit's outputs: step number `step` of the tile.
+#[cube]
+fn advance(
+    a: &Part,
+    b: &Part,
+    place: &Place,
+    step: usize,
+    held: &mut Held,
+    #[comptime] tile: Tile,
+    #[comptime] unit: Aligned,
+) {
+    let (wide, outputs) = comptime!((tile.outputs[1], tile.count()));
+    let first = step * unit.steps.length;
+    let mut aligned = highest(a, b, place, first, tile, unit);
+    let mut scales = Array::<i32>::new(outputs);
+    let mut high = Array::<i32>::new(outputs);
+    let mut low = Array::<i32>::new(outputs);
+    let mut sums = Array::<i32>::new(outputs);
+    #[unroll]
+    for o in 0..outputs {
+        let down = place.down + comptime!(o / wide * tile.units[0]);
+        let across = place.across + comptime!(o % wide * tile.units[1]);
+        scales[o] = 0i32;
+        if comptime!(unit.scaling.is_some()) {
+            scales[o] = exponent(a.scales[step * comptime!(stride(tile.rows(0))) + down])
+                + exponent(b.scales[step * comptime!(stride(tile.rows(1))) + across]);
+        }
+        let highest = aligned[o] + scales[o];
+        held.leave(highest > FINITE || scales[o] > FINITE, o);
+        aligned[o] = common(highest, held.exponent(o), unit) - scales[o];
+        high[o] = 0i32;
+        low[o] = 0i32;
+        sums[o] = negatives(a, b, step, down, across, tile, comptime!(unit.steps.words()));
+    }
+    let (run, length) = comptime!((unit.run(), unit.steps.length));
+    #[unroll]
+    for part in 0..comptime!(length.div_ceil(run)) {
+        let last = comptime!(if (part + 1) * run < length { (part + 1) * run } else { length });
+        add_terms(a, b, place, first + comptime!(part * run), first + last, &aligned, &mut sums, tile, unit);
+        #[unroll]
+        for o in 0..outputs {
+            let sum = collect(&Wide { high: high[o], low: low[o] }, sums[o], unit);
+            high[o] = sum.high;
+            low[o] = sum.low;
+            sums[o] = 0i32;
+        }
+    }
+    #[unroll]
+    for o in 0..outputs {
+        let products = Wide { high: high[o], low: low[o] };
+        held.set(finish(&products, aligned[o] + scales[o], &held.get(o), 0u32, unit), o);
+    }
+}
+
+/// `y = x w^T`, `[m, n]`, from operands as [`prepare`](super::prepare::prepare) writes them. The cubes along the first
+/// axis have the rows of w, those along the second the rows of x.
 #[cube(launch_unchecked)]
 pub fn tiled(
     x: &[u32],
@@ -134,196 +249,38 @@ pub fn tiled(
     #[comptime] tile: Tile,
     #[comptime] unit: Aligned,
 ) {
-    let length = comptime!(tile.steps * unit.steps.length);
-    let masked = comptime!(tile.steps * unit.steps.words() * 2);
-    let (tall, wide) = comptime!((tile.outputs[0], tile.outputs[1]));
-    let (a_stride, b_stride) = comptime!((tile.stride(0), tile.stride(1)));
-    let scaled = comptime!(if unit.scaling.is_some() { tile.steps } else { 1 });
-    let mut a_exponents = Shared::<[i32]>::new_slice(comptime!(length * a_stride));
-    let mut b_exponents = Shared::<[i32]>::new_slice(comptime!(length * b_stride));
-    let mut a_factors = Shared::<[i32]>::new_slice(comptime!(length * a_stride));
-    let mut b_factors = Shared::<[i32]>::new_slice(comptime!(length * b_stride));
-    let mut a_signs = Shared::<[u32]>::new_slice(comptime!(masked * a_stride));
-    let mut b_signs = Shared::<[u32]>::new_slice(comptime!(masked * b_stride));
-    let mut a_moves = Shared::<[i32]>::new_slice(comptime!(scaled * a_stride));
-    let mut b_moves = Shared::<[i32]>::new_slice(comptime!(scaled * b_stride));
-
-    let across = UNIT_POS as usize % comptime!(tile.units[1]);
-    let down = UNIT_POS as usize / comptime!(tile.units[1]);
-    let row = CUBE_POS_Y as usize * comptime!(tile.rows(0));
-    let column = CUBE_POS_X as usize * comptime!(tile.rows(1));
-
-    let outputs = comptime!(tall * wide);
-    let mut significands = Array::<i32>::new(outputs);
-    let mut exponents = Array::<i32>::new(outputs);
-    let mut flags = Array::<u32>::new(outputs);
-    let mut total_significands = Array::<i32>::new(outputs);
-    let mut total_exponents = Array::<i32>::new(outputs);
-    let mut total_flags = Array::<u32>::new(outputs);
-    #[unroll]
-    for o in 0..outputs {
-        significands[o] = 0i32;
-        exponents[o] = i32::new(comptime!(ZERO as i64));
-        flags[o] = 0u32;
-        total_significands[o] = 0i32;
-        total_exponents[o] = i32::new(comptime!(ZERO as i64));
-        total_flags[o] = 0u32;
-    }
-
+    let place = place(tile);
+    let mut a = Part::new(0usize, tile, unit);
+    let mut b = Part::new(1usize, tile, unit);
+    let mut held = Held::zeros(comptime!(tile.count()));
+    let mut totals = Held::zeros(comptime!(tile.count()));
     let mut from = 0usize;
     while from < steps {
         sync_cube();
-        fill(
-            x, x_masks, x_scales, &mut a_exponents, &mut a_factors, &mut a_signs, &mut a_moves, row, from, m, steps, 0usize,
-            tile, unit,
-        );
-        fill(
-            w, w_masks, w_scales, &mut b_exponents, &mut b_factors, &mut b_signs, &mut b_moves, column, from, n, steps,
-            1usize, tile, unit,
-        );
+        let rows = Window { row: place.row, rows: m, at: from, length: steps };
+        let columns = Window { row: place.column, rows: n, at: from, length: steps };
+        a.fill(x, &rows, 0usize, tile, unit);
+        a.fill_notes(x_masks, x_scales, &rows, 0usize, tile, unit);
+        b.fill(w, &columns, 1usize, tile, unit);
+        b.fill_notes(w_masks, w_scales, &columns, 1usize, tile, unit);
         sync_cube();
         for step in 0..min(tile.steps, steps - from) {
-            let first = step * unit.steps.length;
-            let mut aligned = Array::<i32>::new(outputs);
-            #[unroll]
-            for o in 0..outputs {
-                aligned[o] = i32::new(NOTHING);
-            }
-            for p in first..first + unit.steps.length {
-                let mut a = Array::<i32>::new(tall);
-                #[unroll]
-                for i in 0..tall {
-                    a[i] = a_exponents[p * a_stride + down + comptime!(i * tile.units[0])];
-                }
-                #[unroll]
-                for j in 0..wide {
-                    let b = b_exponents[p * b_stride + across + comptime!(j * tile.units[1])];
-                    #[unroll]
-                    for i in 0..tall {
-                        aligned[i * wide + j] = max(aligned[i * wide + j], a[i] + b);
-                    }
-                }
-            }
-            // From here on: the common exponent without the scales, so that distances are from elements alone.
-            let mut scales = Array::<i32>::new(outputs);
-            #[unroll]
-            for i in 0..tall {
-                #[unroll]
-                for j in 0..wide {
-                    let o = comptime!(i * wide + j);
-                    scales[o] = 0i32;
-                    if comptime!(unit.scaling.is_some()) {
-                        scales[o] = a_moves[step * a_stride + down + comptime!(i * tile.units[0])]
-                            + b_moves[step * b_stride + across + comptime!(j * tile.units[1])];
-                    }
-                    let highest = aligned[o] + scales[o];
-                    flags[o] |= select(highest > FINITE || scales[o] > FINITE, HELD, 0u32);
-                    aligned[o] = common(highest, exponents[o], unit) - scales[o];
-                }
-            }
-            let mut high = Array::<i32>::new(outputs);
-            let mut low = Array::<i32>::new(outputs);
-            let mut sums = Array::<i32>::new(outputs);
-            #[unroll]
-            for i in 0..tall {
-                #[unroll]
-                for j in 0..wide {
-                    let o = comptime!(i * wide + j);
-                    high[o] = 0i32;
-                    low[o] = 0i32;
-                    let mut negatives = 0u32;
-                    #[unroll]
-                    for word in 0..comptime!(unit.steps.words()) {
-                        let at = (step * comptime!(unit.steps.words()) + word) * 2;
-                        let a = at * a_stride + down + comptime!(i * tile.units[0]);
-                        let b = at * b_stride + across + comptime!(j * tile.units[1]);
-                        let signs = a_signs[a] ^ b_signs[b];
-                        negatives += (signs & a_signs[a + a_stride] & b_signs[b + b_stride]).count_ones();
-                    }
-                    sums[o] = negatives as i32;
-                }
-            }
-            let run = comptime!(unit.run());
-            #[unroll]
-            for part in 0..comptime!(unit.steps.length.div_ceil(run)) {
-                for p in first + part * run..first + comptime!(if (part + 1) * run < unit.steps.length { (part + 1) * run } else { unit.steps.length }) {
-                    let mut a = Array::<i32>::new(tall);
-                    let mut a_factor = Array::<i32>::new(tall);
-                    #[unroll]
-                    for i in 0..tall {
-                        a[i] = a_exponents[p * a_stride + down + comptime!(i * tile.units[0])];
-                        a_factor[i] = a_factors[p * a_stride + down + comptime!(i * tile.units[0])];
-                    }
-                    #[unroll]
-                    for j in 0..wide {
-                        let b = b_exponents[p * b_stride + across + comptime!(j * tile.units[1])];
-                        let b_factor = b_factors[p * b_stride + across + comptime!(j * tile.units[1])];
-                        #[unroll]
-                        for i in 0..tall {
-                            let o = comptime!(i * wide + j);
-                            sums[o] += term(a_factor[i], b_factor, aligned[o] - a[i] - b, unit);
-                        }
-                    }
-                }
-                #[unroll]
-                for o in 0..outputs {
-                    let sum = Wide { high: high[o], low: low[o] };
-                    let sum = collect(&sum, sums[o], unit);
-                    high[o] = sum.high;
-                    low[o] = sum.low;
-                    sums[o] = 0i32;
-                }
-            }
-            #[unroll]
-            for o in 0..outputs {
-                let sum = Wide { high: high[o], low: low[o] };
-                let before = Register { significand: significands[o], exponent: exponents[o], flags: flags[o] };
-                let after = finish(&sum, aligned[o] + scales[o], &before, 0u32, unit);
-                significands[o] = after.significand;
-                exponents[o] = after.exponent;
-                flags[o] = after.flags;
-            }
+            advance(&a, &b, &place, step, &mut held, tile, unit);
             if comptime!(unit.joins != Joins::First) {
                 if (from + step) % unit.steps.instruction == comptime!(unit.steps.instruction - 1) {
                     #[unroll]
-                    for o in 0..outputs {
-                        let result = Register { significand: significands[o], exponent: exponents[o], flags: flags[o] };
-                        let before = Register {
-                            significand: total_significands[o],
-                            exponent: total_exponents[o],
-                            flags: total_flags[o],
-                        };
-                        let after = joined(&result, &before, unit);
-                        total_significands[o] = after.significand;
-                        total_exponents[o] = after.exponent;
-                        total_flags[o] = after.flags;
-                        significands[o] = 0i32;
-                        exponents[o] = i32::new(comptime!(ZERO as i64));
-                        flags[o] = 0u32;
+                    for o in 0..comptime!(tile.count()) {
+                        totals.set(joined(&held.get(o), &totals.get(o), unit), o);
+                        held.clear(o);
                     }
                 }
             }
         }
         from += tile.steps;
     }
-
-    #[unroll]
-    for i in 0..tall {
-        #[unroll]
-        for j in 0..wide {
-            let o = comptime!(i * wide + j);
-            if comptime!(unit.joins != Joins::First) {
-                significands[o] = total_significands[o];
-                exponents[o] = total_exponents[o];
-                flags[o] = total_flags[o];
-            }
-            let at_row = row + down + comptime!(i * tile.units[0]);
-            let at_column = column + across + comptime!(j * tile.units[1]);
-            if at_row < m && at_column < n {
-                let result = Register { significand: significands[o], exponent: exponents[o], flags: flags[o] };
-                let settled = bits(&result, comptime!(unit.result()), unit.nan);
-                y[at_row * n + at_column] = select(flags[o] >= HELD, UNSETTLED, settled);
-            }
-        }
+    if comptime!(unit.joins != Joins::First) {
+        write(&totals, y, &place, m, n, tile, comptime!(unit.result()), unit.nan);
+    } else {
+        write(&held, y, &place, m, n, tile, unit.rounded, unit.nan);
     }
 }
