@@ -1,4 +1,4 @@
-//! The tensor cores that align and truncate, on the device: T-FDPA and ST-FDPA, with the bits of the CPU.
+//! The tensor cores that align and truncate, on the device: T-, ST- and GST-FDPA, with the bits of the CPU.
 //!
 //! [`Fdpa`] is a unit's kernels. An operand is prepared once, then multiplied any number of times; nothing is copied to
 //! the host. Rules are cube functions over integers of 32 bits, called on the host as they are:
@@ -9,6 +9,7 @@ pub mod align;
 pub mod element;
 pub mod group;
 pub mod group_simple;
+pub mod group_tiled;
 pub mod prepare;
 mod recognise;
 pub mod register;
@@ -25,7 +26,7 @@ use cubecl::prelude::*;
 use cubecl::server::Handle;
 use interplay_hw::Datapath;
 use tile::Tile;
-use unit::{Aligned, Side, Steps, Unit};
+use unit::{Side, Unit};
 
 /// Units of a cube of the kernels that are not tiled.
 const CUBE: u32 = 64;
@@ -64,7 +65,7 @@ pub enum Operand {
 pub struct Prepared {
     words: Handle,
     masks: Handle,
-    exponents: Handle,
+    factors: Handle,
     rows: usize,
     k: usize,
     side: Side,
@@ -95,15 +96,15 @@ impl Prepared {
         buffer(&self.masks, self.rows * self.steps() * self.side.steps.words() * 2)
     }
 
-    fn exponents(&self) -> BufferArg {
-        buffer(&self.exponents, if self.side.scaling.is_some() { self.rows * self.steps() } else { 1 })
+    fn factors(&self) -> BufferArg {
+        buffer(&self.factors, (self.rows * self.steps() * self.side.scales()).max(1))
     }
 }
 
 /// The kernels of one unit.
 #[derive(Clone, Debug)]
 pub struct Fdpa {
-    unit: Aligned,
+    unit: Unit,
     /// The positions of an instruction in the order of its steps.
     order: Vec<u32>,
 }
@@ -120,10 +121,15 @@ impl Fdpa {
     /// # Errors
     /// [`Error::CpuOnly`] for a record that no kernel covers, with the part that decides.
     pub fn new(datapath: &Datapath) -> Result<Self, Error> {
-        let Unit::Aligned(unit) = Unit::of(datapath)? else { unreachable!() };
-        let Steps { length, instruction, .. } = unit.steps;
-        let order = datapath.order.positions(length * instruction).iter().map(|&position| position as u32).collect();
-        Ok(Self { unit, order })
+        let unit = Unit::of(datapath)?;
+        let steps = unit.side(0).steps;
+        let positions = datapath.order.positions(steps.length * steps.instruction);
+        Ok(Self { unit, order: positions.iter().map(|&position| position as u32).collect() })
+    }
+
+    /// What the kernels are specialised for.
+    pub fn unit(&self) -> Unit {
+        self.unit
     }
 
     /// Prepares a matrix for one side. `status`, two words, has a 1 at 0 (x) or 1 (w) where the matrix has an element
@@ -136,7 +142,7 @@ impl Fdpa {
         let prepared = Prepared {
             words: words(rows * steps * side.steps.length),
             masks: words(rows * steps * side.steps.words() * 2),
-            exponents: words(if side.scaling.is_some() { rows * steps } else { 1 }),
+            factors: words(rows * steps * side.scales()),
             rows: *rows,
             k: *k,
             side,
@@ -163,7 +169,7 @@ impl Fdpa {
                 buffer(&order, self.order.len()),
                 prepared.words(),
                 prepared.masks(),
-                prepared.exponents(),
+                prepared.factors(),
                 buffer(status, 2),
                 *rows,
                 *k,
@@ -176,76 +182,73 @@ impl Fdpa {
 
     /// `x w^T`, `[m, n]` FP32 bits; FP16 results as FP32 numbers.
     pub fn run(&self, client: &Client, x: &Prepared, w: &Prepared) -> Handle {
-        let (m, n, steps) = (x.rows, w.rows, x.steps());
-        let y = client.empty(4 * (m * n).max(1));
-        if m * n == 0 {
-            return y;
+        let y = client.empty(4 * (x.rows * w.rows).max(1));
+        if x.rows * w.rows > 0 {
+            self.tiled(client, x, w, &y);
+            self.simple(client, x, w, &y, true);
         }
-        let tile = self.tile(client.properties().hardware.max_shared_memory_size);
-        let cubes = |rows: usize, side: usize| rows.div_ceil(tile.rows(side)) as u32;
-        // SAFETY: every unit stays inside the matrices, whose sizes the buffers have.
-        unsafe {
-            tiled::tiled::launch_unchecked(
-                client,
-                CubeCount::Static(cubes(n, 1), cubes(m, 0), 1),
-                CubeDim::new_2d(tile.units[1] as u32, tile.units[0] as u32),
-                x.words(),
-                w.words(),
-                x.masks(),
-                w.masks(),
-                x.exponents(),
-                w.exponents(),
-                buffer(&y, m * n),
-                m,
-                n,
-                steps,
-                tile,
-                self.unit,
-            );
-        }
-        self.simple(client, x, w, &y, true);
         y
     }
 
     /// The same, one output after the other: the judge of [`Fdpa::run`].
     pub fn run_simple(&self, client: &Client, x: &Prepared, w: &Prepared) -> Handle {
         let y = client.empty(4 * (x.rows * w.rows).max(1));
-        self.simple(client, x, w, &y, false);
+        if x.rows * w.rows > 0 {
+            self.simple(client, x, w, &y, false);
+        }
         y
     }
 
-    fn simple(&self, client: &Client, x: &Prepared, w: &Prepared, y: &Handle, only_unsettled: bool) {
+    fn tiled(&self, client: &Client, x: &Prepared, w: &Prepared, y: &Handle) {
         let (m, n, steps) = (x.rows, w.rows, x.steps());
-        if m * n == 0 {
-            return;
-        }
-        let dimension = CubeDim::new_1d(CUBE);
+        let tile = self.tile(client.properties().hardware.max_shared_memory_size);
+        let cubes = |rows: usize, side: usize| rows.div_ceil(tile.rows(side)) as u32;
+        let count = CubeCount::Static(cubes(n, 1), cubes(m, 0), 1);
+        let dimension = CubeDim::new_2d(tile.units[1] as u32, tile.units[0] as u32);
+        let operands = [x.words(), w.words(), x.masks(), w.masks(), x.factors(), w.factors()];
+        let [xw, ww, xm, wm, xf, wf] = operands;
+        let y = buffer(y, m * n);
         // SAFETY: every unit stays inside the matrices, whose sizes the buffers have.
         unsafe {
-            simple::simple::launch_unchecked(
-                client,
-                calculate_cube_count_elemwise(client, m * n, dimension),
-                dimension,
-                x.words(),
-                w.words(),
-                x.exponents(),
-                w.exponents(),
-                buffer(y, m * n),
-                m,
-                n,
-                steps,
-                only_unsettled,
-                self.unit,
-            );
+            match self.unit {
+                Unit::Aligned(unit) => tiled::tiled::launch_unchecked(
+                    client, count, dimension, xw, ww, xm, wm, xf, wf, y, m, n, steps, tile, unit,
+                ),
+                Unit::Grouped(unit) => group_tiled::tiled::launch_unchecked(
+                    client, count, dimension, xw, ww, xm, wm, xf, wf, y, m, n, steps, tile, unit,
+                ),
+            }
+        }
+    }
+
+    fn simple(&self, client: &Client, x: &Prepared, w: &Prepared, y: &Handle, unsettled: bool) {
+        let (m, n, steps) = (x.rows, w.rows, x.steps());
+        let dimension = CubeDim::new_1d(CUBE);
+        let count = calculate_cube_count_elemwise(client, m * n, dimension);
+        let [xw, ww, xf, wf] = [x.words(), w.words(), x.factors(), w.factors()];
+        let y = buffer(y, m * n);
+        // SAFETY: every unit stays inside the matrices, whose sizes the buffers have.
+        unsafe {
+            match self.unit {
+                Unit::Aligned(unit) => simple::simple::launch_unchecked(
+                    client, count, dimension, xw, ww, xf, wf, y, m, n, steps, unsettled, unit,
+                ),
+                Unit::Grouped(unit) => group_simple::simple::launch_unchecked(
+                    client, count, dimension, xw, ww, xf, wf, y, m, n, steps, unsettled, unit,
+                ),
+            }
         }
     }
 
     /// The largest tile that fits so many bytes of shared memory.
     fn tile(&self, bytes: usize) -> Tile {
-        let steps = (POSITIONS / self.unit.steps.length).max(1);
+        let steps = (POSITIONS / self.unit.side(0).steps.length).max(1);
         let tiles = TILES.map(|(units, outputs)| Tile { units, outputs, steps });
-        let fitting = tiles.iter().find(|tile| tiled::bytes(**tile, &self.unit) <= bytes);
-        // Steps have 63 products at most: the smallest tile has less than 10 KiB, and devices have 16 KiB.
-        fitting.copied().unwrap_or(tiles[TILES.len() - 1])
+        let taken = |tile: &Tile| match &self.unit {
+            Unit::Aligned(unit) => tiled::bytes(*tile, unit),
+            Unit::Grouped(unit) => group_tiled::bytes(*tile, unit),
+        };
+        // Steps have 128 products at most: the smallest tile has less than 16 KiB, which every device has.
+        tiles.into_iter().find(|tile| taken(tile) <= bytes).unwrap_or(tiles[TILES.len() - 1])
     }
 }

@@ -63,11 +63,7 @@ pub fn scale(code: u32, #[comptime] port: ScalePort) -> Element {
     match comptime!(port) {
         ScalePort::Power => {
             let nan = code == 0x8000_0000u32;
-            Element {
-                exponent: select(nan, SPECIAL, code as i32),
-                significand: select(nan, 0i32, 1i32),
-                known: true,
-            }
+            Element { exponent: select(nan, SPECIAL, code as i32), significand: select(nan, 0i32, 1i32), known: true }
         }
         ScalePort::Code { width, fraction_bits, bias, subnormals, nan } => {
             let read = code & comptime!((1u32 << width) - 1);

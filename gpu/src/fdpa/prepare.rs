@@ -72,14 +72,7 @@ pub fn prepare(
 
 /// The scale of the block that position `at` of a row is in, as a word; 1 beyond `k`.
 #[cube]
-pub fn factor(
-    elements: &[u32],
-    scales: &[u32],
-    row: usize,
-    at: usize,
-    k: usize,
-    #[comptime] scaling: Scaling,
-) -> u32 {
+pub fn factor(elements: &[u32], scales: &[u32], row: usize, at: usize, k: usize, #[comptime] scaling: Scaling) -> u32 {
     let block = at / scaling.block;
     let blocks = k / scaling.block;
     let mut found = word(0i32, 1i32);

@@ -139,11 +139,7 @@ impl Held {
 
     /// One of them.
     pub fn get(&self, #[comptime] index: usize) -> Register {
-        Register {
-            significand: self.significands[index],
-            exponent: self.exponents[index],
-            flags: self.flags[index],
-        }
+        Register { significand: self.significands[index], exponent: self.exponents[index], flags: self.flags[index] }
     }
 
     /// Replaces one.

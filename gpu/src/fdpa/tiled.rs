@@ -113,8 +113,7 @@ fn highest(
         }
         #[unroll]
         for j in 0..wide {
-            let column =
-                b.exponents[p * comptime!(stride(tile.rows(1))) + place.across + comptime!(j * tile.units[1])];
+            let column = b.exponents[p * comptime!(stride(tile.rows(1))) + place.across + comptime!(j * tile.units[1])];
             #[unroll]
             for i in 0..tall {
                 let o = comptime!(i * wide + j);
@@ -127,7 +126,15 @@ fn highest(
 
 /// How many products of a step are negative.
 #[cube]
-fn negatives(a: &Part, b: &Part, step: usize, down: usize, across: usize, #[comptime] tile: Tile, #[comptime] words: usize) -> i32 {
+fn negatives(
+    a: &Part,
+    b: &Part,
+    step: usize,
+    down: usize,
+    across: usize,
+    #[comptime] tile: Tile,
+    #[comptime] words: usize,
+) -> i32 {
     let (a_stride, b_stride) = comptime!((stride(tile.rows(0)), stride(tile.rows(1))));
     let mut count = 0u32;
     #[unroll]

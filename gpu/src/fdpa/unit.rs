@@ -190,6 +190,24 @@ pub enum Unit {
     Grouped(Grouped),
 }
 
+impl Unit {
+    /// What x (0) or w (1) is prepared for.
+    pub const fn side(&self, index: usize) -> Side {
+        match self {
+            Self::Aligned(unit) => unit.side(index),
+            Self::Grouped(unit) => unit.side(index),
+        }
+    }
+
+    /// FP32 bits of the NaN that is written.
+    pub const fn nan(&self) -> u32 {
+        match self {
+            Self::Aligned(unit) => unit.nan,
+            Self::Grouped(unit) => unit.nan,
+        }
+    }
+}
+
 /// How the significands of a product are laid out in 32 bits; see [`term`](super::align::term).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Layout {

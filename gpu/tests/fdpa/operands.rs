@@ -1,6 +1,7 @@
 //! Operands that hurt, as codes.
 
 use interplay_formats::{Scalar, Value};
+use interplay_gpu::fdpa::unit::{ScalePort, Scaling};
 use interplay_hw::datapath::Codes;
 use interplay_hw::{Datapath, Row};
 
@@ -129,7 +130,7 @@ impl Rows {
 }
 
 /// A scale's code: mostly near one, sometimes anything.
-fn scale(format: Scalar, random: &mut Random) -> u64 {
+pub fn scale(format: Scalar, random: &mut Random) -> u64 {
     let one = format.encode(Value::from_f32(1.0), interplay_formats::Rounding::NearestEven, overflow()).unwrap();
     match random.below(8) {
         0 => random.below(1 << format.bits()),
@@ -141,4 +142,14 @@ fn scale(format: Scalar, random: &mut Random) -> u64 {
 /// FP32 bits of codes; NaN as it is in FP32.
 pub fn values(codes: &[u64], format: Scalar) -> Vec<u32> {
     codes.iter().map(|&code| format.decode(code).to_f32().to_bits()).collect()
+}
+
+/// Scales as they lie on the device.
+pub fn laid_out(format: Scalar, codes: &[u64], scaling: Scaling) -> Vec<u32> {
+    let word = |&code: &u64| match (scaling.port, format.decode(code)) {
+        (ScalePort::Code { .. }, _) => code as u32,
+        (_, Value::Finite(x)) => x.leading_exponent().map_or(0, |e| e as u32),
+        _ => 0x8000_0000,
+    };
+    codes.iter().map(word).collect()
 }

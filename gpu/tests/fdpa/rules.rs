@@ -1,11 +1,10 @@
 //! The rules, called on the host.
 
-use super::operands::{Kind, Random, Rows, values};
-use interplay_formats::Value;
+use super::operands::{Kind, Random, Rows, laid_out, values};
 use interplay_gpu::fdpa::element::{Element, exponent, significand, word};
 use interplay_gpu::fdpa::prepare::{factor, read};
 use interplay_gpu::fdpa::step::{count, position};
-use interplay_gpu::fdpa::unit::{ScalePort, Scaling, Side, Unit};
+use interplay_gpu::fdpa::unit::{Side, Unit};
 use interplay_gpu::fdpa::{group_simple, simple};
 use interplay_hw::Datapath;
 use libtest_mimic::Trial;
@@ -28,10 +27,7 @@ pub fn trials() -> Vec<Trial> {
 /// Rows of every kind, of lengths around an instruction's.
 fn against_definition(datapath: &'static Datapath, unit: Unit) {
     let mut random = Random(datapath.name.len() as u64);
-    let nan = match unit {
-        Unit::Aligned(unit) => unit.nan,
-        Unit::Grouped(unit) => unit.nan,
-    };
+    let nan = unit.nan();
     for round in 0..40 {
         for kind in Kind::ALL {
             let k = 1 + random.below(70) as usize;
@@ -50,10 +46,7 @@ fn against_definition(datapath: &'static Datapath, unit: Unit) {
 /// The result by the rule.
 fn by_rule(datapath: &Datapath, rows: &Rows, unit: Unit) -> u32 {
     let (a, b) = (values(&rows.a, rows.codes.a.format), values(&rows.b, rows.codes.b.format));
-    let sides = match unit {
-        Unit::Aligned(unit) => [unit.side(0), unit.side(1)],
-        Unit::Grouped(unit) => [unit.side(0), unit.side(1)],
-    };
+    let sides = [unit.side(0), unit.side(1)];
     let steps = count(a.len(), sides[0].steps);
     let (x, w) = (prepared(datapath, &a, sides[0]), prepared(datapath, &b, sides[1]));
     let (xs, ws) = (factors(rows, &rows.scale_a, &a, sides[0]), factors(rows, &rows.scale_b, &b, sides[1]));
@@ -81,18 +74,7 @@ fn prepared(datapath: &Datapath, row: &[u32], side: Side) -> Vec<u32> {
 /// The scales of every step.
 fn factors(rows: &Rows, codes: &[u64], row: &[u32], side: Side) -> Vec<u32> {
     let Some(scaling) = side.scaling else { return Vec::new() };
-    let scales = laid_out(rows, codes, scaling);
+    let scales = laid_out(rows.codes.scale.unwrap().format, codes, scaling);
     let parts = count(row.len(), side.steps) * side.scales();
     (0..parts).map(|part| factor(row, &scales, 0, part * scaling.every, row.len(), scaling)).collect()
-}
-
-/// Scales as they lie on the device.
-fn laid_out(rows: &Rows, codes: &[u64], scaling: Scaling) -> Vec<u32> {
-    let format = rows.codes.scale.unwrap().format;
-    let exponent = |&code: &u64| match (scaling.port, format.decode(code)) {
-        (ScalePort::Code { .. }, _) => code as u32,
-        (_, Value::Finite(x)) => x.leading_exponent().map_or(0, |e| e as u32),
-        _ => 0x8000_0000,
-    };
-    codes.iter().map(exponent).collect()
 }
