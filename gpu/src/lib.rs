@@ -1,5 +1,6 @@
 //! Number formats and matrix units on the GPU.
 
+pub mod bits;
 pub mod error;
 pub mod fdpa;
 

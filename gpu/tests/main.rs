@@ -1,8 +1,11 @@
 //! Kernels and their rules against the CPU.
 use libtest_mimic::Arguments;
 
+mod bits;
+mod device;
 mod fdpa;
 
 fn main() {
-    libtest_mimic::run(&Arguments::from_args(), fdpa::trials()).exit();
+    let trials = [bits::trials(), fdpa::trials()];
+    libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit();
 }

@@ -4,6 +4,7 @@
 use super::align::Wide;
 use super::element::ZERO;
 use super::unit::Rounded;
+use crate::bits::float::{self, FP32};
 use cubecl::prelude::*;
 
 /// A sum has a NaN.
@@ -136,16 +137,8 @@ fn lowered(digits: i32, distance: i32) -> i32 {
 pub fn bits(register: &Register, #[comptime] of: Rounded, #[comptime] nan: u32) -> u32 {
     let negative = register.significand < 0i32;
     let magnitude = max(register.significand, 0i32 - register.significand) as u32;
-    // A subnormal number of a narrower range is a normal one of FP32.
-    let digits = 32i32 - (magnitude.leading_zeros() as i32);
-    let leading = register.exponent - comptime!(of.precision - 1) + digits - 1i32;
-    let exponent = max(leading, -126i32);
-    let shift = 23i32 - (exponent - (register.exponent - comptime!(of.precision - 1)));
-    let significand = magnitude << (max(min(shift, 31i32), 0i32) as u32);
-    // The hidden bit adds one to the exponent field.
-    let number = (((exponent + 126i32) as u32) << 23u32) + significand;
-    let signed = number | select(negative, 0x8000_0000u32, 0u32);
-    let finite = select(magnitude == 0u32, 0u32, signed);
+    // FP32 has every number of a register, so that this rounds nothing.
+    let finite = float::round(negative, magnitude, register.exponent - comptime!(of.precision - 1), FP32);
     let infinite = select(register.flags == NEGATIVE_INFINITY, 0xFF80_0000u32, 0x7F80_0000u32);
     let one = register.flags == POSITIVE_INFINITY || register.flags == NEGATIVE_INFINITY;
     select(register.flags == 0u32, finite, select(one, infinite, nan))

@@ -1,8 +1,7 @@
 //! The kernels against the CPU, on the device.
 
 use super::operands::{Kind, Random, laid_out, values};
-use cubecl::Device;
-use cubecl::client::Client;
+use crate::device::on_device;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 use interplay_formats::Value;
@@ -41,8 +40,8 @@ const SHAPES: [(usize, usize, usize); 4] = [(1, 1, 1), (5, 3, 17), (33, 70, 45),
 
 pub fn trials() -> Vec<Trial> {
     let trial = |name: &'static str| {
-        Trial::test(format!("fdpa::device::{name}"), move || {
-            against_cpu(name);
+        on_device(format!("fdpa::device::{name}"), move |client| {
+            against_cpu(client, name);
             Ok(())
         })
     };
@@ -51,7 +50,7 @@ pub fn trials() -> Vec<Trial> {
 
 /// The device's words.
 fn read(client: &Client, handle: Handle) -> Vec<u32> {
-    u32::from_bytes(&client.read_one(handle).unwrap()).to_vec()
+    u32::from_bytes(client.read_one(handle).unwrap()).to_vec()
 }
 
 /// One operand: codes `[rows, k]` and scales `[rows, blocks]`.
@@ -69,10 +68,9 @@ impl Codes {
     }
 }
 
-fn against_cpu(name: &str) {
+fn against_cpu(client: &Client, name: &str) {
     let datapath = Datapath::by_name(name).unwrap();
     let fdpa = Fdpa::new(datapath).unwrap();
-    let client = Device::Wgpu(Default::default()).client();
     let mut random = Random(7);
     for (m, n, k) in SHAPES {
         for kind in Kind::ALL {
@@ -102,11 +100,11 @@ fn against_cpu(name: &str) {
                     upload(&laid_out(datapath.codes().unwrap().scale.unwrap().format, &codes.scales, scaling))
                 }),
             };
-            let px = fdpa.prepare(&client, &matrix(&x, 0), Operand::Activations, &status);
-            let pw = fdpa.prepare(&client, &matrix(&w, 1), Operand::Weights, &status);
-            let simple = read(&client, fdpa.run_simple(&client, &px, &pw));
-            let tiled = read(&client, fdpa.run(&client, &px, &pw));
-            assert_eq!(read(&client, status), [0, 0], "{name}, {kind:?}: refused elements");
+            let px = fdpa.prepare(client, &matrix(&x, 0), Operand::Activations, &status);
+            let pw = fdpa.prepare(client, &matrix(&w, 1), Operand::Weights, &status);
+            let simple = read(client, fdpa.run_simple(client, &px, &pw));
+            let tiled = read(client, fdpa.run(client, &px, &pw));
+            assert_eq!(read(client, status), [0, 0], "{name}, {kind:?}: refused elements");
             // Large products are compared kernel with kernel, and by the interpreter on a part of their outputs.
             let every = (m * n).div_ceil(600);
             for at in 0..m * n {
