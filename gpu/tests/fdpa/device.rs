@@ -1,15 +1,14 @@
 //! The kernels against the CPU, on the device.
 
-use super::operands::{Kind, Random, laid_out, values};
+use super::operands::{Kind, Random, Side, definition};
 use crate::device::on_device;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
-use interplay_formats::Value;
-use interplay_gpu::fdpa::{Fdpa, Matrix, Operand};
-use interplay_hw::{Datapath, Row};
-use libtest_mimic::Trial;
+use interplay_gpu::fdpa::{Fdpa, Matrix, Operand, Prepared};
+use interplay_hw::Datapath;
+use libtest_mimic::{Failed, Trial};
 
-/// One unit of each kind of rounding, width and order.
+/// Units of each rounding, width and order.
 const UNITS: [&str; 22] = [
     "volta.mma.f16.f32",
     "volta.mma.f16.f16",
@@ -36,101 +35,92 @@ const UNITS: [&str; 22] = [
 ];
 
 /// Shapes `m, n, k`.
-const SHAPES: [(usize, usize, usize); 4] = [(1, 1, 1), (5, 3, 17), (33, 70, 45), (64, 64, 256)];
+const SHAPES: [[usize; 3]; 4] = [[1, 1, 1], [5, 3, 17], [33, 70, 45], [64, 64, 256]];
+
+/// Outputs of a product that the interpreter computes; the others are compared between the kernels.
+const JUDGED: usize = 600;
 
 pub fn trials() -> Vec<Trial> {
-    let trial = |name: &'static str| {
+    let unit = |name: &'static str| {
         on_device(format!("fdpa::device::{name}"), move |client| {
-            against_cpu(client, name);
+            SHAPES.iter().for_each(|&shape| against_cpu(client, name, shape));
             Ok(())
         })
     };
-    UNITS.into_iter().map(trial).collect()
+    let mut all: Vec<Trial> = UNITS.into_iter().map(unit).collect();
+    all.push(on_device("fdpa::device::strangers".to_owned(), strangers));
+    all.push(on_device("fdpa::device::nothing".to_owned(), nothing));
+    all
 }
 
 /// The device's words.
 fn read(client: &Client, handle: Handle) -> Vec<u32> {
-    u32::from_bytes(client.read_one(handle).unwrap()).to_vec()
+    u32::from_bytes(&client.read_one(handle).unwrap()).to_vec()
 }
 
-/// One operand: codes `[rows, k]` and scales `[rows, blocks]`.
-struct Codes {
-    rows: usize,
-    k: usize,
-    codes: Vec<u64>,
-    scales: Vec<u64>,
+/// An operand on the device.
+fn prepare(client: &Client, fdpa: &Fdpa, side: &Side, operand: Operand, status: &Handle) -> Prepared {
+    let upload = |words: Vec<u32>| client.create_from_slice(u32::as_bytes(&words));
+    let scaling = fdpa.unit().side(usize::from(operand == Operand::Weights)).scaling;
+    let scales = scaling.map(|scaling| upload(side.laid_out(scaling)));
+    let matrix = Matrix { elements: upload(side.values()), rows: side.rows, k: side.k, scales };
+    fdpa.prepare(client, &matrix, operand, status)
 }
 
-impl Codes {
-    fn row(&self, row: usize) -> (&[u64], &[u64]) {
-        let blocks = self.scales.len() / self.rows;
-        (&self.codes[row * self.k..][..self.k], &self.scales[row * blocks..][..blocks])
-    }
-}
-
-fn against_cpu(client: &Client, name: &str) {
+/// Both kernels on operands of every kind.
+fn against_cpu(client: &Client, name: &str, [m, n, k]: [usize; 3]) {
     let datapath = Datapath::by_name(name).unwrap();
     let fdpa = Fdpa::new(datapath).unwrap();
     let mut random = Random(7);
-    for (m, n, k) in SHAPES {
-        for kind in Kind::ALL {
-            let codes = datapath.codes().unwrap();
-            let k = codes.scale.map_or(k, |scale| k.next_multiple_of(scale.block));
-            let blocks = codes.scale.map_or(0, |scale| k / scale.block);
-            let operand = |format, rows: usize, random: &mut Random| Codes {
-                rows,
-                k,
-                codes: kind.row(format, rows * k, random),
-                scales: (0..rows * blocks)
-                    .map(|_| super::operands::scale(codes.scale.unwrap().format, random))
-                    .collect(),
-            };
-            let x = operand(codes.a.format, m, &mut random);
-            let w = operand(codes.b.format, n, &mut random);
-            let status = client.create_from_slice(u32::as_bytes(&[0, 0]));
-            let upload = |words: &[u32]| client.create_from_slice(u32::as_bytes(words));
-            let matrix = |codes: &Codes, side: usize| Matrix {
-                elements: upload(&values(
-                    &codes.codes,
-                    [datapath.codes().unwrap().a, datapath.codes().unwrap().b][side].format,
-                )),
-                rows: codes.rows,
-                k,
-                scales: fdpa.unit().side(side).scaling.map(|scaling| {
-                    upload(&laid_out(datapath.codes().unwrap().scale.unwrap().format, &codes.scales, scaling))
-                }),
-            };
-            let px = fdpa.prepare(client, &matrix(&x, 0), Operand::Activations, &status);
-            let pw = fdpa.prepare(client, &matrix(&w, 1), Operand::Weights, &status);
-            let simple = read(client, fdpa.run_simple(client, &px, &pw));
-            let tiled = read(client, fdpa.run(client, &px, &pw));
-            assert_eq!(read(client, status), [0, 0], "{name}, {kind:?}: refused elements");
-            // Large products are compared kernel with kernel, and by the interpreter on a part of their outputs.
-            let every = (m * n).div_ceil(600);
-            for at in 0..m * n {
-                let want = if at % every == 0 {
-                    definition(datapath, &x, &w, (at / n, at % n), fdpa.unit().nan())
-                } else {
-                    simple[at]
-                };
-                assert_eq!(
-                    (simple[at], tiled[at]),
-                    (want, want),
-                    "{name}, {kind:?}, {m} {n} {k}: simple and tiled output {at} are {:08x} {:08x}, not {want:08x}",
-                    simple[at],
-                    tiled[at]
-                );
-            }
+    for kind in Kind::ALL {
+        let (x, w) = Side::pair(datapath, kind, [m, n, k], &mut random);
+        let status = client.create_from_slice(u32::as_bytes(&[0, 0]));
+        let px = prepare(client, &fdpa, &x, Operand::Activations, &status);
+        let pw = prepare(client, &fdpa, &w, Operand::Weights, &status);
+        let simple = read(client, fdpa.run_simple(client, &px, &pw));
+        let tiled = read(client, fdpa.run(client, &px, &pw));
+        assert_eq!(read(client, status), [0, 0], "{name}, {kind:?}: refused elements");
+        for at in 0..m * n {
+            let judged = at % (m * n).div_ceil(JUDGED) == 0;
+            let nan = fdpa.unit().nan();
+            let want = if judged { definition(datapath, &x, &w, [at / n, at % n], nan) } else { simple[at] };
+            let got = [simple[at], tiled[at]];
+            assert_eq!(
+                got, [want; 2],
+                "{name}, {kind:?}, {m} {n} {k}: simple and tiled output {at} are {got:08x?}, not {want:08x}"
+            );
         }
     }
 }
 
-/// One output by the interpreter.
-fn definition(datapath: &Datapath, x: &Codes, w: &Codes, (row, column): (usize, usize), nan: u32) -> u32 {
-    let ((a, scale_a), (b, scale_b)) = (x.row(row), w.row(column));
-    let code = datapath.dot(Row { a, b, c: 0, scale_a, scale_b, metadata: &[] }, None).unwrap();
-    match datapath.accumulator.d.decode(code) {
-        Value::Nan => nan,
-        value => value.to_f32().to_bits(),
+/// A number that the input format does not have is reported, for its side alone.
+fn strangers(client: &Client) -> Result<(), Failed> {
+    let fdpa = Fdpa::new(Datapath::by_name("hopper.wgmma.e4m3.f32")?)?;
+    // Too fine, too large, an infinity; the format's largest number and its smallest are its own.
+    let values = [(1.0625f32, 1), (449.0, 1), (f32::INFINITY, 1), (448.0, 0), (0.001953125, 0), (f32::NAN, 0)];
+    for (value, strange) in values {
+        for operand in [Operand::Activations, Operand::Weights] {
+            let status = client.create_from_slice(u32::as_bytes(&[0, 0]));
+            let words = [0, value.to_bits(), 1f32.to_bits()];
+            let elements = client.create_from_slice(u32::as_bytes(&words));
+            fdpa.prepare(client, &Matrix { elements, rows: 1, k: 3, scales: None }, operand, &status);
+            let want = if operand == Operand::Activations { [strange, 0] } else { [0, strange] };
+            assert_eq!(read(client, status), want, "{value}, {operand:?}");
+        }
     }
+    Ok(())
+}
+
+/// Operands without rows or without a reduction.
+fn nothing(client: &Client) -> Result<(), Failed> {
+    let fdpa = Fdpa::new(Datapath::by_name("ada.mma.e4m3.f32")?)?;
+    let status = client.create_from_slice(u32::as_bytes(&[0, 0]));
+    let empty = |rows: usize, k: usize, operand: Operand| {
+        let matrix = Matrix { elements: client.create_from_slice(u32::as_bytes(&[0])), rows, k, scales: None };
+        fdpa.prepare(client, &matrix, operand, &status)
+    };
+    let y = fdpa.run(client, &empty(2, 0, Operand::Activations), &empty(3, 0, Operand::Weights));
+    assert_eq!(read(client, y), [0; 6]);
+    fdpa.run(client, &empty(0, 5, Operand::Activations), &empty(3, 5, Operand::Weights));
+    Ok(())
 }
