@@ -1,3 +1,10 @@
 //! Number formats and matrix units on the GPU.
 
 pub mod bits;
+pub mod device;
+pub mod error;
+pub mod operand;
+
+pub use device::{Choice, Gpu};
+pub use error::Error;
+pub use operand::DeviceOperand;

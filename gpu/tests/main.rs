@@ -5,6 +5,6 @@ mod bits;
 mod device;
 
 fn main() {
-    let trials = [bits::trials()];
+    let trials = [bits::trials(), device::trials()];
     libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit();
 }
