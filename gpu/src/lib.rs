@@ -1,7 +1,11 @@
 //! Number formats and matrix units on the GPU.
 
 pub mod bits;
+pub mod device;
 pub mod error;
 pub mod fdpa;
+pub mod operand;
 
+pub use device::{Choice, Gpu};
 pub use error::Error;
+pub use operand::DeviceOperand;

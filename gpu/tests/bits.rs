@@ -274,15 +274,16 @@ fn same(client: &Client, op: Op) -> Result<(), Failed> {
     const CASES: usize = 1 << 16;
     let mut words = Words::new(7);
     let input: Vec<u32> = (0..CASES * 4).map(|i| if i % 8 < 4 { words.float() } else { words.word() }).collect();
-    let given = client.create_from_slice(u32::as_bytes(&input));
+    let bytes: Vec<u8> = input.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let given = client.create_from_slice(&bytes);
     let made = client.empty(CASES * 8);
     let count = CubeCount::Static(CASES.div_ceil(256) as u32, 1, 1);
     // SAFETY: the handles have as many words as is said.
     let (from, to) =
         unsafe { (BufferArg::from_raw_parts(given, CASES * 4), BufferArg::from_raw_parts(made.clone(), CASES * 2)) };
     kernel::launch(client, count, CubeDim::new_1d(256), from, to, op);
-    let bytes = client.read_one(made).map_err(|error| error.to_string())?;
-    for (case, got) in input.chunks_exact(4).zip(u32::from_bytes(&bytes).chunks_exact(2)) {
+    let words = interplay_gpu::device::read(client, made)?;
+    for (case, got) in input.chunks_exact(4).zip(words.chunks_exact(2)) {
         let want = apply(case[0], case[1], case[2], case[3], op);
         compare(&format!("{op:?}, high"), case, got[0], want.high)?;
         compare(&format!("{op:?}, low"), case, got[1], want.low)?;

@@ -6,6 +6,6 @@ mod device;
 mod fdpa;
 
 fn main() {
-    let trials = [bits::trials(), fdpa::trials()];
+    let trials = [bits::trials(), device::trials(), fdpa::trials()];
     libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit();
 }
