@@ -218,7 +218,7 @@ pub fn tiled(
     #[comptime] tile: Tile,
     #[comptime] unit: Grouped,
 ) {
-    let place = place(tile);
+    let place = place(n, tile);
     let mut a = Part::new(0usize, tile, unit);
     let mut b = Part::new(1usize, tile, unit);
     let mut held = Held::zeros(comptime!(tile.count()));

@@ -167,14 +167,16 @@ pub struct Place {
     pub column: usize,
 }
 
-/// The place of this unit.
+/// The place of this unit. Cubes go along the rows of w first, `n` of them; there may be more cubes than tiles, whose
+/// rows then lie beyond the matrix.
 #[cube]
-pub fn place(#[comptime] tile: Tile) -> Place {
+pub fn place(n: usize, #[comptime] tile: Tile) -> Place {
+    let across = (n + comptime!(tile.rows(1) - 1)) / comptime!(tile.rows(1));
     Place {
         down: UNIT_POS as usize / comptime!(tile.units[1]),
         across: UNIT_POS as usize % comptime!(tile.units[1]),
-        row: CUBE_POS_Y as usize * comptime!(tile.rows(0)),
-        column: CUBE_POS_X as usize * comptime!(tile.rows(1)),
+        row: CUBE_POS / across * comptime!(tile.rows(0)),
+        column: CUBE_POS % across * comptime!(tile.rows(1)),
     }
 }
 

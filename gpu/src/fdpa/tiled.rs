@@ -239,8 +239,8 @@ fn advance(
     }
 }
 
-/// `y = x w^T`, `[m, n]`, from operands as [`prepare`](super::prepare::prepare) writes them. The cubes along the first
-/// axis have the rows of w, those along the second the rows of x.
+/// `y = x w^T`, `[m, n]`, from operands as [`prepare`](super::prepare::prepare) writes them. The cubes go along the rows
+/// of w first.
 #[cube(launch_unchecked)]
 pub fn tiled(
     x: &[u32],
@@ -256,7 +256,7 @@ pub fn tiled(
     #[comptime] tile: Tile,
     #[comptime] unit: Aligned,
 ) {
-    let place = place(tile);
+    let place = place(n, tile);
     let mut a = Part::new(0usize, tile, unit);
     let mut b = Part::new(1usize, tile, unit);
     let mut held = Held::zeros(comptime!(tile.count()));

@@ -63,8 +63,8 @@ fn prepare(client: &Client, fdpa: &Fdpa, side: &Side, operand: Operand, status: 
     let upload = |words: Vec<u32>| client.create_from_slice(u32::as_bytes(&words));
     let scaling = fdpa.unit().side(usize::from(operand == Operand::Weights)).scaling;
     let scales = scaling.map(|scaling| upload(side.laid_out(scaling)));
-    let matrix = Matrix { elements: upload(side.values()), rows: side.rows, k: side.k, scales };
-    fdpa.prepare(client, &matrix, operand, status)
+    let matrix = Matrix { elements: upload(side.values()), rows: side.rows, k: side.k, scales, factors: None };
+    fdpa.prepare(client, &matrix, operand, status).unwrap()
 }
 
 /// Both kernels on operands of every kind.
@@ -77,8 +77,8 @@ fn against_cpu(client: &Client, name: &str, [m, n, k]: [usize; 3]) {
         let status = client.create_from_slice(u32::as_bytes(&[0, 0]));
         let px = prepare(client, &fdpa, &x, Operand::Activations, &status);
         let pw = prepare(client, &fdpa, &w, Operand::Weights, &status);
-        let simple = read(client, fdpa.run_simple(client, &px, &pw));
-        let tiled = read(client, fdpa.run(client, &px, &pw));
+        let simple = read(client, fdpa.run_simple(client, &px, &pw).unwrap());
+        let tiled = read(client, fdpa.run(client, &px, &pw).unwrap());
         assert_eq!(read(client, status), [0, 0], "{name}, {kind:?}: refused elements");
         for at in 0..m * n {
             let judged = at % (m * n).div_ceil(JUDGED) == 0;
@@ -103,7 +103,8 @@ fn strangers(client: &Client) -> Result<(), Failed> {
             let status = client.create_from_slice(u32::as_bytes(&[0, 0]));
             let words = [0, value.to_bits(), 1f32.to_bits()];
             let elements = client.create_from_slice(u32::as_bytes(&words));
-            fdpa.prepare(client, &Matrix { elements, rows: 1, k: 3, scales: None }, operand, &status);
+            let matrix = Matrix { elements, rows: 1, k: 3, scales: None, factors: None };
+            fdpa.prepare(client, &matrix, operand, &status)?;
             let want = if operand == Operand::Activations { [strange, 0] } else { [0, strange] };
             assert_eq!(read(client, status), want, "{value}, {operand:?}");
         }
@@ -116,11 +117,12 @@ fn nothing(client: &Client) -> Result<(), Failed> {
     let fdpa = Fdpa::new(Datapath::by_name("ada.mma.e4m3.f32")?)?;
     let status = client.create_from_slice(u32::as_bytes(&[0, 0]));
     let empty = |rows: usize, k: usize, operand: Operand| {
-        let matrix = Matrix { elements: client.create_from_slice(u32::as_bytes(&[0])), rows, k, scales: None };
+        let matrix =
+            Matrix { elements: client.create_from_slice(u32::as_bytes(&[0])), rows, k, scales: None, factors: None };
         fdpa.prepare(client, &matrix, operand, &status)
     };
-    let y = fdpa.run(client, &empty(2, 0, Operand::Activations), &empty(3, 0, Operand::Weights));
+    let y = fdpa.run(client, &empty(2, 0, Operand::Activations)?, &empty(3, 0, Operand::Weights)?)?;
     assert_eq!(read(client, y), [0; 6]);
-    fdpa.run(client, &empty(0, 5, Operand::Activations), &empty(3, 5, Operand::Weights));
+    fdpa.run(client, &empty(0, 5, Operand::Activations)?, &empty(3, 5, Operand::Weights)?)?;
     Ok(())
 }
