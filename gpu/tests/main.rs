@@ -1,7 +1,11 @@
-use cubecl::prelude::*;
-use cubecl::wgpu::{WgpuDevice, WgpuRuntime};
+//! Kernels and their rules against the CPU.
+use libtest_mimic::Arguments;
+
+mod bits;
+mod device;
+mod fdpa;
+
 fn main() {
-    assert_eq!(interplay_gpu::double(3, 4), 6);
-    let client = WgpuRuntime::client(&WgpuDevice::DefaultDevice);
-    println!("{:?}", client.properties());
+    let trials = [bits::trials(), device::trials(), fdpa::trials()];
+    libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit();
 }
