@@ -1,1 +1,11 @@
-fn main() {}
+//! Kernels and their rules against the CPU.
+use libtest_mimic::Arguments;
+
+mod bits;
+mod device;
+mod format;
+
+fn main() {
+    let trials = [bits::trials(), format::trials()];
+    libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit();
+}

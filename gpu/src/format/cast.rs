@@ -6,7 +6,8 @@
 //! hidden bit plus (lsb - lsb_min) exponent steps: a carry out of the fraction is the next exponent, and a subnormal has
 //! no hidden bit, so that neither is a case of its own.
 
-use super::bits::{FRACTION, HIDDEN, INFINITY, MAGNITUDE};
+use super::fields::{FRACTION, HIDDEN, INFINITY, MAGNITUDE};
+use crate::bits::{wrapping_add, wrapping_neg};
 use cubecl::prelude::*;
 use interplay_formats::{Draw, Encoding, Exact, Overflow, Range, Rounding, Scalar, Sign, Value};
 
@@ -64,9 +65,7 @@ impl Cast {
                 let signed = matches!(sign, Sign::Signed);
                 (false, mantissa_bits as i32, 1 << exponent_bits, hidden, u32::from(signed), !signed)
             }
-            Encoding::Integer { range, bits, .. } if bits <= 24 => {
-                (true, 0, 0, 0, 0, matches!(range, Range::Unsigned))
-            }
+            Encoding::Integer { range, bits, .. } if bits <= 24 => (true, 0, 0, 0, 0, matches!(range, Range::Unsigned)),
             _ => return None,
         };
         let max = scalar.max_code() as u32;
@@ -163,9 +162,11 @@ pub fn kept(bits: u32, lsb_min: i32, random: u32, #[comptime] cast: Cast) -> Kep
     let addend = select(negative, select(odd, comptime!(cast.negative[1]), comptime!(cast.negative[0])), positive);
     // The sum of both carries where the tail is above what is missing to 2^32.
     let carry = select(tail > !(addend | (random & comptime!(cast.random))), 1u32, 0u32);
-    // A left shift may have all bits set; then it is vast, or wraps to zero.
-    let units = select(whole == 0xFFFF_FFFFu32 && carry == 1, 0, whole) + select(whole == 0xFFFF_FFFFu32, 0, carry);
-    Kept { units, steps: lsb - lsb_min, vast: shift < -7 && significand != 0 }
+    Kept {
+        units: wrapping_add(whole, carry),
+        steps: select(significand == 0, 0, lsb - lsb_min),
+        vast: shift < -7 && significand != 0,
+    }
 }
 
 /// The code of the number `v / 2^(lsb_min - cast.lsb_min)`, `bits` being those of v; a NaN without a code becomes 0.
@@ -176,16 +177,13 @@ pub fn encode(bits: u32, lsb_min: i32, random: u32, #[comptime] cast: Cast) -> u
     let magnitude = bits & MAGNITUDE;
     let negative = bits > MAGNITUDE;
     let kept = kept(bits, lsb_min, random, cast);
-    let mut code = 0u32;
-    if comptime!(cast.integer) {
-        if comptime!(cast.wraps) {
-            code = kept.units & comptime!(cast.mask);
-        } else {
+    let code = if comptime!(cast.integer) {
+        let mut size = kept.units;
+        if comptime!(!cast.wraps) {
             let most = select(negative, comptime!(cast.most[1]), comptime!(cast.most[0]));
-            code = select(kept.vast, most, min(kept.units, most));
+            size = select(kept.vast, most, min(kept.units, most));
         }
-        let complement = (comptime!(cast.mask) - code + 1) & comptime!(cast.mask);
-        code = select(negative, complement, code);
+        select(negative, wrapping_neg(size), size) & comptime!(cast.mask)
     } else {
         let steps = min(kept.steps, comptime!(cast.most_steps)) as u32;
         let low = kept.units + (steps << comptime!(cast.mantissa_bits as u32));
@@ -194,8 +192,8 @@ pub fn encode(bits: u32, lsb_min: i32, random: u32, #[comptime] cast: Cast) -> u
         let signed = select(negative, held | sign, held);
         let barred = comptime!(cast.barred) && negative && kept.units != 0;
         let beyond = select(negative, comptime!(cast.beyond[1]), comptime!(cast.beyond[0]));
-        code = select(held > comptime!(cast.most[0]) || barred, beyond, signed);
-    }
+        select(held > comptime!(cast.most[0]) || barred, beyond, signed)
+    };
     let infinite = select(negative, comptime!(cast.infinite[1]), comptime!(cast.infinite[0]));
     let special = select(magnitude > INFINITY, comptime!(cast.nan), infinite);
     select(magnitude >= INFINITY, special, code)
