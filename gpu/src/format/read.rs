@@ -101,6 +101,14 @@ pub fn decode(code: u32, #[comptime] of: Decode) -> Decoded {
     }
 }
 
+/// A code as it is stored: an integer's sign is repeated above its width.
+#[cube]
+pub fn extended(code: u32, #[comptime] of: Decode) -> u32 {
+    let low = code & comptime!(of.magnitude | of.sign);
+    let negative = comptime!(of.integer) && code & comptime!(of.sign) != 0u32;
+    select(negative, low | !comptime!(of.magnitude), low)
+}
+
 /// The FP32 bits of a decoded number times 2^`power`, to nearest even; a NaN is 0x7fc00000.
 #[cube]
 pub fn value(number: &Decoded, power: i32) -> u32 {

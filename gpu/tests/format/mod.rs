@@ -1,9 +1,11 @@
-//! The rules of formats against `interplay-formats`.
+//! The rules and kernels of formats against `interplay-formats`.
 
+mod expected;
+mod rules;
 mod scalars;
 
 use libtest_mimic::Trial;
 
 pub fn trials() -> Vec<Trial> {
-    scalars::trials()
+    [scalars::trials(), rules::trials()].into_iter().flatten().collect()
 }
