@@ -5,7 +5,9 @@ mod cast;
 mod coded;
 mod factor;
 mod fields;
+mod kernel;
 mod power;
+mod quantizer;
 mod random;
 mod read;
 mod rules;
@@ -16,6 +18,7 @@ pub use coded::{BlockScale, Coded, TensorScale, block_scale, block_scale_to_four
 pub use coded::{less, scale_value, tensor_scale, with_error};
 pub use factor::{Affine, Grid, grid, grid_code, grid_element, real_factor, scaled, within};
 pub use power::{Exponents, NAN_EXPONENT, exponent, unheld};
+pub use quantizer::{DeviceQuantized, Quantizer, Status};
 pub use random::random_word;
 pub use read::{Decode, Decoded, decode, value};
 pub use rules::{Factor, NOT_FINITE, REFUSED, Rounded, Summary};

@@ -1,5 +1,6 @@
 //! The rules and kernels of formats against `interplay-formats`.
 
+mod device;
 mod expected;
 mod rules;
 mod scalars;
@@ -7,5 +8,5 @@ mod scalars;
 use libtest_mimic::Trial;
 
 pub fn trials() -> Vec<Trial> {
-    [scalars::trials(), rules::trials()].into_iter().flatten().collect()
+    [scalars::trials(), rules::trials(), device::trials()].into_iter().flatten().collect()
 }
