@@ -12,6 +12,16 @@ pub enum Error {
         /// The part of its record that decides.
         part: String,
     },
+    /// A format that no kernel covers.
+    #[error(
+        "the format `{format}` runs on the CPU only: no kernel has {part}; choose another format, or the CPU backend"
+    )]
+    FormatOnCpu {
+        /// The format.
+        format: String,
+        /// The part of its record that decides.
+        part: String,
+    },
     /// Nothing to run kernels on.
     #[error(
         "no GPU was found: wgpu sees no Vulkan, Metal or DirectX 12 device; install a driver (without a GPU: Debian's \

@@ -4,6 +4,7 @@ pub mod bits;
 pub mod device;
 pub mod error;
 pub mod fdpa;
+pub mod format;
 pub mod operand;
 
 pub use device::{Choice, Gpu};

@@ -4,8 +4,9 @@ use libtest_mimic::Arguments;
 mod bits;
 mod device;
 mod fdpa;
+mod format;
 
 fn main() {
-    let trials = [bits::trials(), device::trials(), fdpa::trials()];
+    let trials = [bits::trials(), device::trials(), fdpa::trials(), format::trials()];
     libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit();
 }

@@ -1,0 +1,12 @@
+//! The rules and kernels of formats against `interplay-formats`.
+
+mod device;
+mod expected;
+mod rules;
+mod scalars;
+
+use libtest_mimic::Trial;
+
+pub fn trials() -> Vec<Trial> {
+    [scalars::trials(), rules::trials(), device::trials()].into_iter().flatten().collect()
+}
