@@ -95,9 +95,10 @@ pub enum Error {
     /// The hardware crate refused.
     #[error(transparent)]
     Hardware(#[from] interplay_hw::Error),
-    /// The GPU did not do what it was asked.
-    #[error("GPU: {0}; what was computed so far is lost, run it again or use the backend `flex`")]
-    Device(String),
+    /// The GPU, or its kernels, refused.
+    #[cfg(feature = "wgpu")]
+    #[error(transparent)]
+    Gpu(#[from] interplay_gpu::Error),
     /// An input or an option outside of what is allowed.
     #[error("{0}")]
     Invalid(String),

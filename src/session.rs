@@ -122,7 +122,11 @@ impl Session {
     /// There is no such stage, or [`Error::Layer`].
     pub fn run(&mut self, index: usize, input: Activation) -> Result<Activation, Error> {
         let (captured, units) = self.ready(index, &input)?;
-        captured.run(input, units)
+        let output = captured.run(input, units)?;
+        if index + 1 == self.stages.len() {
+            self.stages.iter().try_for_each(|stage| stage.units.check())?;
+        }
+        Ok(output)
     }
 
     /// [`Session::run`], showing every product's output to `observer`.

@@ -94,7 +94,8 @@ fn files_stay_short() -> Result<(), Failed> {
 fn numerics_use_no_host_logarithms() -> Result<(), Failed> {
     let mut problems = Vec::new();
     let prices = root().join("hw-models/src/cost");
-    for (path, text) in sources(&["formats/src", "gpu/src", "hw-models/src"]).into_iter().filter(|(p, _)| !p.starts_with(&prices))
+    for (path, text) in
+        sources(&["formats/src", "gpu/src", "hw-models/src"]).into_iter().filter(|(p, _)| !p.starts_with(&prices))
     {
         for (number, line) in text.lines().enumerate() {
             for (banned, instead) in BANNED_IN_NUMERICS {

@@ -10,6 +10,8 @@ mod differentiate;
 pub(crate) mod emulator;
 mod executor;
 mod ghost;
+#[cfg(feature = "wgpu")]
+mod gpu;
 mod hook;
 mod names;
 mod pool;

@@ -49,6 +49,12 @@ impl Runs {
         self.k / self.run.max(1) * self.padded
     }
 
+    /// Runs of a row.
+    #[cfg(feature = "wgpu")]
+    pub(crate) fn count(&self) -> usize {
+        self.k / self.run.max(1)
+    }
+
     /// The length of row that a format without padding is to see: blocks restart at each run, row scales do not.
     pub(crate) fn grain(&self, format: &Format) -> usize {
         if block(format).is_some() { self.run } else { self.k }

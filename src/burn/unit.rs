@@ -1,13 +1,21 @@
 //! One product's unit: what the plan makes of it, prepared once, and the multiplication itself.
 
+#[cfg(feature = "wgpu")]
+use burn::backend::Wgpu;
 use burn::backend::flex::FlexTensor;
 use burn::backend::ops::ModuleOps;
+#[cfg(feature = "wgpu")]
+use burn_cubecl::tensor::CubeTensor;
 
 use crate::Error;
 use crate::burn::backend::Backend;
+#[cfg(feature = "wgpu")]
+use crate::burn::backend::Engine;
 use crate::burn::broadcast::Broadcast;
 use crate::burn::capture::{Captured, Host};
 use crate::burn::executor::transpose;
+#[cfg(feature = "wgpu")]
+use crate::burn::gpu::GpuUnit;
 use crate::burn::product::{Product, Role};
 use crate::burn::store::{Runs, Stored};
 use crate::burn::value::{self, tensor};
@@ -31,6 +39,23 @@ enum Unit {
         /// One matrix a batch; empty for a product of two activations.
         weights: Vec<Weights>,
     },
+    /// Either of these on the GPU.
+    #[cfg(feature = "wgpu")]
+    Gpu {
+        /// The name of the unit; `fake` where Burn multiplies.
+        datapath: &'static str,
+        unit: GpuUnit,
+    },
+}
+
+/// What was made of a product's weights.
+enum Made {
+    /// They stay as they are, and so do activations.
+    Nothing,
+    /// The values that Burn multiplies by, `[.., k, n]`; `None` for a product of two activations.
+    Values(Option<FlexTensor>),
+    /// Stored matrices, one a batch; none for a product of two activations.
+    Stored(Vec<Stored>),
 }
 
 /// A product under one configuration.
@@ -120,25 +145,50 @@ impl Prepared {
             let one = Format::fp32().footprint(product.n, product.k, None);
             prepared.footprint = Some(std::iter::repeat_n(one, matrices).sum());
         }
-        prepared.unit = match &product.weight {
-            None if host && x.is_exact() => Unit::Host,
-            None if host => Unit::Fake { weight: None },
-            None => Unit::Machine { datapath, weights: Vec::new() },
-            Some(_) if host && stored_as_is && x.is_exact() => Unit::Host,
-            Some(_) if host && stored_as_is => Unit::Fake { weight: Some(captured.weight_columns(product)?) },
+        let made = match &product.weight {
+            None if host && x.is_exact() => Made::Nothing,
+            None if host => Made::Values(None),
+            None => Made::Stored(Vec::new()),
+            Some(_) if host && stored_as_is && x.is_exact() => Made::Nothing,
+            Some(_) if host && stored_as_is => Made::Values(Some(captured.weight_columns(product)?)),
             Some(weight) => {
                 let stored = prepared.store(captured, product, &cfg)?;
                 if host {
                     let values: Vec<f32> = stored.into_iter().flat_map(|s| s.values).collect();
                     let shape = [weight.batches(product), vec![product.n, product.k]].concat();
-                    Unit::Fake { weight: Some(transpose(tensor(values, &shape)).to_contiguous()) }
+                    Made::Values(Some(transpose(tensor(values, &shape)).to_contiguous()))
                 } else {
-                    let weights = stored.iter().map(|s| prepared.pack(datapath, s));
-                    Unit::Machine { datapath, weights: weights.collect::<Result<_, _>>()? }
+                    Made::Stored(stored)
                 }
             }
         };
+        prepared.unit = prepared.unit(datapath, made)?;
         Ok(prepared)
+    }
+
+    /// The unit that multiplies by what was made of the weights.
+    fn unit(&self, datapath: &'static Datapath, made: Made) -> Result<Unit, Error> {
+        #[cfg(feature = "wgpu")]
+        if self.backend == Backend::Wgpu {
+            return Ok(match made {
+                Made::Nothing => Unit::Host,
+                Made::Values(weight) => {
+                    Unit::Gpu { datapath: "fake", unit: GpuUnit::fake(self.activations, self.runs, weight)? }
+                }
+                Made::Stored(stored) => {
+                    let unit = GpuUnit::machine(datapath, self.activations, self.runs, &stored)?;
+                    Unit::Gpu { datapath: datapath.name, unit }
+                }
+            });
+        }
+        Ok(match made {
+            Made::Nothing => Unit::Host,
+            Made::Values(weight) => Unit::Fake { weight },
+            Made::Stored(stored) => {
+                let weights = stored.iter().map(|s| self.pack(datapath, s));
+                Unit::Machine { datapath, weights: weights.collect::<Result<_, _>>()? }
+            }
+        })
     }
 
     /// Every weight matrix of the product as the pipeline leaves it.
@@ -184,6 +234,8 @@ impl Prepared {
         match &self.unit {
             Unit::Host | Unit::Fake { .. } => "fake",
             Unit::Machine { datapath, .. } => datapath.name,
+            #[cfg(feature = "wgpu")]
+            Unit::Gpu { datapath, .. } => datapath,
         }
     }
 
@@ -201,8 +253,40 @@ impl Prepared {
             Unit::Host => Err(Error::Invalid("the host multiplies this layer".into())),
             Unit::Fake { weight } => self.fake(product, lhs, rhs, weight.clone()),
             Unit::Machine { datapath, weights } => self.machine(product, lhs, rhs, datapath, weights),
+            #[cfg(feature = "wgpu")]
+            Unit::Gpu { unit, .. } => {
+                let rhs = rhs.map(Wgpu::lift).transpose();
+                rhs.and_then(|rhs| unit.multiply(product, Wgpu::lift(lhs)?, rhs)).and_then(Wgpu::lower)
+            }
         };
         out.map_err(|e| at(product, e))
+    }
+
+    /// [`Prepared::multiply`] on the GPU.
+    ///
+    /// # Errors
+    /// [`Error::Layer`]: operands that are not f32, or beyond its memory.
+    #[cfg(feature = "wgpu")]
+    pub(crate) fn multiply_on_gpu(
+        &self,
+        product: &Product,
+        lhs: CubeTensor,
+        rhs: Option<CubeTensor>,
+    ) -> Result<CubeTensor, Error> {
+        let out = match &self.unit {
+            Unit::Gpu { unit, .. } => unit.multiply(product, lhs, rhs),
+            _ => Err(Error::Invalid("this layer was prepared for the CPU".into())),
+        };
+        out.map_err(|e| at(product, e))
+    }
+
+    /// Whether the GPU has refused nothing of the layer `name` since the last look; waits for it.
+    ///
+    /// # Errors
+    /// A value that is not finite, or that the unit's input format does not have; the GPU did not answer.
+    #[cfg(feature = "wgpu")]
+    pub(crate) fn check_gpu(&self, name: &str) -> Result<(), Error> {
+        if let Unit::Gpu { unit, .. } = &self.unit { unit.check(name) } else { Ok(()) }
     }
 
     /// What the unit makes of an activation operand `[.., m, k]`, as values.

@@ -47,7 +47,8 @@ impl Engine for Wgpu {
         } else {
             read_sync(Self::int_into_data(tensor))
         };
-        let data = data.map_err(|error| Error::Device(format!("{error:?}")))?;
+        let data =
+            data.map_err(|error| interplay_gpu::Error::Device { device: "in use".into(), reason: error.to_string() })?;
         let data = if dtype.is_bool() { data.convert_dtype(DType::Bool(BoolStore::Native)) } else { data };
         Ok(FlexTensor::from_data(data))
     }
