@@ -5,6 +5,7 @@ mod compression;
 mod emu;
 mod eval;
 mod exec;
+mod finetune;
 mod gguf;
 mod goldens;
 mod goldens_vision;
@@ -31,6 +32,7 @@ fn main() -> std::process::ExitCode {
     cases.extend(emu::cases());
     cases.extend(eval::cases());
     cases.extend(exec::cases());
+    cases.extend(finetune::cases());
     cases.extend(memory::cases());
     cases.extend(train::cases());
     run(&Arguments::from_args(), cases).exit_code()
