@@ -4,6 +4,7 @@ pub mod bits;
 pub mod device;
 pub mod error;
 pub mod operand;
+pub mod product;
 
 pub use device::{Choice, Gpu};
 pub use error::Error;

@@ -10,7 +10,8 @@ mod finish;
 mod host;
 mod simple;
 mod tiled;
+
 mod unit;
 
-pub use host::{Product, gpu_support};
+pub use host::{Prepared, Product, Which, gpu_support};
 pub use unit::{Element, Register, Scale, Sums, Unit};

@@ -3,8 +3,9 @@ use libtest_mimic::Arguments;
 
 mod bits;
 mod device;
+mod product;
 
 fn main() {
-    let trials = [bits::trials(), device::trials()];
+    let trials = [bits::trials(), device::trials(), product::trials()];
     libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit();
 }

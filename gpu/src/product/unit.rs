@@ -270,6 +270,9 @@ fn saturates(
         // The tiles of a sum are added in 64 bits.
         Overflow::Saturate if once => Ok(true),
         Overflow::Wrap => Ok(false),
-        _ => Err(Error::CpuOnly { datapath: name, part: "a register that is held to its range at every step".to_owned() }),
+        _ => Err(Error::CpuOnly {
+            datapath: name,
+            part: "a register that is held to its range at every step".to_owned(),
+        }),
     }
 }
