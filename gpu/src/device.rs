@@ -33,7 +33,7 @@ const UNITS: u64 = 256;
 /// Bytes that the invocations of a workgroup share.
 const SHARED: u64 = 16 << 10;
 /// Buffers of one kernel.
-const BUFFERS: u64 = 7;
+const BUFFERS: u64 = 8;
 
 /// Devices that were opened here: a device is set up once in a process.
 static OPEN: Mutex<Vec<WgpuDevice>> = Mutex::new(Vec::new());

@@ -6,6 +6,7 @@ pub mod error;
 pub mod fdpa;
 pub mod format;
 pub mod operand;
+pub mod product;
 
 pub use device::{Choice, Gpu};
 pub use error::Error;
