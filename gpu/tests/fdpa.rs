@@ -3,11 +3,13 @@
 mod device;
 mod operands;
 mod rules;
+mod silicon;
 
 use libtest_mimic::Trial;
 
 pub fn trials() -> Vec<Trial> {
     let mut all = rules::trials();
+    all.extend(silicon::trials());
     all.extend(device::trials());
     all
 }

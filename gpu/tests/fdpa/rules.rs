@@ -4,6 +4,7 @@ use super::operands::{Kind, Random, Side, definition};
 use interplay_gpu::Error;
 use interplay_gpu::fdpa::element::{Element, exponent, significand, word};
 use interplay_gpu::fdpa::prepare::{factor, read};
+use interplay_gpu::fdpa::register::zero;
 use interplay_gpu::fdpa::step::{count, position};
 use interplay_gpu::fdpa::unit::{self, Unit};
 use interplay_gpu::fdpa::{group_simple, simple};
@@ -50,22 +51,27 @@ fn against_definition(datapath: &'static Datapath, unit: Unit) {
 /// The result by the rule.
 fn by_rule(datapath: &Datapath, operands: [&Side; 2], unit: Unit) -> u32 {
     let steps = count(operands[0].k, unit.side(0).steps);
-    let [x, w] = [0, 1].map(|side| prepared(datapath, &operands[side].values(), unit.side(side)));
+    let order = row_order(datapath);
+    let [x, w] = [0, 1].map(|side| prepared(datapath.name, &operands[side].values(), unit.side(side), &order, steps));
     let [xs, ws] = [0, 1].map(|side| factors(operands[side], unit.side(side)));
     match unit {
-        Unit::Aligned(unit) => simple::output(&x, &w, &xs, &ws, 0, 0, steps, unit),
-        Unit::Grouped(unit) => group_simple::output(&x, &w, &xs, &ws, 0, 0, steps, unit),
+        Unit::Aligned(unit) => simple::output(&x, &w, &xs, &ws, 0, 0, steps, &zero(), unit),
+        Unit::Grouped(unit) => group_simple::output(&x, &w, &xs, &ws, 0, 0, steps, &zero(), unit),
     }
 }
 
-/// A row's words, all of whose elements the format has.
-fn prepared(datapath: &Datapath, row: &[u32], side: unit::Side) -> Vec<u32> {
+/// The positions of an instruction in the order of its steps.
+pub fn row_order(datapath: &Datapath) -> Vec<u32> {
     let depth = datapath.depths.last().copied().unwrap_or(1);
-    let order: Vec<u32> = datapath.order.positions(depth).iter().map(|&position| position as u32).collect();
-    let positions = (0..count(row.len(), side.steps)).flat_map(|step| (0..side.steps.length).map(move |i| (step, i)));
-    let elements = positions.map(|(step, i)| read(row, 0, position(step, i, &order, side.steps), row.len(), side.port));
+    datapath.order.positions(depth).iter().map(|&position| position as u32).collect()
+}
+
+/// The words of so many steps of a row, all of whose elements the format has.
+pub fn prepared(name: &str, row: &[u32], side: unit::Side, order: &[u32], steps: usize) -> Vec<u32> {
+    let positions = (0..steps).flat_map(|step| (0..side.steps.length).map(move |i| (step, i)));
+    let elements = positions.map(|(step, i)| read(row, 0, position(step, i, order, side.steps), row.len(), side.port));
     let word = |element: Element| {
-        assert!(element.known, "{}: a number of the format is refused", datapath.name);
+        assert!(element.known, "{name}: a number of the format is refused");
         let word = word(element.exponent, element.significand);
         assert_eq!((exponent(word), significand(word)), (element.exponent, element.significand));
         word
