@@ -2,6 +2,7 @@
 
 mod device;
 mod operands;
+mod parts;
 mod rules;
 mod silicon;
 
@@ -9,6 +10,7 @@ use libtest_mimic::Trial;
 
 pub fn trials() -> Vec<Trial> {
     let mut all = rules::trials();
+    all.extend(parts::trials());
     all.extend(silicon::trials());
     all.extend(device::trials());
     all
