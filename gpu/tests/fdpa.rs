@@ -2,12 +2,16 @@
 
 mod device;
 mod operands;
+mod parts;
 mod rules;
+mod silicon;
 
 use libtest_mimic::Trial;
 
 pub fn trials() -> Vec<Trial> {
     let mut all = rules::trials();
+    all.extend(parts::trials());
+    all.extend(silicon::trials());
     all.extend(device::trials());
     all
 }

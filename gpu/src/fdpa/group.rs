@@ -24,16 +24,14 @@ pub fn presented(x_scale: u32, w_scale: u32, any: bool) -> i32 {
 #[cube]
 pub fn placed(number: i32, up: i32) -> Wide {
     let size = max(number, 0i32 - number);
-    // Shifts stay below 32 places either way.
+    // Shifts stay below 32 places either way; the lower part is empty from 24 places on.
     let right = min(max(0i32 - up, 0i32), 31i32);
     let left = min(max(up, 0i32), 31i32);
-    let low = (((size >> right) as u32) << (left as u32)) & 0xFF_FFFFu32;
+    let low = ((((size >> right) as u32) << (left as u32)) & 0xFF_FFFFu32) as i32;
     let over = min(max(up - 24i32, 0i32), 31i32);
     let under = min(max(24i32 - up, 0i32), 31i32);
     let high = (size >> under) << over;
-    // Beyond 31 places nothing is left of the lower part.
-    let lower = select(up > 31i32, 0i32, low as i32);
-    Wide { high: select(number < 0i32, 0i32 - high, high), low: select(number < 0i32, 0i32 - lower, lower) }
+    Wide { high: select(number < 0i32, 0i32 - high, high), low: select(number < 0i32, 0i32 - low, low) }
 }
 
 /// The term of a group: `sum` are its products in quarters, `distance` how far its exponent is below the common one.

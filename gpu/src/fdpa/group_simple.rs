@@ -4,7 +4,7 @@
 use super::align::{Wide, special};
 use super::element::NOTHING;
 use super::group::{common, finish, integer, presented, term};
-use super::register::{bits, zero};
+use super::register::{Register, bits, copied, zero};
 use super::simple::UNSETTLED;
 use super::unit::Grouped;
 use cubecl::prelude::*;
@@ -31,7 +31,7 @@ fn group(x: &[u32], w: &[u32], a: usize, b: usize, #[comptime] unit: Grouped) ->
     Group { sum, any }
 }
 
-/// The FP32 bits of output `(row, column)` of `x w^T`, from an accumulator of +0.
+/// The FP32 bits of output `(row, column)` of `c + x w^T`.
 ///
 /// `x` and `w` are prepared words `[rows, steps, length]`, `x_scales` and `w_scales` `[rows, steps, groups]`.
 #[cube]
@@ -43,10 +43,11 @@ pub fn output(
     row: usize,
     column: usize,
     steps: usize,
+    c: &Register,
     #[comptime] unit: Grouped,
 ) -> u32 {
     let groups = comptime!(unit.groups());
-    let mut register = zero();
+    let mut register = copied(c);
     for step in 0..steps {
         let (a, b) = ((row * steps + step) * groups, (column * steps + step) * groups);
         let mut highest = i32::new(NOTHING);
@@ -91,7 +92,8 @@ pub fn simple(
             wanted = y[ABSOLUTE_POS] == UNSETTLED;
         }
         if wanted {
-            y[ABSOLUTE_POS] = output(x, w, x_scales, w_scales, ABSOLUTE_POS / n, ABSOLUTE_POS % n, steps, unit);
+            y[ABSOLUTE_POS] =
+                output(x, w, x_scales, w_scales, ABSOLUTE_POS / n, ABSOLUTE_POS % n, steps, &zero(), unit);
         }
     }
 }

@@ -31,6 +31,12 @@ pub fn zero() -> Register {
     Register { significand: 0i32, exponent: ZERO, flags: 0u32 }
 }
 
+/// The same.
+#[cube]
+pub fn copied(register: &Register) -> Register {
+    Register { significand: register.significand, exponent: register.exponent, flags: register.flags }
+}
+
 /// The sum of a step as a sign and a magnitude: `size 2^up`, with its lowest bit set where bits below it were cut off.
 #[derive(CubeType, CubeTypeMut, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Magnitude {

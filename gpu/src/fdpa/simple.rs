@@ -3,12 +3,12 @@
 
 use super::align::{Wide, left, negative, special, term};
 use super::element::{NOTHING, exponent, significand};
-use super::register::{Register, bits, join, zero};
+use super::register::{Register, bits, copied, join, zero};
 use super::step::{collect, common, finish};
 use super::unit::{Aligned, Joins};
 use cubecl::prelude::*;
 
-/// The FP32 bits of output `(row, column)` of `x w^T`, from an accumulator of +0.
+/// The FP32 bits of output `(row, column)` of `c + x w^T`.
 ///
 /// `x` and `w` are prepared words `[rows, steps, length]`, `x_scales` and `w_scales` `[rows, steps]` words, which are not
 /// read where the unit has none.
@@ -21,12 +21,18 @@ pub fn output(
     row: usize,
     column: usize,
     steps: usize,
+    c: &Register,
     #[comptime] unit: Aligned,
 ) -> u32 {
     let length = unit.steps.length;
     let run = comptime!(unit.run());
     let mut register = zero();
     let mut total = zero();
+    if comptime!(unit.joins == Joins::First) {
+        register = copied(c);
+    } else {
+        total = copied(c);
+    }
     for step in 0..steps {
         let a = (row * steps + step) * length;
         let b = (column * steps + step) * length;
@@ -98,7 +104,8 @@ pub fn simple(
             wanted = y[ABSOLUTE_POS] == UNSETTLED;
         }
         if wanted {
-            y[ABSOLUTE_POS] = output(x, w, x_scales, w_scales, ABSOLUTE_POS / n, ABSOLUTE_POS % n, steps, unit);
+            y[ABSOLUTE_POS] =
+                output(x, w, x_scales, w_scales, ABSOLUTE_POS / n, ABSOLUTE_POS % n, steps, &zero(), unit);
         }
     }
 }
