@@ -1,6 +1,7 @@
 //! What formats do to matrices on the device.
 
 use super::expected::{Matrix, difference, expected, formats, inputs};
+use super::plain_device::{on_plain_device, refuses_64_bits};
 use super::rules::compare;
 use crate::device::on_device;
 use cubecl::client::Client;
@@ -11,9 +12,51 @@ use libtest_mimic::{Failed, Trial};
 
 pub fn trials() -> Vec<Trial> {
     let one = |format: &'static Format| {
-        on_device(format!("format: {} on the device", format.name), move |client| on_matrices(client, format))
+        let name = format!("format: {} on a device without 64-bit integers", format.name);
+        on_plain_device(name, move |client| on_matrices(client, format))
     };
-    formats().into_iter().map(one).collect()
+    let control = on_plain_device("format: that device refuses 64-bit integers".to_owned(), refuses_64_bits);
+    let mut all: Vec<Trial> = formats().into_iter().map(one).chain([control]).collect();
+    for (name, rows, k) in LARGE {
+        let title = format!("format: {name} of a matrix [{rows}, {k}] on the default device");
+        all.push(on_device(title, move |client| {
+            let quantizer = Quantizer::new(Format::by_name(name)?)?;
+            Ok(check(client, &quantizer, &waves(rows * k), (rows, k))?)
+        }));
+    }
+    all.push(on_device("format: a matrix without elements on the default device".to_owned(), empty));
+    all
+}
+
+/// More pieces than a cube has units, the last one short; more cubes than one dimension of a launch has.
+const LARGE: [(&str, usize, usize); 5] = [
+    ("nvfp4", 70, 16_411),
+    ("int8-tensor", 70, 16_411),
+    ("int8-asym-tensor", 3, 16_385),
+    ("int8", 66_000, 65),
+    ("int8-feature", 65, 66_000),
+];
+
+/// Numbers of both signs whose magnitudes rise to a single largest one near the end.
+fn waves(count: usize) -> Vec<f32> {
+    let wave = |i: usize| ((i * 7919) % 1009) as f32 - 504.0;
+    let mut all: Vec<f32> = (0..count).map(|i| wave(i) * (1.0 + i as f32)).collect();
+    all[count - 2] = -3e9;
+    all
+}
+
+fn empty(client: &Client) -> Result<(), Failed> {
+    for name in ["mxfp8", "int8", "nvfp4", "fp16"] {
+        let quantizer = Quantizer::new(Format::by_name(name)?)?;
+        let (values, status) = (upload(client, &[1.0]), Status::new(client));
+        for shape in [(0, 32), (4, 0)] {
+            quantizer.fake(client, &values, shape, 0, &status);
+            let q = quantizer.quantize(client, &values, shape, 0, &status);
+            assert_eq!((q.rows, q.k, q.k_padded), (shape.0, shape.1, shape.1));
+        }
+        assert_eq!(status.read(client)?, 0);
+    }
+    Ok(())
 }
 
 fn words(client: &Client, handle: &Handle, count: usize) -> Result<Vec<u32>, String> {

@@ -2,6 +2,7 @@
 
 mod device;
 mod expected;
+mod plain_device;
 mod rules;
 mod scalars;
 

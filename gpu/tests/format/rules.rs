@@ -10,7 +10,10 @@ use interplay_gpu::format::{
 use libtest_mimic::{Failed, Trial};
 
 pub fn trials() -> Vec<Trial> {
-    vec![trial("format: rules on matrices, every format", every_format)]
+    vec![
+        trial("format: rules on matrices, every format", every_format),
+        trial("format: scales of magnitudes around every power of two", scales_near_powers),
+    ]
 }
 
 const NOTHING: Summary = Summary { height: 0, depth: 0 };
@@ -106,6 +109,37 @@ fn every_format() -> Result<(), Failed> {
                     Ok(_) if flags & 1 == 1 => return Err(fail("only the rules refuse".to_owned()).into()),
                     Ok(want) => compare(format, &got, &want).map_err(fail)?,
                 }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Blocks of one number, so that each is the largest magnitude of its own: around each power of two at every distance
+/// at which a rounded logarithm may decide otherwise, around what element formats hold, subnormal, zero.
+fn scales_near_powers() -> Result<(), Failed> {
+    let around =
+        |bits: u32, ulps: u32| (bits.saturating_sub(ulps)..=(bits + ulps).min(0x7F7F_FFFF)).collect::<Vec<_>>();
+    let powers = (1..=254u32).map(|field| field << 23);
+    let subnormal = (0..23).map(|bit| 1 << bit);
+    let mut lists: Vec<Vec<u32>> = powers.map(|power| around(power, 100)).collect();
+    lists.extend(subnormal.map(|power| around(power, 3)));
+    // 448 * 2^n, 57344 * 2^n and 1.5, 1.75, 1.875 times powers: borders of elements and of what they round to.
+    for fraction in [0x60_0000, 0x40_0000, 0x70_0000, 0x78_0000, 0x7E_0000, 0x20_0000, 0x10_0000] {
+        lists.push((0..=254u32).flat_map(|field| around(field << 23 | fraction, 1)).collect());
+    }
+    lists.push(vec![0, 1, 2, 3, 0x7F7F_FFFF, 0x7F7F_FFFE]);
+    for format in formats().into_iter().filter(|f| f.scaling.is_some_and(|s| s.block.is_row_local())) {
+        for (i, list) in lists.iter().enumerate() {
+            let sign = |(at, &bits): (usize, &u32)| f32::from_bits(bits | ((at as u32 & 1) << 31));
+            let x: Vec<f32> = list.iter().enumerate().map(sign).collect();
+            let fail = |e: String| format!("{} list {i}: {e}", format.name);
+            let (got, flags) = apply(format, &x, 1, 7)?;
+            match expected(format, &x, 1, 7) {
+                Ok(want) => compare(format, &got, &want).map_err(fail)?,
+                // A narrower input type may make the largest numbers infinite.
+                Err(_) if flags & 1 == 1 => {}
+                Err(e) => return Err(fail(e.to_string()).into()),
             }
         }
     }
