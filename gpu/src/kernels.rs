@@ -104,8 +104,7 @@ impl Kernels {
                 Ok(Prepared::Sums(product.prepare(client, which, operand)?))
             }
             Self::Aligned(fdpa) => {
-                let side =
-                    if side == Side::Weights { fdpa::Operand::Weights } else { fdpa::Operand::Activations };
+                let side = if side == Side::Weights { fdpa::Operand::Weights } else { fdpa::Operand::Activations };
                 let matrix = fdpa.matrix(operand, side)?;
                 Ok(Prepared::Aligned(fdpa.prepare(client, &matrix, side, &status.units)?))
             }

@@ -69,8 +69,8 @@ impl GpuUnit {
         };
         let kernels = Kernels::new(datapath, activations, weights)?;
         let mut unit = Self::new(activations, runs, Multiplier::Kernel(kernels.clone(), Vec::new()))?;
-        let prepared = stored.iter().map(|stored| unit.weights(&kernels, stored));
-        unit.multiplier = Multiplier::Kernel(kernels, prepared.collect::<Result<_, _>>()?);
+        let prepared = stored.iter().map(|stored| unit.weights(&kernels, stored)).collect::<Result<_, _>>()?;
+        unit.multiplier = Multiplier::Kernel(kernels, prepared);
         Ok(unit)
     }
 
