@@ -24,6 +24,8 @@ mod units;
 pub(crate) mod value;
 
 pub use backend::Backend;
+#[cfg(feature = "wgpu")]
+pub use backend::wgpu::gpu_reads;
 pub(crate) use block::Block;
 pub use block::Linear;
 pub use capture::{Captured, Parameter, capture, capture_named};

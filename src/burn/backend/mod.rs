@@ -78,6 +78,18 @@ impl Backend {
         }
     }
 
+    /// Whether this machine can run it.
+    ///
+    /// # Errors
+    /// There is no GPU, or none that has what the kernels need.
+    pub fn check(self) -> Result<(), Error> {
+        #[cfg(feature = "wgpu")]
+        if self == Self::Wgpu {
+            interplay_gpu::Gpu::open(&interplay_gpu::Choice::Default)?;
+        }
+        Ok(())
+    }
+
     /// `lhs x rhs` by this backend.
     ///
     /// # Errors

@@ -2,6 +2,8 @@
 //!
 //! What Burn computes has the bits of Burn's kernels on that device; products of a modelled unit have those of every backend.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use burn::backend::flex::FlexTensor;
 use burn::backend::ops::{BoolTensorOps, FloatTensorOps, IntTensorOps};
 use burn::backend::{TensorMetadata, Wgpu, read_sync};
@@ -18,6 +20,14 @@ use crate::burn::product::Product;
 
 /// The backend itself.
 pub(crate) type Host = Wgpu;
+
+/// Tensors that were read back to the host since the program began.
+static READS: AtomicU64 = AtomicU64::new(0);
+
+/// How many tensors this backend has read back to the host since the program began.
+pub fn gpu_reads() -> u64 {
+    READS.load(Ordering::Relaxed)
+}
 
 impl Engine for Wgpu {
     const RESIDENT: bool = true;
@@ -39,6 +49,7 @@ impl Engine for Wgpu {
     }
 
     fn lower(tensor: CubeTensor) -> Result<FlexTensor, Error> {
+        READS.fetch_add(1, Ordering::Relaxed);
         let dtype = tensor.dtype();
         let data = if dtype.is_float() {
             read_sync(Self::float_into_data(tensor))
