@@ -55,6 +55,11 @@ impl Unit {
         chunk
     }
 
+    /// Positions of one round of the loop over them.
+    const fn positions(&self) -> usize {
+        if self.chunk().is_multiple_of(4) { 4 } else { 1 }
+    }
+
     /// Such parts of a block.
     const fn chunks(&self) -> usize {
         if let Sums::Blocks { length, .. } = self.sums { length / self.chunk() } else { 1 }
@@ -136,6 +141,31 @@ fn multiplied(sums: &mut Array<i32>, first: usize, a: i32, b: i32, #[comptime] u
     }
 }
 
+/// The products of one position of K into the sums of a unit's outputs.
+#[cube]
+fn multiply(
+    left: &Shared<[u32]>,
+    right: &Shared<[u32]>,
+    sums: &mut Array<i32>,
+    position: usize,
+    #[comptime] unit: Unit,
+) {
+    let (x, w) = (position * STRIDE + UNIT_POS_Y as usize, position * STRIDE + UNIT_POS_X as usize);
+    let mut b = Array::<i32>::new(EACH);
+    #[unroll]
+    for j in 0..EACH {
+        b[j] = right[w + j * SIDE] as i32;
+    }
+    #[unroll]
+    for i in 0..EACH {
+        let a = left[x + i * SIDE] as i32;
+        #[unroll]
+        for j in 0..EACH {
+            multiplied(sums, comptime!((i * EACH + j) * unit.words() as usize), a, b[j], unit);
+        }
+    }
+}
+
 /// `y = x w^T`, `[m, n]` FP32 bits, a cube a tile. `x` and `w` are prepared, `[rows, k]`; so are their scales.
 #[cube(launch)]
 pub fn tiled(
@@ -152,7 +182,6 @@ pub fn tiled(
     #[comptime] unit: Unit,
 ) {
     let chunk = comptime!(unit.chunk());
-    let words = comptime!(unit.words() as usize);
     let mut left = Shared::<[u32]>::new_slice(comptime!(unit.chunk() * STRIDE));
     let mut right = Shared::<[u32]>::new_slice(comptime!(unit.chunk() * STRIDE));
     let mut sums = Array::<i32>::new(comptime!(EACH * EACH * unit.words() as usize));
@@ -171,26 +200,16 @@ pub fn tiled(
     let first_column = CUBE_POS_X as usize * TILE;
     let row = first_row + UNIT_POS_Y as usize;
     let column = first_column + UNIT_POS_X as usize;
-    let (ty, tx) = (UNIT_POS_Y as usize, UNIT_POS_X as usize);
 
     for part in 0..(k + chunk - 1) / chunk {
         load(x, &mut left, first_row, m, part * chunk, k, chunk);
         load(w, &mut right, first_column, n, part * chunk, k, chunk);
         sync_cube();
-        for position in 0..chunk {
-            let mut a = Array::<i32>::new(EACH);
-            let mut b = Array::<i32>::new(EACH);
+        // Several positions a round: Mesa's software rasteriser ends a kernel's loops after 65,535 rounds in all.
+        for round in 0..comptime!(unit.chunk() / unit.positions()) {
             #[unroll]
-            for i in 0..EACH {
-                a[i] = left[position * STRIDE + ty + i * SIDE] as i32;
-                b[i] = right[position * STRIDE + tx + i * SIDE] as i32;
-            }
-            #[unroll]
-            for i in 0..EACH {
-                #[unroll]
-                for j in 0..EACH {
-                    multiplied(&mut sums, (i * EACH + j) * words, a[i], b[j], unit);
-                }
+            for i in 0..comptime!(unit.positions()) {
+                multiply(&left, &right, &mut sums, round * comptime!(unit.positions()) + i, unit);
             }
         }
         sync_cube();
@@ -234,6 +253,7 @@ fn load(
     #[comptime] chunk: usize,
 ) {
     let unit = UNIT_POS as usize;
+    #[unroll]
     for pass in 0..comptime!((TILE * chunk).div_ceil(SIDE * SIDE)) {
         let index = unit + pass * comptime!(SIDE * SIDE);
         if index < comptime!(TILE * chunk) {
