@@ -228,7 +228,7 @@ fn shifts3() -> Result<(), Failed> {
         let kept = a >> places;
         let sticky = kept | u128::from(kept << places != a);
         assert_eq!(join(bits::shift_right_sticky3(&three, places)), sticky, "{a:x} >> {places}");
-        let product = (a & (LAST >> 32)).wrapping_mul(u128::from(b)) + ((a >> 64) * u128::from(b) << 64);
+        let product = (a & (LAST >> 32)).wrapping_mul(u128::from(b)) + (((a >> 64) * u128::from(b)) << 64);
         let times = bits::times3(&three, b);
         assert_eq!(join(times), product & LAST, "{a:x} * {b:x}");
         let (signed, up) = (a as i32, 24u32);
@@ -277,10 +277,11 @@ fn fused() -> Result<(), Failed> {
         // Mostly near the other number, where leading bits cancel or a tie is decided.
         let near = field - 127 - bits_of + (words.word() % 64) as i32 - 32;
         let exponent = if i % 4 == 0 { (words.word() % 500) as i32 - 300 } else { near };
+        let opposite = i128::from((b & 0x7F_FFFF) | 0x80_0000) * if b >> 31 == 0 { -1 } else { 1 };
         let x = match i % 8 {
             // The number itself with another sign, and one beside it.
-            1 => -i128::from((b & 0x7F_FFFF) | 0x80_0000) * if b >> 31 == 0 { 1 } else { -1 } << 40,
-            2 => (-i128::from((b & 0x7F_FFFF) | 0x80_0000) * if b >> 31 == 0 { 1 } else { -1 } << 40) + 1,
+            1 => opposite << 40,
+            2 => (opposite << 40) + 1,
             _ => x,
         };
         let exponent = if matches!(i % 8, 1 | 2) { field.max(1) - 150 - 40 } else { exponent };

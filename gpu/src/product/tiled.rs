@@ -55,6 +55,11 @@ impl Unit {
         chunk
     }
 
+    /// Positions of one round of the loop over them.
+    const fn positions(&self) -> usize {
+        if self.chunk().is_multiple_of(4) { 4 } else { 1 }
+    }
+
     /// Such parts of a block.
     const fn chunks(&self) -> usize {
         if let Sums::Blocks { length, .. } = self.sums { length / self.chunk() } else { 1 }
@@ -136,6 +141,31 @@ fn multiplied(sums: &mut Array<i32>, first: usize, a: i32, b: i32, #[comptime] u
     }
 }
 
+/// The products of one position of K into the sums of a unit's outputs.
+#[cube]
+fn multiply(
+    left: &Shared<[u32]>,
+    right: &Shared<[u32]>,
+    sums: &mut Array<i32>,
+    position: usize,
+    #[comptime] unit: Unit,
+) {
+    let (x, w) = (position * STRIDE + UNIT_POS_Y as usize, position * STRIDE + UNIT_POS_X as usize);
+    let mut b = Array::<i32>::new(EACH);
+    #[unroll]
+    for j in 0..EACH {
+        b[j] = right[w + j * SIDE] as i32;
+    }
+    #[unroll]
+    for i in 0..EACH {
+        let a = left[x + i * SIDE] as i32;
+        #[unroll]
+        for j in 0..EACH {
+            multiplied(sums, comptime!((i * EACH + j) * unit.words() as usize), a, b[j], unit);
+        }
+    }
+}
+
 /// `y = x w^T`, `[m, n]` FP32 bits, a cube a tile. `x` and `w` are prepared, `[rows, k]`; so are their scales.
 #[cube(launch)]
 pub fn tiled(
@@ -152,7 +182,6 @@ pub fn tiled(
     #[comptime] unit: Unit,
 ) {
     let chunk = comptime!(unit.chunk());
-    let words = comptime!(unit.words() as usize);
     let mut left = Shared::<[u32]>::new_slice(comptime!(unit.chunk() * STRIDE));
     let mut right = Shared::<[u32]>::new_slice(comptime!(unit.chunk() * STRIDE));
     let mut sums = Array::<i32>::new(comptime!(EACH * EACH * unit.words() as usize));
@@ -171,26 +200,16 @@ pub fn tiled(
     let first_column = CUBE_POS_X as usize * TILE;
     let row = first_row + UNIT_POS_Y as usize;
     let column = first_column + UNIT_POS_X as usize;
-    let (ty, tx) = (UNIT_POS_Y as usize, UNIT_POS_X as usize);
 
-    for part in 0..(k + chunk - 1) / chunk {
+    for part in 0..k.div_ceil(chunk) {
         load(x, &mut left, first_row, m, part * chunk, k, chunk);
         load(w, &mut right, first_column, n, part * chunk, k, chunk);
         sync_cube();
-        for position in 0..chunk {
-            let mut a = Array::<i32>::new(EACH);
-            let mut b = Array::<i32>::new(EACH);
+        // Several positions a round: Mesa's software rasteriser ends a kernel's loops after 65,535 rounds in all.
+        for round in 0..comptime!(unit.chunk() / unit.positions()) {
             #[unroll]
-            for i in 0..EACH {
-                a[i] = left[position * STRIDE + ty + i * SIDE] as i32;
-                b[i] = right[position * STRIDE + tx + i * SIDE] as i32;
-            }
-            #[unroll]
-            for i in 0..EACH {
-                #[unroll]
-                for j in 0..EACH {
-                    multiplied(&mut sums, (i * EACH + j) * words, a[i], b[j], unit);
-                }
+            for i in 0..comptime!(unit.positions()) {
+                multiply(&left, &right, &mut sums, round * comptime!(unit.positions()) + i, unit);
             }
         }
         sync_cube();
@@ -198,10 +217,8 @@ pub fn tiled(
             carry(&mut sums, &mut accumulators, &mut carried);
         }
         if comptime!(!unit.is_integer()) {
-            if part % comptime!(unit.chunks()) == comptime!(unit.chunks() - 1) {
-                let block = part / comptime!(unit.chunks());
-                join(x, w, x_scales, w_scales, &mut sums, &mut accumulators, (row, column), (m, n, k), block, unit);
-            }
+            let at = (row, column, part);
+            join(x, w, x_scales, w_scales, &mut sums, &mut accumulators, at, (m, n, k), unit);
         }
     }
     #[unroll]
@@ -234,6 +251,7 @@ fn load(
     #[comptime] chunk: usize,
 ) {
     let unit = UNIT_POS as usize;
+    #[unroll]
     for pass in 0..comptime!((TILE * chunk).div_ceil(SIDE * SIDE)) {
         let index = unit + pass * comptime!(SIDE * SIDE);
         if index < comptime!(TILE * chunk) {
@@ -260,7 +278,8 @@ fn carry(sums: &mut Array<i32>, low: &mut Array<u32>, high: &mut Array<u32>) {
     }
 }
 
-/// Adds the sums of a block to the accumulators and clears them.
+/// Adds the sums of a block to the accumulators and clears them, after the last part of the block; `at` is the first row
+/// and column of the unit, and the part of K.
 #[cube]
 fn join(
     x: &[u32],
@@ -269,56 +288,77 @@ fn join(
     w_scales: &[u32],
     sums: &mut Array<i32>,
     accumulators: &mut Array<u32>,
-    at: (usize, usize),
+    at: (usize, usize, usize),
     shape: (usize, usize, usize),
-    block: usize,
     #[comptime] unit: Unit,
 ) {
-    let (row, column) = at;
+    let (row, column, part) = at;
     let (m, n, k) = shape;
-    let length = comptime!(unit.run());
-    let blocks = k / length;
-    let mut b = Array::<u32>::new(EACH);
-    #[unroll]
-    for j in 0..EACH {
-        b[j] = 1u32;
-        if column + j * SIDE < n {
-            b[j] = w_scales[(column + j * SIDE) * blocks + block];
-        }
-    }
-    #[unroll]
-    for i in 0..EACH {
-        let r = row + i * SIDE;
-        let mut a = 1u32;
-        if r < m {
-            a = x_scales[r * blocks + block];
-        }
+    let blocks = k / comptime!(unit.run());
+    if part % comptime!(unit.chunks()) == comptime!(unit.chunks() - 1) {
+        let block = part / comptime!(unit.chunks());
+        let mut b = Array::<u32>::new(EACH);
         #[unroll]
         for j in 0..EACH {
-            let c = column + j * SIDE;
-            let both = pair(a, b[j], unit);
-            let starts = (r * k + block * length, c * k + block * length);
-            let before = accumulators[i * EACH + j];
-            let first = comptime!((i * EACH + j) * unit.words() as usize);
-            let mut other = true;
-            let mut no_number = 0u32;
-            if both.special || (comptime!(unit.is_fused()) && before == 0x8000_0000u32 && r < m && c < n) {
-                let seen = walked(x, w, starts.0, starts.1, unit);
-                other = (seen & SUM_OTHER) != 0u32;
-                no_number = special(seen, a, b[j]);
+            b[j] = 1u32;
+            if column + j * SIDE < n {
+                b[j] = w_scales[(column + j * SIDE) * blocks + block];
             }
-            let after = if comptime!(unit.is_packed()) {
-                accumulate(before, &gathered(sums, first, both.factor, unit), both.exponent, other, unit)
-            } else {
-                let sum = sums[first] * both.factor;
-                let size = select(sum < 0i32, wrapping_neg(sum as u32), sum as u32);
-                add(before, round(sum < 0i32, size, both.exponent, FP32))
-            };
-            accumulators[i * EACH + j] = select(no_number == 0u32, after, add(before, no_number));
+        }
+        #[unroll]
+        for i in 0..EACH {
+            let r = row + i * SIDE;
+            let mut a = 1u32;
+            if r < m {
+                a = x_scales[r * blocks + block];
+            }
             #[unroll]
-            for bucket in 0..comptime!(unit.words() as usize) {
-                sums[first + bucket] = 0i32;
+            for j in 0..EACH {
+                let c = column + j * SIDE;
+                let inside = r < m && c < n;
+                let index = comptime!(i * EACH + j);
+                let before = accumulators[index];
+                let starts = (r * k + block * comptime!(unit.run()), c * k + block * comptime!(unit.run()));
+                accumulators[index] = joined(x, w, sums, index, before, (a, b[j]), starts, inside, unit);
             }
         }
     }
+}
+
+/// The accumulator `before` with the block sum of output `index` of the unit, which is cleared. `scales` are those of the
+/// two blocks, `starts` where their elements are; an output that is not `inside` has none.
+#[cube]
+fn joined(
+    x: &[u32],
+    w: &[u32],
+    sums: &mut Array<i32>,
+    #[comptime] index: usize,
+    before: u32,
+    scales: (u32, u32),
+    starts: (usize, usize),
+    inside: bool,
+    #[comptime] unit: Unit,
+) -> u32 {
+    let (a, b) = scales;
+    let first = comptime!(index * unit.words() as usize);
+    let both = pair(a, b, unit);
+    let mut other = true;
+    let mut no_number = 0u32;
+    if both.special || (comptime!(unit.is_fused()) && before == 0x8000_0000u32 && inside) {
+        let seen = walked(x, w, starts.0, starts.1, unit);
+        other = (seen & SUM_OTHER) != 0u32;
+        no_number = special(seen, a, b);
+    }
+    let after = if comptime!(unit.is_packed()) {
+        accumulate(before, &gathered(sums, first, both.factor, unit), both.exponent, other, unit)
+    } else {
+        let sum = sums[first] * both.factor;
+        let size = select(sum < 0i32, wrapping_neg(sum as u32), sum as u32);
+        add(before, round(sum < 0i32, size, both.exponent, FP32))
+    };
+    #[unroll]
+    for bucket in 0..comptime!(unit.words() as usize) {
+        sums[first + bucket] = 0i32;
+    }
+    select(no_number == 0u32, after, add(before, no_number))
 }
