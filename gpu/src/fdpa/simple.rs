@@ -1,7 +1,7 @@
 //! One output after the other: what the tiled kernel is judged by, and what it leaves to.
 #![allow(missing_docs)] // `cube` makes modules and types beside what is documented here.
 
-use super::align::{Wide, left, negative, special, term};
+use super::align::{Wide, left, negative, reach, special, term};
 use super::element::{NOTHING, exponent, significand};
 use super::register::{Register, bits, copied, join, zero};
 use super::step::{collect, common, finish};
@@ -49,13 +49,14 @@ pub fn output(
             flags |= special(scale, 0i32, 0i32);
         }
         let aligned = common(highest + scale, register.exponent, unit);
+        let reach = reach(aligned, scale, unit);
         let mut products = Wide { high: 0i32, low: 0i32 };
         for first in 0..comptime!(length.div_ceil(run)) {
             let mut sum = 0i32;
             for index in first * run..min(first * run + run, length) {
                 let (l, r) = (left(significand(x[a + index]), unit), significand(w[b + index]));
-                let distance = aligned - scale - exponent(x[a + index]) - exponent(w[b + index]);
-                sum += term(l, r, distance, unit) + negative(l, r);
+                let places = reach - exponent(x[a + index]) - exponent(w[b + index]);
+                sum += term(l, r, places, unit) + negative(l, r);
             }
             products = collect(&products, sum, unit);
         }
