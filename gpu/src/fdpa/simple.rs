@@ -1,5 +1,6 @@
 //! One output after the other: what the tiled kernel is judged by, and what it leaves to.
 #![allow(missing_docs)] // `cube` makes modules and types beside what is documented here.
+#![allow(clippy::collapsible_if)] // An outer condition decides what is written into a kernel, an inner one is part of it.
 
 use super::align::{Wide, left, negative, reach, special, term};
 use super::element::{NOTHING, exponent, significand};

@@ -4,6 +4,7 @@
 //! A step is two passes over its positions: the first finds the largest exponent of every output's products, the second
 //! adds their terms. Outputs that an infinity, a NaN or a NaN scale takes part in are left to the simple kernel.
 #![allow(missing_docs)] // `cube` makes modules and types beside what is documented here.
+#![allow(clippy::collapsible_if)] // An outer condition decides what is written into a kernel, an inner one is part of it.
 
 use super::align::{Wide, left, reach, term};
 use super::element::{FINITE, NOTHING, ZERO, exponent, significand, word};
