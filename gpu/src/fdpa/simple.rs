@@ -82,10 +82,10 @@ pub fn joined(result: &Register, before: &Register, #[comptime] unit: Aligned) -
     join(result, before, unit.rounded, comptime!(unit.result()))
 }
 
-/// What the tiled kernel writes where it leaves an output to [`simple`]: a NaN that no unit writes.
+/// What the tiled kernel writes where it leaves an output to [`simple`](fn@simple): a NaN that no unit writes.
 pub const UNSETTLED: u32 = 0x7FA5_C3E1;
 
-/// `y = x w^T`, `[m, n]`, one output a unit of the cube, see [`output`]; where `only_unsettled`, those alone that are
+/// `y = x w^T`, `[m, n]`, one output a unit of the cube, see [`output`](fn@output); where `only_unsettled`, those alone that are
 /// [`UNSETTLED`].
 #[cube(launch_unchecked)]
 pub fn simple(

@@ -242,7 +242,7 @@ fn advance(
     }
 }
 
-/// `y = x w^T`, `[m, n]`, from operands as [`prepare`](super::prepare::prepare) writes them. The cubes go along the rows
+/// `y = x w^T`, `[m, n]`, from operands as the kernel `prepare` writes them. The cubes go along the rows
 /// of w first.
 #[cube(launch_unchecked)]
 pub fn tiled(
