@@ -33,7 +33,7 @@ const UNITS: u64 = 256;
 /// Bytes that the invocations of a workgroup share.
 const SHARED: u64 = 16 << 10;
 /// Buffers of one kernel.
-const BUFFERS: u64 = 7;
+const BUFFERS: u64 = 8;
 
 /// Devices that were opened here: a device is set up once in a process.
 static OPEN: Mutex<Vec<WgpuDevice>> = Mutex::new(Vec::new());
@@ -125,6 +125,14 @@ impl Gpu {
         check_size(&self.client, what, words)
     }
 
+    /// Waits for all that was launched.
+    ///
+    /// # Errors
+    /// [`Error::Lost`], [`Error::Device`].
+    pub fn wait(&self) -> Result<(), Error> {
+        guarded(&self.client, || cubecl::future::block_on(self.client.sync()))
+    }
+
     /// The words of a buffer, after all that was launched before.
     ///
     /// # Errors
@@ -152,11 +160,16 @@ pub(crate) fn check_size(client: &Client, what: &'static str, words: u64) -> Res
 /// # Errors
 /// [`Error::Lost`], [`Error::Device`].
 pub fn read(client: &Client, handle: Handle) -> Result<Vec<u32>, Error> {
+    let bytes = guarded(client, || client.read_one(handle))?;
+    Ok(bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+}
+
+/// What a device answers, as an error where it fails: wgpu reports what it can; the rest, such as memory that ran out,
+/// panics on its own thread, and again on the one that waits.
+fn guarded<T>(client: &Client, ask: impl FnOnce() -> Result<T, ServerError>) -> Result<T, Error> {
     let device = || client.properties().identity.name.clone();
-    // wgpu reports what it can at a read; the rest, such as memory that ran out, panics on its own thread and again here.
-    match catch_unwind(AssertUnwindSafe(|| client.read_one(handle))) {
-        Ok(Ok(bytes)) => Ok(bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()),
-        Ok(Err(error)) => Err(failure(device(), &error)),
+    match catch_unwind(AssertUnwindSafe(ask)) {
+        Ok(answer) => answer.map_err(|error| failure(device(), &error)),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let reason = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("its thread ended").to_owned();

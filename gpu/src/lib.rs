@@ -5,6 +5,7 @@ pub mod device;
 pub mod error;
 pub mod fdpa;
 pub mod operand;
+pub mod product;
 
 pub use device::{Choice, Gpu};
 pub use error::Error;

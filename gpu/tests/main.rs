@@ -4,8 +4,9 @@ use libtest_mimic::Arguments;
 mod bits;
 mod device;
 mod fdpa;
+mod product;
 
 fn main() {
-    let trials = [bits::trials(), device::trials(), fdpa::trials()];
+    let trials = [bits::trials(), device::trials(), product::trials(), fdpa::trials()];
     libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit();
 }

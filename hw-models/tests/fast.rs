@@ -1,7 +1,7 @@
 //! The fast kernels against the references, bit for bit, on every instruction set of this machine.
 
 use crate::support::{Kind, Random, case, quantized, same_bits};
-use interplay_formats::{Format, Quantized};
+use interplay_formats::{Codes, Format, Quantized, Scales};
 use interplay_hw::datapath::{self, Overflow, Sum};
 use interplay_hw::{Datapath, Operand, Path};
 use libtest_mimic::Trial;
@@ -40,6 +40,7 @@ pub fn trials() -> Vec<Trial> {
         case("fast::empty", empty),
         case("fast::sticky_values", sticky_values),
         case("fast::sticky_blocks", sticky_blocks),
+        case("fast::infinite_elements", infinite_elements),
     ];
     for (datapath, a, w) in PAIRS {
         trials.push(case(&format!("fast::{datapath}::{a}x{w}"), move || {
@@ -238,6 +239,20 @@ fn sticky_blocks() {
 }
 
 /// No rows or no columns give no outputs.
+/// Infinities of E5M2, which no quantiser writes, of one sign, of both, beside a NaN, and against a zero.
+fn infinite_elements() {
+    let mxfp8 = Format::by_name("mxfp8-e5m2").unwrap();
+    let block = |first: [u8; 3]| {
+        let codes = first.into_iter().chain(std::iter::repeat_n(0x3C, 29)).collect();
+        Quantized::from_parts(mxfp8, 1, 32, Codes::U8(codes), Scales::E8M0(vec![127]), None).unwrap()
+    };
+    let one = block([0x3C, 0x3C, 0x3C]);
+    for first in [[0x7C, 0x3C, 0x3C], [0xFC, 0xFC, 0x3C], [0x7C, 0xFC, 0x3C], [0x7C, 0x7D, 0x3C]] {
+        agree("block", &block(first), &one, &format!("{first:x?}"));
+        agree("block", &block(first), &block([0, 0x3C, 0x3C]), &format!("{first:x?} against a zero"));
+    }
+}
+
 fn empty() {
     let values = [1.0f32; 6];
     for name in ["ideal", "fp32"] {

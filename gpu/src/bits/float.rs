@@ -135,7 +135,8 @@ pub fn div(a: u32, b: u32) -> u32 {
     let fourth = (third % divisor) << 2u32;
     let upper = (one << 24u32) + ((first / divisor) << 16u32) + ((second / divisor) << 8u32) + third / divisor;
     let quotient = (upper << 2u32) + fourth / divisor;
-    let digits = quotient | select(fourth % divisor != 0u32, 1u32, 0u32);
+    let rest = fourth % divisor;
+    let digits = quotient | select(rest != 0u32, 1u32, 0u32);
     let finite = round(sign != 0u32, digits, left.exponent - right.exponent - 26i32, FP32);
     let nan = x > INFINITY || y > INFINITY || (x == INFINITY && y == INFINITY) || (x == 0u32 && y == 0u32);
     let infinite = x == INFINITY || y == 0u32;
