@@ -28,15 +28,22 @@ pub fn left(significand: i32, #[comptime] unit: Aligned) -> i32 {
     factor
 }
 
-/// A product's term, less one where the product is negative; `distance` is how far its exponent is below the common one.
+/// What the exponents of a product's elements are taken from, for [`term`](fn@term): the common exponent without the scales,
+/// and the places that every product is moved down.
 #[cube]
-pub fn term(left: i32, right: i32, distance: i32, #[comptime] unit: Aligned) -> i32 {
+pub fn reach(common: i32, scale: i32, #[comptime] unit: Aligned) -> i32 {
+    common - scale + comptime!(unit.layout().down)
+}
+
+/// A product's term, less one where the product is negative; `places` is its [reach](fn@reach) without its exponents.
+#[cube]
+pub fn term(left: i32, right: i32, places: i32, #[comptime] unit: Aligned) -> i32 {
     let layout = comptime!(unit.layout());
     let mut product = left * right;
     if comptime!(layout.below == 0) {
         product += product >> 31i32;
     }
-    product >> min(distance + comptime!(layout.down), 31i32)
+    product >> min(places, 31i32)
 }
 
 /// 1 for a negative product, 0 for others.

@@ -72,7 +72,7 @@ pub fn output(
     bits(&register, unit.rounded, unit.nan)
 }
 
-/// See [`simple`](super::simple::simple).
+/// See [`simple`](fn@super::simple::simple).
 #[cube(launch_unchecked)]
 pub fn simple(
     x: &[u32],

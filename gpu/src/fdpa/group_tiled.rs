@@ -202,7 +202,7 @@ fn advance(
     }
 }
 
-/// `y = x w^T`, `[m, n]`; see [`tiled`](super::tiled::tiled).
+/// `y = x w^T`, `[m, n]`; see [`tiled`](fn@super::tiled::tiled).
 #[cube(launch_unchecked)]
 pub fn tiled(
     x: &[u32],

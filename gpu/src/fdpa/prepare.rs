@@ -1,5 +1,6 @@
 //! Operands as the kernels of a unit read them: decoded, in the order of its steps, with masks of their signs.
 #![allow(missing_docs)] // `cube` makes modules and types beside what is documented here.
+#![allow(clippy::collapsible_if)] // An outer condition decides what is written into a kernel, an inner one is part of it.
 
 use super::element::{Element, SPECIAL, ZERO, element, scale, word};
 use super::step::position;

@@ -1,7 +1,8 @@
 //! One output after the other: what the tiled kernel is judged by, and what it leaves to.
 #![allow(missing_docs)] // `cube` makes modules and types beside what is documented here.
+#![allow(clippy::collapsible_if)] // An outer condition decides what is written into a kernel, an inner one is part of it.
 
-use super::align::{Wide, left, negative, special, term};
+use super::align::{Wide, left, negative, reach, special, term};
 use super::element::{NOTHING, exponent, significand};
 use super::register::{Register, bits, copied, join, zero};
 use super::step::{collect, common, finish};
@@ -49,13 +50,14 @@ pub fn output(
             flags |= special(scale, 0i32, 0i32);
         }
         let aligned = common(highest + scale, register.exponent, unit);
+        let reach = reach(aligned, scale, unit);
         let mut products = Wide { high: 0i32, low: 0i32 };
         for first in 0..comptime!(length.div_ceil(run)) {
             let mut sum = 0i32;
             for index in first * run..min(first * run + run, length) {
                 let (l, r) = (left(significand(x[a + index]), unit), significand(w[b + index]));
-                let distance = aligned - scale - exponent(x[a + index]) - exponent(w[b + index]);
-                sum += term(l, r, distance, unit) + negative(l, r);
+                let places = reach - exponent(x[a + index]) - exponent(w[b + index]);
+                sum += term(l, r, places, unit) + negative(l, r);
             }
             products = collect(&products, sum, unit);
         }
@@ -80,10 +82,10 @@ pub fn joined(result: &Register, before: &Register, #[comptime] unit: Aligned) -
     join(result, before, unit.rounded, comptime!(unit.result()))
 }
 
-/// What the tiled kernel writes where it leaves an output to [`simple`]: a NaN that no unit writes.
+/// What the tiled kernel writes where it leaves an output to [`simple`](fn@simple): a NaN that no unit writes.
 pub const UNSETTLED: u32 = 0x7FA5_C3E1;
 
-/// `y = x w^T`, `[m, n]`, one output a unit of the cube, see [`output`]; where `only_unsettled`, those alone that are
+/// `y = x w^T`, `[m, n]`, one output a unit of the cube, see [`output`](fn@output); where `only_unsettled`, those alone that are
 /// [`UNSETTLED`].
 #[cube(launch_unchecked)]
 pub fn simple(

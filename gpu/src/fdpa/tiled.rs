@@ -4,11 +4,12 @@
 //! A step is two passes over its positions: the first finds the largest exponent of every output's products, the second
 //! adds their terms. Outputs that an infinity, a NaN or a NaN scale takes part in are left to the simple kernel.
 #![allow(missing_docs)] // `cube` makes modules and types beside what is documented here.
+#![allow(clippy::collapsible_if)] // An outer condition decides what is written into a kernel, an inner one is part of it.
 
-use super::align::{Wide, left, term};
+use super::align::{Wide, left, reach, term};
 use super::element::{FINITE, NOTHING, ZERO, exponent, significand, word};
 use super::simple::joined;
-use super::step::{collect, common, finish};
+use super::step::{self, collect, finish};
 use super::tile::{Held, Place, Tile, Window, copy, fetch, place, stride, write};
 use super::unit::{Aligned, Joins};
 use cubecl::prelude::*;
@@ -147,8 +148,8 @@ fn negatives(
     count as i32
 }
 
-/// Adds the terms of the positions from `first` to `last` to the sums of a unit's outputs; `aligned` are the common
-/// exponents without the scales.
+/// Adds the terms of the positions from `first` to `last` to the sums of a unit's outputs; `reaches` are
+/// as [`reach`](fn@super::align::reach) has them.
 #[cube]
 fn add_terms(
     a: &Part,
@@ -156,7 +157,7 @@ fn add_terms(
     place: &Place,
     first: usize,
     last: usize,
-    aligned: &Array<i32>,
+    reaches: &Array<i32>,
     sums: &mut Array<i32>,
     #[comptime] tile: Tile,
     #[comptime] unit: Aligned,
@@ -179,7 +180,7 @@ fn add_terms(
             #[unroll]
             for i in 0..tall {
                 let o = comptime!(i * wide + j);
-                sums[o] += term(factors[i], factor, aligned[o] - exponents[i] - exponent, unit);
+                sums[o] += term(factors[i], factor, reaches[o] - exponents[i] - exponent, unit);
             }
         }
     }
@@ -198,8 +199,9 @@ fn advance(
 ) {
     let (wide, outputs) = comptime!((tile.outputs[1], tile.count()));
     let first = step * unit.steps.length;
-    let mut aligned = highest(a, b, place, first, tile, unit);
-    let mut scales = Array::<i32>::new(outputs);
+    let highest = highest(a, b, place, first, tile, unit);
+    let mut common = Array::<i32>::new(outputs);
+    let mut reaches = Array::<i32>::new(outputs);
     let mut high = Array::<i32>::new(outputs);
     let mut low = Array::<i32>::new(outputs);
     let mut sums = Array::<i32>::new(outputs);
@@ -207,14 +209,15 @@ fn advance(
     for o in 0..outputs {
         let down = place.down + comptime!(o / wide * tile.units[0]);
         let across = place.across + comptime!(o % wide * tile.units[1]);
-        scales[o] = 0i32;
+        let mut scales = 0i32;
         if comptime!(unit.scaling.is_some()) {
-            scales[o] = exponent(a.scales[step * comptime!(stride(tile.rows(0))) + down])
+            scales = exponent(a.scales[step * comptime!(stride(tile.rows(0))) + down])
                 + exponent(b.scales[step * comptime!(stride(tile.rows(1))) + across]);
         }
-        let highest = aligned[o] + scales[o];
-        held.leave(highest > FINITE || scales[o] > FINITE, o);
-        aligned[o] = common(highest, held.exponent(o), unit) - scales[o];
+        let highest = highest[o] + scales;
+        held.leave(highest > FINITE || scales > FINITE, o);
+        common[o] = step::common(highest, held.exponent(o), unit);
+        reaches[o] = reach(common[o], scales, unit);
         high[o] = 0i32;
         low[o] = 0i32;
         sums[o] = negatives(a, b, step, down, across, tile, comptime!(unit.steps.words()));
@@ -223,7 +226,7 @@ fn advance(
     #[unroll]
     for part in 0..comptime!(length.div_ceil(run)) {
         let last = comptime!(if (part + 1) * run < length { (part + 1) * run } else { length });
-        add_terms(a, b, place, first + comptime!(part * run), first + last, &aligned, &mut sums, tile, unit);
+        add_terms(a, b, place, first + comptime!(part * run), first + last, &reaches, &mut sums, tile, unit);
         #[unroll]
         for o in 0..outputs {
             let sum = collect(&Wide { high: high[o], low: low[o] }, sums[o], unit);
@@ -235,11 +238,11 @@ fn advance(
     #[unroll]
     for o in 0..outputs {
         let products = Wide { high: high[o], low: low[o] };
-        held.set(finish(&products, aligned[o] + scales[o], &held.get(o), 0u32, unit), o);
+        held.set(finish(&products, common[o], &held.get(o), 0u32, unit), o);
     }
 }
 
-/// `y = x w^T`, `[m, n]`, from operands as [`prepare`](super::prepare::prepare) writes them. The cubes go along the rows
+/// `y = x w^T`, `[m, n]`, from operands as the kernel `prepare` writes them. The cubes go along the rows
 /// of w first.
 #[cube(launch_unchecked)]
 pub fn tiled(

@@ -208,7 +208,7 @@ impl Unit {
     }
 }
 
-/// How the significands of a product are laid out in 32 bits; see [`term`](super::align::term).
+/// How the significands of a product are laid out in 32 bits; see [`term`](fn@super::align::term).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Layout {
     /// Places below the last one that a term can have, where the left significand has a one at the lowest; 0 where

@@ -4,8 +4,11 @@ use super::operands::{Kind, Random, Side, definition};
 use crate::device::on_device;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
+use interplay_formats::{Codes, Format, Quantized, Scales};
 use interplay_gpu::fdpa::{Fdpa, Matrix, Operand, Prepared};
+use interplay_gpu::{DeviceOperand, Error};
 use interplay_hw::Datapath;
+use interplay_hw::datapath::Operand as Values;
 use libtest_mimic::{Failed, Trial};
 
 /// Units of each rounding, width and order.
@@ -50,6 +53,9 @@ pub fn trials() -> Vec<Trial> {
     let mut all: Vec<Trial> = UNITS.into_iter().map(unit).collect();
     all.push(on_device("fdpa::device::strangers".to_owned(), strangers));
     all.push(on_device("fdpa::device::nothing".to_owned(), nothing));
+    all.push(on_device("fdpa::device::quantised".to_owned(), quantised));
+    all.push(on_device("fdpa::device::nan_scales".to_owned(), nan_scales));
+    all.push(on_device("fdpa::device::refused".to_owned(), refused));
     all
 }
 
@@ -124,5 +130,88 @@ fn nothing(client: &Client) -> Result<(), Failed> {
     let y = fdpa.run(client, &empty(2, 0, Operand::Activations)?, &empty(3, 0, Operand::Weights)?)?;
     assert_eq!(read(client, y), [0; 6]);
     fdpa.run(client, &empty(0, 5, Operand::Activations)?, &empty(3, 5, Operand::Weights)?)?;
+    Ok(())
+}
+
+/// Quantised operands of a format against [`Datapath::gemm`], factors of rows and tensors included.
+fn quantised(client: &Client) -> Result<(), Failed> {
+    let mut random = Random(11);
+    let (m, n, k) = (5, 7, 150);
+    let mut values = |rows: usize| -> Vec<f32> {
+        let value = |random: &mut Random| (random.below(2001) as f32 - 1000.0) / 128.0;
+        (0..rows * k).map(|i| if i / 32 % 5 == 4 { 0.0 } else { value(&mut random) }).collect()
+    };
+    let (x, w) = (values(m), values(n));
+    let pairs = [
+        ("ada.mma.e4m3.f32", "e4m3", "e4m3"),
+        ("hopper.mma.bf16.f32", "bf16", "bf16"),
+        ("b200.tcgen05.mxf8f6f4-e4m3xe5m2.f32", "mxfp8-e4m3", "mxfp8-e5m2"),
+        ("b200.tcgen05.mxf4.f32", "mxfp4", "mxfp4"),
+        ("b200.tcgen05.nvf4.f32", "nvfp4-te", "nvfp4-torchao"),
+    ];
+    for (name, fx, fw) in pairs {
+        let datapath = Datapath::by_name(name)?;
+        let fdpa = Fdpa::new(datapath)?;
+        let (qx, qw) = (Format::by_name(fx)?.quantize(&x, k)?, Format::by_name(fw)?.quantize(&w, k)?);
+        let want = datapath.gemm(Values::Quantized(&qx), &datapath.prepare(Values::Quantized(&qw))?)?;
+        let status = client.create_from_slice(u32::as_bytes(&[0, 0]));
+        let (dx, dw) = (DeviceOperand::upload(client, &qx)?, DeviceOperand::upload(client, &qw)?);
+        let px = fdpa.prepare(client, &fdpa.matrix(&dx, Operand::Activations)?, Operand::Activations, &status)?;
+        let pw = fdpa.prepare(client, &fdpa.matrix(&dw, Operand::Weights)?, Operand::Weights, &status)?;
+        let got = read(client, fdpa.run(client, &px, &pw)?);
+        let want: Vec<u32> = want.iter().map(|value| value.to_bits()).collect();
+        assert_eq!(got, want, "{name}");
+        assert_eq!(read(client, status), [0, 0], "{name}: refused elements");
+    }
+    Ok(())
+}
+
+/// The NaN scale of a block of zeros has no effect, as on the CPU; which refuses others, so that the rules alone have those.
+fn nan_scales(client: &Client) -> Result<(), Failed> {
+    let datapath = Datapath::by_name("b200.tcgen05.mxf8f6f4-e4m3.f32")?;
+    let (format, fdpa) = (Format::by_name("mxfp8-e4m3")?, Fdpa::new(datapath)?);
+    let mut codes = vec![0x38u8; 128];
+    codes[32..64].fill(0);
+    let scales = [127, 255, 127, 127].to_vec();
+    let of =
+        |codes: Vec<u8>, scales| Quantized::from_parts(format, 2, 64, Codes::U8(codes), Scales::E8M0(scales), None);
+    let x = of(codes, scales)?;
+    let w = of(vec![0x38u8; 128], vec![127; 4])?;
+    for (x, w) in [(&x, &w), (&w, &x)] {
+        let want = datapath.gemm(Values::Quantized(x), &datapath.prepare(Values::Quantized(w))?)?;
+        let status = client.create_from_slice(u32::as_bytes(&[0, 0]));
+        let (dx, dw) = (DeviceOperand::upload(client, x)?, DeviceOperand::upload(client, w)?);
+        let px = fdpa.prepare(client, &fdpa.matrix(&dx, Operand::Activations)?, Operand::Activations, &status)?;
+        let pw = fdpa.prepare(client, &fdpa.matrix(&dw, Operand::Weights)?, Operand::Weights, &status)?;
+        let want: Vec<u32> = want.iter().map(|value| value.to_bits()).collect();
+        assert_eq!(read(client, fdpa.run(client, &px, &pw)?), want);
+    }
+    Ok(())
+}
+
+/// What does not go together is refused.
+fn refused(client: &Client) -> Result<(), Failed> {
+    let status = client.create_from_slice(u32::as_bytes(&[0, 0]));
+    let matrix = |k: usize| Matrix { elements: client.empty(4 * k), rows: 1, k, scales: None, factors: None };
+    let [plain, other, scaled] = ["ada.mma.e4m3.f32", "ada.mma.e5m2.f32", "b200.tcgen05.nvf4.f32"]
+        .map(|name| Fdpa::new(Datapath::by_name(name).unwrap()).unwrap());
+    let x = plain.prepare(client, &matrix(8), Operand::Activations, &status)?;
+    let short = plain.prepare(client, &matrix(7), Operand::Weights, &status)?;
+    let strange = other.prepare(client, &matrix(8), Operand::Weights, &status)?;
+    let mxfp4 = DeviceOperand::upload(client, &Format::by_name("mxfp4")?.quantize(&[1.0; 64], 64)?)?;
+    let errors = [
+        ("x", plain.run(client, &x, &short).err()),
+        ("w", plain.run(client, &x, &strange).err()),
+        ("w", plain.run(client, &x, &x).err()),
+        ("x", scaled.prepare(client, &matrix(16), Operand::Activations, &status).err()),
+        ("w", scaled.matrix(&mxfp4, Operand::Weights).err()),
+        ("x", plain.matrix(&mxfp4, Operand::Activations).err()),
+    ];
+    for (wanted, error) in errors {
+        match error {
+            Some(Error::Operand { side, .. }) if side == wanted => {}
+            other => panic!("{wanted}: {other:?}"),
+        }
+    }
     Ok(())
 }

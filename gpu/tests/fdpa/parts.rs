@@ -47,7 +47,7 @@ fn stands_for(number: Magnitude, sum: i64) -> bool {
     let sign = number.negative == (sum < 0);
     let cut = exact >> up;
     let lost = exact != cut << up;
-    sign && size == if lost { cut | 1 } else { cut } && (up == 0 || number.size >= 1 << 31 || exact < 1 << 32)
+    sign && size == if lost { cut | 1 } else { cut } && (up == 0 || number.size >= 1 << 30)
 }
 
 /// Sums of runs, as long as an accumulator of 34 bits.
