@@ -10,5 +10,8 @@ pub mod wide;
 pub mod word;
 
 pub use float::{FP16, FP32, FP32_TOWARD_ZERO, Float, NAN, add, div, from_i32, mul, round};
-pub use wide::{Wide, Wide3, add_wide, add_wide3, from_wide, from_wide3, shift_left, shift_right_sticky};
+pub use wide::{
+    Wide, Wide3, add_wide, add_wide3, from_wide, from_wide3, fused_add, shift_left, shift_left3, shift_right_sticky,
+    shift_right_sticky3, times3, widened,
+};
 pub use word::{carrying_add, wide_product, wrapping_add, wrapping_mul, wrapping_neg};

@@ -13,6 +13,8 @@ pub fn trials() -> Vec<Trial> {
         trial("bits::float::integers", integers),
         trial("bits::wide::rounding", wide_rounding),
         trial("bits::wide::shifts_and_sums", shifts),
+        trial("bits::wide::three_words", shifts3),
+        trial("bits::wide::fused_add", fused),
     ];
     let kernels = [
         ("add", Op::Add),
@@ -211,6 +213,83 @@ fn shifts() -> Result<(), Failed> {
     Ok(())
 }
 
+fn shifts3() -> Result<(), Failed> {
+    const LAST: u128 = (1 << 96) - 1;
+    let mut words = Words::new(8);
+    let join = |x: Wide3| u128::from(x.high) << 64 | u128::from(x.middle) << 32 | u128::from(x.low);
+    for _ in 0..1_000_000 {
+        let word = |words: &mut Words| u128::from(words.word());
+        let all = word(&mut words) << 64 | word(&mut words) << 32 | word(&mut words);
+        let a = all >> (words.word() % 96);
+        let (places, b) = (words.word() % 127, words.word());
+        let three = wide3(a as i128);
+        let left = a.checked_shl(places).unwrap_or(0) & LAST;
+        assert_eq!(join(bits::shift_left3(&three, places)), if places < 96 { left } else { 0 }, "{a:x} << {places}");
+        let kept = a >> places;
+        let sticky = kept | u128::from(kept << places != a);
+        assert_eq!(join(bits::shift_right_sticky3(&three, places)), sticky, "{a:x} >> {places}");
+        let product = (a & (LAST >> 32)).wrapping_mul(u128::from(b)) + ((a >> 64) * u128::from(b) << 64);
+        let times = bits::times3(&three, b);
+        assert_eq!(join(times), product & LAST, "{a:x} * {b:x}");
+        let (signed, up) = (a as i32, 24u32);
+        assert_eq!(bits::widened(signed, up), wide3(i128::from(signed) << up));
+        assert_eq!(bits::widened(signed, 0), wide3(i128::from(signed)));
+        assert_eq!(bits::widened(signed, 48), wide3(i128::from(signed) << 48));
+    }
+    Ok(())
+}
+
+/// `x 2^exponent + b` in FP32, by exact integers where the two are near, and otherwise with what is far below the other
+/// one's last place moved closer to it, where it still rounds alike.
+fn fused_expected(x: i128, exponent: i32, b: u32) -> u32 {
+    let Some(float) = Value::from_f32(f32::from_bits(b)).finite() else { return canonical(f32::from_bits(b)) };
+    if x == 0 {
+        return b;
+    }
+    if float.significand == 0 {
+        return expected(x, exponent, FP32);
+    }
+    let signed = if float.negative { -(float.significand as i128) } else { float.significand as i128 };
+    let (mut a, mut a_exponent, mut c, mut c_exponent) = (x, exponent, signed, float.exponent);
+    let top = |y: i128, e: i32| e + 128 - y.unsigned_abs().leading_zeros() as i32;
+    // A number below all places of the other, of 80 and of 24 bits, only says on which side of it the sum is.
+    if top(a, a_exponent) - top(c, c_exponent) > 90 {
+        (c, c_exponent) = (c.signum(), top(a, a_exponent) - 90);
+    } else if top(c, c_exponent) - top(a, a_exponent) > 40 {
+        (a, a_exponent) = (a.signum(), top(c, c_exponent) - 40);
+    }
+    // Both without their trailing zeros, so that the sum at the lower exponent fits.
+    let trim = |y: i128, e: i32| (y >> y.trailing_zeros(), e + y.trailing_zeros() as i32);
+    let ((a, a_exponent), (c, c_exponent)) = (trim(a, a_exponent), trim(c, c_exponent));
+    let lowest = a_exponent.min(c_exponent);
+    let sum = (a << (a_exponent - lowest)) + (c << (c_exponent - lowest));
+    expected(sum, lowest, FP32)
+}
+
+fn fused() -> Result<(), Failed> {
+    let mut words = Words::new(9);
+    for i in 0..1_000_000 {
+        let b = words.float();
+        let size = i128::from(words.word()) << 47 | i128::from(words.word()) << 16 | i128::from(words.word() & 0xFFFF);
+        let x = (size >> (words.word() % 80)) * if words.word() & 1 == 0 { 1 } else { -1 };
+        let bits_of = 128 - x.unsigned_abs().leading_zeros() as i32;
+        let field = ((b >> 23) & 0xFF) as i32;
+        // Mostly near the other number, where leading bits cancel or a tie is decided.
+        let near = field - 127 - bits_of + (words.word() % 64) as i32 - 32;
+        let exponent = if i % 4 == 0 { (words.word() % 500) as i32 - 300 } else { near };
+        let x = match i % 8 {
+            // The number itself with another sign, and one beside it.
+            1 => -i128::from((b & 0x7F_FFFF) | 0x80_0000) * if b >> 31 == 0 { 1 } else { -1 } << 40,
+            2 => (-i128::from((b & 0x7F_FFFF) | 0x80_0000) * if b >> 31 == 0 { 1 } else { -1 } << 40) + 1,
+            _ => x,
+        };
+        let exponent = if matches!(i % 8, 1 | 2) { field.max(1) - 150 - 40 } else { exponent };
+        let given = [(x >> 64) as u32, (x >> 32) as u32, x as u32, exponent as u32, b];
+        compare("fused_add", &given, bits::fused_add(&wide3(x), exponent, b), fused_expected(x, exponent, b))?;
+    }
+    Ok(())
+}
+
 /// What a kernel calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Op {
@@ -274,15 +353,16 @@ fn same(client: &Client, op: Op) -> Result<(), Failed> {
     const CASES: usize = 1 << 16;
     let mut words = Words::new(7);
     let input: Vec<u32> = (0..CASES * 4).map(|i| if i % 8 < 4 { words.float() } else { words.word() }).collect();
-    let given = client.create_from_slice(u32::as_bytes(&input));
+    let bytes: Vec<u8> = input.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let given = client.create_from_slice(&bytes);
     let made = client.empty(CASES * 8);
     let count = CubeCount::Static(CASES.div_ceil(256) as u32, 1, 1);
     // SAFETY: the handles have as many words as is said.
     let (from, to) =
         unsafe { (BufferArg::from_raw_parts(given, CASES * 4), BufferArg::from_raw_parts(made.clone(), CASES * 2)) };
     kernel::launch(client, count, CubeDim::new_1d(256), from, to, op);
-    let bytes = client.read_one(made).map_err(|error| error.to_string())?;
-    for (case, got) in input.chunks_exact(4).zip(u32::from_bytes(&bytes).chunks_exact(2)) {
+    let words = interplay_gpu::device::read(client, made)?;
+    for (case, got) in input.chunks_exact(4).zip(words.chunks_exact(2)) {
         let want = apply(case[0], case[1], case[2], case[3], op);
         compare(&format!("{op:?}, high"), case, got[0], want.high)?;
         compare(&format!("{op:?}, low"), case, got[1], want.low)?;

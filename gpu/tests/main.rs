@@ -4,8 +4,9 @@ use libtest_mimic::Arguments;
 mod bits;
 mod device;
 mod format;
+mod product;
 
 fn main() {
-    let trials = [bits::trials(), format::trials()];
+    let trials = [bits::trials(), device::trials(), format::trials(), product::trials()];
     libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit();
 }

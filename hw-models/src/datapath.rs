@@ -24,11 +24,12 @@ mod register_format;
 mod tensor;
 mod term;
 
+pub use choose::ExactSums;
 pub use dot::Row;
 pub(crate) use evaluate::{Cut, Watch};
 pub use inventory::{Operation, Part, Per};
 pub use matmul::Matmul;
-pub use operand::Operand;
+pub use operand::{Family, Operand, element_units, family};
 pub use record::{
     Accumulator, Align, Arm, BlockScale, Codes, Datapath, ElementExponent, Group, Inputs, Joins, Nan, Node, Order,
     Overflow, Port, Product, Proof, Round, Sparsity, Subnormals, Sum, Unit, Zero,

@@ -1,7 +1,7 @@
 //! Integers of two and three words in two's complement, and their rounding.
 
-use super::float::{Float, round};
-use super::word::{carrying_add, wrapping_neg};
+use super::float::{FP32, Float, NAN, normal, round};
+use super::word::{carrying_add, wide_product, wrapping_add, wrapping_mul, wrapping_neg};
 use cubecl::prelude::*;
 
 /// `high 2^32 + low`.
@@ -81,6 +81,106 @@ pub fn shift_right_sticky(a: &Wide, places: u32) -> Wide {
     let rest = select(none, a.high | a.low, lost);
     let kept = select(none, 0u32, select(long, high, low));
     Wide { high: select(long, 0u32, high), low: kept | select(rest != 0u32, 1u32, 0u32) }
+}
+
+/// `a 2^places` modulo 2^96; nothing is left from 96 places on.
+#[cube]
+pub fn shift_left3(a: &Wide3, places: u32) -> Wide3 {
+    let by = places & 31u32;
+    let back = 31u32 - by;
+    let words = places >> 5u32;
+    let low = a.low << by;
+    let middle = (a.middle << by) | ((a.low >> 1u32) >> back);
+    let high = (a.high << by) | ((a.middle >> 1u32) >> back);
+    let upper = select(words == 0u32, high, select(words == 1u32, middle, select(words == 2u32, low, 0u32)));
+    let between = select(words == 0u32, middle, select(words == 1u32, low, 0u32));
+    Wide3 { high: upper, middle: between, low: select(words == 0u32, low, 0u32) }
+}
+
+/// `a / 2^places`, unsigned, rounded toward zero, the lowest bit set where anything was cut off.
+#[cube]
+pub fn shift_right_sticky3(a: &Wide3, places: u32) -> Wide3 {
+    let by = places & 31u32;
+    let back = 31u32 - by;
+    let words = places >> 5u32;
+    let mask = (1u32 << by) - 1u32;
+    let high = a.high >> by;
+    let middle = (a.middle >> by) | ((a.high << 1u32) << back);
+    let low = (a.low >> by) | ((a.middle << 1u32) << back);
+    let kept = select(words == 0u32, low, select(words == 1u32, middle, select(words == 2u32, high, 0u32)));
+    let lost1 = a.low | (a.middle & mask);
+    let lost2 = a.low | a.middle | (a.high & mask);
+    let all = a.low | a.middle | a.high;
+    let lost = select(words == 0u32, a.low & mask, select(words == 1u32, lost1, select(words == 2u32, lost2, all)));
+    let between = select(words == 0u32, middle, select(words == 1u32, high, 0u32));
+    let upper = select(words == 0u32, high, 0u32);
+    Wide3 { high: upper, middle: between, low: kept | select(lost != 0u32, 1u32, 0u32) }
+}
+
+/// `a b` modulo 2^96.
+#[cube]
+pub fn times3(a: &Wide3, b: u32) -> Wide3 {
+    let (low, middle) = (wide_product(a.low, b), wide_product(a.middle, b));
+    let second = carrying_add(middle.low, low.high, 0u32);
+    let high = wrapping_add(wrapping_mul(a.high, b), wrapping_add(middle.high, second.carry));
+    Wide3 { high, middle: second.sum, low: low.low }
+}
+
+/// `a 2^PLACES` for a signed word, modulo 2^96; fewer than 64 places.
+#[cube]
+pub fn widened(a: i32, #[comptime] places: u32) -> Wide3 {
+    let word = a as u32;
+    let sign = select(a < 0i32, 0xFFFF_FFFFu32, 0u32);
+    let by = comptime!(places % 32);
+    let low = word << by;
+    let next = (sign << by) | ((word >> 1u32) >> comptime!(31 - places % 32));
+    let mut wide = Wide3 { high: sign, middle: next, low };
+    if comptime!(places >= 32) {
+        wide = Wide3 { high: next, middle: low, low: 0u32 };
+    }
+    wide
+}
+
+/// `a 2^exponent + b` for a signed integer and FP32 bits, rounded once to FP32.
+///
+/// Both are brought under the leading bit of the larger one, which is put two places below the sign: what falls off the
+/// smaller one sets the lowest bit, and then the two are too far apart for more than one leading bit to cancel. `a` has
+/// fewer than 80 bits. A sum of exactly zero is +0 unless both are zeros and `b` is -0, which stays.
+#[cube]
+pub fn fused_add(a: &Wide3, exponent: i32, b: u32) -> u32 {
+    let negative = a.high >= 0x8000_0000u32;
+    let size = negate_wide3(a, negative);
+    let upper = size.high | size.middle;
+    let zeros = select(
+        size.high != 0u32,
+        size.high.leading_zeros(),
+        select(upper != 0u32, size.middle.leading_zeros() + 32u32, size.low.leading_zeros() + 64u32),
+    );
+    let none = (upper | size.low) == 0u32;
+    let float = normal(b & 0x7FFF_FFFFu32);
+    let empty = float.digits == 0u32;
+    let first = exponent + 95i32 - (zeros as i32);
+    let second = float.exponent + 31i32;
+    let unit = select(none, second, select(empty, first, max(first, second))) - 93i32;
+    let one = moved(&size, exponent - unit);
+    let two = moved(&Wide3 { high: 0u32, middle: 0u32, low: float.digits }, float.exponent - unit);
+    let left = negate_wide3(&one, negative);
+    let right = negate_wide3(&two, b >= 0x8000_0000u32);
+    let sum = from_wide3(&add_wide3(&left, &right), unit, FP32);
+    select(none || (b & 0x7FFF_FFFFu32) >= 0x7F80_0000u32, select(b << 1u32 > 0xFF00_0000u32, NAN, b), sum)
+}
+
+/// An unsigned integer moved up or, with a sticky bit, down.
+#[cube]
+fn moved(a: &Wide3, places: i32) -> Wide3 {
+    let up = shift_left3(a, clamp(places, 0i32, 96i32) as u32);
+    let down = shift_right_sticky3(a, clamp(0i32 - places, 0i32, 127i32) as u32);
+    let raised = places >= 0i32;
+    Wide3 {
+        high: select(raised, up.high, down.high),
+        middle: select(raised, up.middle, down.middle),
+        low: select(raised, up.low, down.low),
+    }
 }
 
 /// `a 2^exponent` rounded to a format, as its code; `a` is signed, its lowest bit sticky as [`round`] has it.

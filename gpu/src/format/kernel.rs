@@ -333,11 +333,12 @@ pub fn elements(
     }
 }
 
-/// A word in all places of a buffer.
+/// What rows share, once a row: `out` is `[rows, across]`, and rows share `from` from `offset` on by `block_rows`.
 #[cube(launch)]
-pub fn spread(word: &[u32], out: &mut [u32], at: u32, count: u32) {
+pub fn per_row(from: &[u32], out: &mut [u32], offset: u32, across: u32, block_rows: u32, count: u32) {
     let place = ABSOLUTE_POS as u32;
     if place < count {
-        out[place as usize] = word[at as usize];
+        let at = offset + place / across / block_rows * across + place % across;
+        out[place as usize] = from[at as usize];
     }
 }

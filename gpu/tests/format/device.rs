@@ -6,8 +6,9 @@ use super::rules::compare;
 use crate::device::on_device;
 use cubecl::client::Client;
 use cubecl::server::Handle;
-use interplay_formats::Format;
-use interplay_gpu::format::{Quantizer, Status};
+use interplay_formats::{Format, Scale};
+use interplay_gpu::Error;
+use interplay_gpu::format::{DeviceQuantized, Quantizer, Status};
 use libtest_mimic::{Failed, Trial};
 
 pub fn trials() -> Vec<Trial> {
@@ -109,7 +110,10 @@ fn check(client: &Client, quantizer: &Quantizer, x: &[f32], (rows, k): (usize, u
     };
     let tensor = want.tensor_scale.map_or(Vec::new(), |scale| vec![scale; rows]);
     difference("tensor scale", &read(&q.tensor_scale, rows)?, &tensor)?;
-    compare(format, &got, &Matrix { tensor_scale: None, ..want })?;
+    let tensor_scale = want.tensor_scale;
+    let want = Matrix { tensor_scale: None, ..want };
+    compare(format, &got, &want)?;
+    as_operand(client, q, &Matrix { tensor_scale, ..want })?;
     if flags == 0 {
         let mut plain = x.to_vec();
         format.fake_quantize_seeded(&mut plain, k, 7).map_err(|e| e.to_string())?;
@@ -117,4 +121,28 @@ fn check(client: &Client, quantizer: &Quantizer, x: &[f32], (rows, k): (usize, u
         difference("fake value", &got.values, &plain)?;
     }
     Ok(())
+}
+
+/// The operand that units take: each row has its own copy of what rows share.
+fn as_operand(client: &Client, q: DeviceQuantized, want: &Matrix) -> Result<(), String> {
+    let format = q.format;
+    let (rows, block_rows, across) = (q.rows, q.block_rows, q.k_padded / q.block);
+    let each_row = |row: usize| want.scales.iter().skip(row / block_rows * across).take(across);
+    let by_row: Vec<u32> = (0..rows).flat_map(each_row).copied().collect();
+    let (scales, factors) = match format.scaling.map(|s| s.scale) {
+        None => (Vec::new(), Vec::new()),
+        Some(Scale::E8M0 | Scale::Exponent(_)) => (by_row, Vec::new()),
+        Some(Scale::Code(_)) => (by_row, want.tensor_scale.map_or(Vec::new(), |scale| vec![scale; rows])),
+        Some(Scale::Float32) if across == 1 => (Vec::new(), by_row),
+        Some(_) => {
+            return match q.into_operand(client) {
+                Err(Error::Operand { .. }) => Ok(()),
+                _ => Err("scales that no unit reads became an operand".to_owned()),
+            };
+        }
+    };
+    let operand = q.into_operand(client).map_err(|e| e.to_string())?;
+    let read = |handle: &Option<Handle>, n| handle.as_ref().map_or(Ok(Vec::new()), |h| words(client, h, n));
+    difference("operand scale", &read(&operand.scales, rows * across)?, &scales)?;
+    difference("operand factor", &read(&operand.factors, rows)?, &factors)
 }

@@ -104,6 +104,53 @@ impl Kernel {
     }
 }
 
+/// Exact sums that kernels elsewhere compute too, with the parts that they depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExactSums {
+    /// Products of integers in a register of 32 bits, whose factors scale the result.
+    Integers {
+        /// What the register does with a sum that it cannot hold.
+        overflow: Overflow,
+        /// Whether only the sum over all of K meets the register's range, or the range does not matter on the way.
+        once: bool,
+    },
+    /// Sums over a block, times its scales, into an FP32 accumulator to nearest even.
+    Blocks {
+        /// Whether the accumulator is part of the exact sum; else the sum is rounded to FP32 and then added.
+        fused: bool,
+    },
+}
+
+impl Datapath {
+    /// The exact sums that the record consists of, recognised by its parts; `None` for every other record.
+    pub fn exact_sums(&self) -> Option<ExactSums> {
+        if blocks(self) {
+            return Some(ExactSums::Blocks { fused: false });
+        }
+        let round = fused(self)?;
+        match self.inputs {
+            Inputs::Blocks(_) if nearest_fp32(round) && self.order.group == Group::Block && self.depths.is_empty() => {
+                Some(ExactSums::Blocks { fused: true })
+            }
+            Inputs::Integers if whole(round) == Some(32) => {
+                Some(ExactSums::Integers { overflow: round.overflow, once: once(self, round) })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The bits of a register that holds integers as they are.
+fn whole(round: Round) -> Option<u32> {
+    let Encoding::Integer { range: Range::Full, bits, fraction_bits: 0 } = round.format.encoding else { return None };
+    (round.unit == Unit::One && round.subnormals == Subnormals::Kept).then_some(bits)
+}
+
+/// Whether an integer register's range matters at the end only, or not at all on the way.
+fn once(datapath: &Datapath, round: Round) -> bool {
+    datapath.order.group == Group::All && datapath.depths.is_empty() || round.overflow == Overflow::Wrap
+}
+
 /// Whether a step is the exact sum of its products and the accumulator, each product exact, and how it is rounded.
 fn fused(datapath: &Datapath) -> Option<Round> {
     let exact = |arm: &Arm, node| *arm == Arm::exact(node);
@@ -154,7 +201,7 @@ fn certified(datapath: &Datapath) -> bool {
 /// Exact integer sums in a register: one sum over all of K where 32 bits cannot overflow, or overflow at the end only.
 fn integers(datapath: &Datapath, x: &Prepared, w: &Prepared) -> Option<Kernel> {
     let round = fused(datapath)?;
-    let Encoding::Integer { range: Range::Full, bits, fraction_bits } = round.format.encoding else { return None };
+    let bits = whole(round)?;
     let integral = match datapath.inputs {
         Inputs::Integers => true,
         Inputs::Codes(Codes { a, b, scale: None, sparse: None }) => {
@@ -165,13 +212,11 @@ fn integers(datapath: &Datapath, x: &Prepared, w: &Prepared) -> Option<Kernel> {
     let product = largest_product(x, w);
     let total = product.checked_mul(x.k as u128)?;
     // FP64 sums what is below; elements of 8 bits reach it beyond 2^39 products.
-    let plain = integral && fraction_bits == 0 && round.unit == Unit::One && round.subnormals == Subnormals::Kept;
-    if !plain || total >= 1 << 53 {
+    if !integral || total >= 1 << 53 {
         return None;
     }
-    let once = datapath.order.group == Group::All && datapath.depths.is_empty() || round.overflow == Overflow::Wrap;
     let fits = total < 1 << (bits - 1);
-    if bits == 32 && (fits || once) && x.bytes && w.bytes {
+    if bits == 32 && (fits || once(datapath, round)) && x.bytes && w.bytes {
         return Some(Kernel::Integers(if fits { Overflow::Error } else { round.overflow }));
     }
     let depth = datapath.depths.last().copied().unwrap_or(x.k).max(1);

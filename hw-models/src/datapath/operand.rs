@@ -61,7 +61,7 @@ pub(crate) struct Prepared {
 
 /// The kind of arithmetic that a format calls for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Family {
+pub enum Family {
     /// Runs of elements along K under one power of two or one narrow float.
     Blocks {
         /// Elements in a block.
@@ -74,7 +74,7 @@ pub(crate) enum Family {
 }
 
 /// The family of a format, by its record.
-pub(crate) fn family(format: &Format) -> Family {
+pub fn family(format: &Format) -> Family {
     let integer =
         matches!(format.element.encoding, Encoding::Integer { range: Range::Symmetric, bits: ..=8, fraction_bits: 0 });
     match format.scaling {
@@ -88,8 +88,8 @@ pub(crate) fn family(format: &Format) -> Family {
     }
 }
 
-/// Units of the last place in the largest element of a format.
-fn element_units(element: Scalar) -> u128 {
+/// Units of the last place in the largest element of a format; the largest integer where those are more.
+pub fn element_units(element: Scalar) -> u128 {
     if let Encoding::Integer { range: Range::Full, bits, .. } = element.encoding {
         return 1 << (bits - 1);
     }

@@ -122,7 +122,9 @@ impl Unit for SplitBlocks {
                 let (coarse, fine) = self.sums(a, b, from);
                 for r in 0..MR {
                     for c in 0..GROUP {
-                        let sum = to_odd(coarse[r][c], fine[r][c]);
+                        // Where an infinity or a NaN came in, the fine register holds what is left of it, which is NaN.
+                        let split = to_odd(coarse[r][c], fine[r][c]);
+                        let sum = if coarse[r][c].is_finite() { split } else { coarse[r][c] };
                         out[r][from + c] += (sum * (scale_a[r] * scale_b[from + c])) as f32;
                     }
                 }
