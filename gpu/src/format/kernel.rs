@@ -237,16 +237,13 @@ fn all_pieces(heights: &[u32], depths: &[u32], pieces: u32) -> Summary {
 #[cube(launch)]
 pub fn finish_tensor(heights: &[u32], depths: &[u32], tensor: &mut [u32], pieces: u32, #[comptime] spec: Spec) {
     let sum = all_pieces(heights, depths, pieces);
-    match comptime!(spec.shared) {
-        Scaling::Coded(coded) => {
-            let scale = tensor_scale(max(sum.height, sum.depth), coded);
-            if UNIT_POS == 0u32 {
-                tensor[0] = scale.amax;
-                tensor[1] = scale.encode;
-                tensor[2] = scale.decode;
-            }
+    if let Scaling::Coded(coded) = comptime!(spec.shared) {
+        let scale = tensor_scale(max(sum.height, sum.depth), coded);
+        if UNIT_POS == 0u32 {
+            tensor[0] = scale.amax;
+            tensor[1] = scale.encode;
+            tensor[2] = scale.decode;
         }
-        _ => {}
     }
 }
 
