@@ -95,6 +95,10 @@ pub enum Error {
     /// The hardware crate refused.
     #[error(transparent)]
     Hardware(#[from] interplay_hw::Error),
+    /// The GPU, or its kernels, refused.
+    #[cfg(feature = "wgpu")]
+    #[error(transparent)]
+    Gpu(#[from] interplay_gpu::Error),
     /// An input or an option outside of what is allowed.
     #[error("{0}")]
     Invalid(String),

@@ -9,6 +9,7 @@
 pub mod burn;
 pub mod catalogue;
 pub mod compression;
+pub mod emu;
 mod error;
 pub mod eval;
 pub mod load;

@@ -145,14 +145,14 @@ impl Preset {
         }
     }
 
-    fn apply(self, architecture: &str, product: &Product, base: &LayerConfig) -> Option<LayerConfig> {
+    fn apply(self, architecture: &str, layer: &str, role: Role, base: &LayerConfig) -> Option<LayerConfig> {
         match self {
             Self::All => Some(base.clone()),
             Self::None => None,
             Self::Paper => {
                 let published = PUBLISHED.iter().find(|p| p.architecture == architecture).unwrap_or(&OTHER);
-                let any = |globs: &[&str]| globs.iter().any(|glob| matches(glob, &product.name));
-                let covered = product.role == Role::Weight && any(published.covered);
+                let any = |globs: &[&str]| globs.iter().any(|glob| matches(glob, layer));
+                let covered = role == Role::Weight && any(published.covered);
                 let dense = any(published.never_pruned);
                 covered.then(|| if dense { base.clone().dense() } else { base.clone() })
             }
@@ -193,9 +193,14 @@ impl Plan {
 
     /// The configuration of one product; `None` leaves it to the host.
     pub fn config(&self, architecture: &str, product: &Product) -> Option<LayerConfig> {
-        match self.rules.iter().find(|rule| matches(&rule.glob, &product.name)) {
+        self.config_of(architecture, &product.name, product.role)
+    }
+
+    /// The configuration of the products of that name and role; `None` leaves them to the host.
+    pub fn config_of(&self, architecture: &str, layer: &str, role: Role) -> Option<LayerConfig> {
+        match self.rules.iter().find(|rule| matches(&rule.glob, layer)) {
             Some(rule) => rule.config.clone(),
-            None => self.preset.apply(architecture, product, &self.base),
+            None => self.preset.apply(architecture, layer, role, &self.base),
         }
     }
 

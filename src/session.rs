@@ -65,11 +65,12 @@ impl Session {
         Self::on(Backend::default(), checkpoint, plan)
     }
 
-    /// [`Session::new`] on another CPU backend of Burn.
+    /// [`Session::new`] on another backend of Burn.
     ///
     /// # Errors
-    /// Those of [`Session::new`].
+    /// Those of [`Session::new`]; this machine has no such device.
     pub fn on(backend: Backend, checkpoint: Arc<dyn Checkpoint>, plan: Plan) -> Result<Self, Error> {
+        backend.check()?;
         let mut session = Self { stages: Vec::new(), pool: Pool::default(), plan, current: 0, checkpoint, backend };
         let mut example = smallest(session.checkpoint.input());
         for index in 0..session.checkpoint.stages() {
@@ -122,7 +123,11 @@ impl Session {
     /// There is no such stage, or [`Error::Layer`].
     pub fn run(&mut self, index: usize, input: Activation) -> Result<Activation, Error> {
         let (captured, units) = self.ready(index, &input)?;
-        captured.run(input, units)
+        let output = captured.run(input, units)?;
+        if index + 1 == self.stages.len() {
+            self.stages.iter().try_for_each(|stage| stage.units.check())?;
+        }
+        Ok(output)
     }
 
     /// [`Session::run`], showing every product's output to `observer`.

@@ -2,8 +2,10 @@
 
 mod bad_input;
 mod compression;
+mod emu;
 mod eval;
 mod exec;
+mod finetune;
 mod gguf;
 mod goldens;
 mod goldens_vision;
@@ -27,8 +29,10 @@ fn main() -> std::process::ExitCode {
     cases.extend(goldens_vision::cases());
     cases.extend(bad_input::cases());
     cases.extend(compression::cases());
+    cases.extend(emu::cases());
     cases.extend(eval::cases());
     cases.extend(exec::cases());
+    cases.extend(finetune::cases());
     cases.extend(memory::cases());
     cases.extend(train::cases());
     run(&Arguments::from_args(), cases).exit_code()

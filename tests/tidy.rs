@@ -19,11 +19,12 @@ const BANNED_IN_NUMERICS: [(&str, &str); 6] = [
 ];
 
 /// Which workspace crates a crate may name in its manifest.
-const ALLOWED: [(&str, &[&str]); 5] = [
+const ALLOWED: [(&str, &[&str]); 6] = [
     ("formats/Cargo.toml", &[]),
     ("hw-models/Cargo.toml", &["interplay-formats"]),
     ("compress/Cargo.toml", &["interplay-formats"]),
-    ("Cargo.toml", &["interplay-compress", "interplay-formats", "interplay-hw"]),
+    ("gpu/Cargo.toml", &["interplay-formats", "interplay-hw"]),
+    ("Cargo.toml", &["interplay-compress", "interplay-formats", "interplay-gpu", "interplay-hw"]),
     ("experiments/Cargo.toml", &["interplay", "interplay-compress", "interplay-formats", "interplay-hw"]),
 ];
 
@@ -41,7 +42,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every Rust source below the folders of the five crates, with its text.
+/// Every Rust source below the folders of the six crates, with its text.
 fn sources(folders: &[&str]) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders: Vec<PathBuf> = folders.iter().map(|f| root().join(f)).collect();
@@ -63,7 +64,7 @@ fn fail_with(problems: Vec<String>) -> Result<(), Failed> {
     if problems.is_empty() { Ok(()) } else { Err(problems.join("\n").into()) }
 }
 
-const EVERYWHERE: [&str; 11] = [
+const EVERYWHERE: [&str; 13] = [
     "src",
     "tests",
     "benches",
@@ -73,6 +74,8 @@ const EVERYWHERE: [&str; 11] = [
     "compress/tests",
     "hw-models/src",
     "hw-models/tests",
+    "gpu/src",
+    "gpu/tests",
     "experiments/src",
     "experiments/tests",
 ];
@@ -91,7 +94,8 @@ fn files_stay_short() -> Result<(), Failed> {
 fn numerics_use_no_host_logarithms() -> Result<(), Failed> {
     let mut problems = Vec::new();
     let prices = root().join("hw-models/src/cost");
-    for (path, text) in sources(&["formats/src", "hw-models/src"]).into_iter().filter(|(p, _)| !p.starts_with(&prices))
+    for (path, text) in
+        sources(&["formats/src", "gpu/src", "hw-models/src"]).into_iter().filter(|(p, _)| !p.starts_with(&prices))
     {
         for (number, line) in text.lines().enumerate() {
             for (banned, instead) in BANNED_IN_NUMERICS {
@@ -126,9 +130,9 @@ fn every_module_says_what_it_is() -> Result<(), Failed> {
 }
 
 fn only_the_plug_names_burn() -> Result<(), Failed> {
-    let may = ["src/burn/", "src/compression/", "src/models/", "src/train/", "src/session", "src/eval/"];
+    let may = ["src/burn/", "src/compression/", "src/emu/", "src/models/", "src/train/", "src/session", "src/eval/"];
     let mut problems = Vec::new();
-    for (path, text) in sources(&["src", "compress/src", "formats/src", "hw-models/src"]) {
+    for (path, text) in sources(&["src", "compress/src", "formats/src", "gpu/src", "hw-models/src"]) {
         let relative = path.strip_prefix(root())?.to_string_lossy().replace('\\', "/");
         if text.contains("use burn::") && !may.iter().any(|m| relative.starts_with(m)) {
             problems.push(format!("{relative} names burn; only {may:?} may"));

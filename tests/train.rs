@@ -9,7 +9,7 @@ use interplay::models::embedded;
 use interplay::models::opt::{OptConfig, OptModel};
 use interplay::models::vit::{VitConfig, VitModel};
 use interplay::train::digits::{Digit, PIXELS};
-use interplay::train::engine::Schedule;
+use interplay::train::engine::{Decay, Schedule};
 use interplay::train::export::HostTensor;
 use interplay::train::kneser_ney::KneserNey;
 use interplay::train::{Point, lm, vit};
@@ -39,7 +39,7 @@ fn bits<'a>(tensors: impl IntoIterator<Item = (&'a String, &'a HostTensor)>) -> 
 }
 
 fn small_lm() -> lm::Recipe {
-    let schedule = Schedule { peak: 1e-2, floor: 0.1, warmup: 2, steps: 12 };
+    let schedule = Schedule { peak: 1e-2, floor: 0.1, warmup: 2, steps: 12, decay: Decay::Cosine };
     let (vocabulary, width, layers, heads, inner) = (16, 32, 2, 2, 64);
     let sizes = lm::Recipe { vocabulary, width, layers, heads, inner, context: 16, batch: 4, ..lm::Recipe::default() };
     lm::Recipe { evaluate_every: 1, schedule, ..sizes }
@@ -72,7 +72,7 @@ fn train_vit() -> Result<(Bits, Vec<Point>), Failed> {
     // Digits that a glance tells apart: a bar whose row is the label.
     let bar = |label: u8| (0..PIXELS).map(|i| if i / 28 / 3 == usize::from(label) { 255 } else { 0 }).collect();
     let digits: Vec<Digit> = (0..40).map(|i| Digit { pixels: bar(i % 10), label: i % 10 }).collect();
-    let schedule = Schedule { peak: 3e-3, floor: 0.1, warmup: 2, steps: 12 };
+    let schedule = Schedule { peak: 3e-3, floor: 0.1, warmup: 2, steps: 12, decay: Decay::Cosine };
     let sizes = vit::Recipe { width: 32, layers: 1, heads: 2, inner: 64, batch: 20, ..vit::Recipe::default() };
     let recipe = vit::Recipe { evaluate_every: 6, schedule, ..sizes };
     let trained = vit::train(&recipe, &digits, &digits[..10], &mut |_| true)?;

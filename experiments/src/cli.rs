@@ -7,8 +7,8 @@ use clap_complete::Shell;
 
 use crate::commands::train::Train;
 use crate::commands::{
-    bench, compress, cost, dequantize, dot, eval, explain, fetch, format, identify, logits, quantize, sparsify, sweep,
-    trace, verify,
+    bench, compress, cost, dequantize, dot, eval, explain, fetch, finetune, format, identify, logits, quantize,
+    sparsify, sweep, trace, verify,
 };
 use crate::studies::{methods, orders};
 
@@ -21,6 +21,7 @@ Examples:
   interplay study orders --model smollm2 --data wiki --window 512 --windows 4
   interplay eval --model lm --format hbfp6 --sparsity 2:4 --order sq --json
   interplay compress --model lm --pipeline 'wanda(2:4), gptq(mxfp4)' --out lm-mxfp4
+  interplay finetune --recipe qs --format hbfp6 --sparsity 50%
   interplay cost --gemm 197x768x3072 --format hbfp6 --sparsity 2:4
   interplay cost --model vit --format mxfp8 --accelerator b200
   interplay format mxfp8 1.0 0.7 -0.3 0.004     codes, scale and values of one block
@@ -57,6 +58,8 @@ pub enum Command {
     Eval(eval::Args),
     /// Prune and quantise a language model by a recipe of published methods, and save it.
     Compress(compress::Args),
+    /// Train a model on through the emulation of what it will run on, so that it regains accuracy there.
+    Finetune(finetune::Args),
     /// Cycles, traffic, energy and area of products, or of a model, on a machine.
     Cost(cost::Args),
     /// Costs over a grid of machines, formats and patterns, with the Pareto front.

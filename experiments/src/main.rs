@@ -61,6 +61,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Study(Study::Methods(args)) => return studies::methods::run(args),
         Command::Eval(args) => commands::eval::run(args)?,
         Command::Compress(args) => return commands::compress::run(args),
+        Command::Finetune(args) => return commands::finetune::run(args),
         Command::Cost(args) => commands::cost::run(args)?,
         Command::Sweep(args) => commands::sweep::run(args)?,
         Command::Trace(args) => commands::trace::run(args)?,

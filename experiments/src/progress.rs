@@ -47,6 +47,14 @@ impl Progress {
         entry.1 += part;
     }
 
+    /// Counts units of `kind` as done that an earlier run did.
+    pub fn skip(&mut self, kind: &str, units: u32) {
+        if let Some(left) = self.left.get_mut(kind) {
+            *left = left.saturating_sub(units);
+        }
+        self.bar.inc(u64::from(units));
+    }
+
     /// Starts one unit of `kind`, shown as `label`.
     pub fn start(&mut self, kind: &str, label: &str) {
         self.say(label);

@@ -12,7 +12,7 @@ pub fn cases() -> Vec<Trial> {
 }
 
 /// Arguments, and what the message must say.
-const WRONG: [(&[&str], &[&str]); 38] = [
+const WRONG: [(&[&str], &[&str]); 45] = [
     (&["format", "hbpf8"], &["hbpf8", "hbfp8"]),
     (&["eval", "--format", "mxpf4"], &["mxpf4", "mxfp4"]),
     (&["eval", "--format", "int8", "--sparsity", "2:4"], &["order", "sq", "qs"]),
@@ -50,6 +50,13 @@ const WRONG: [(&[&str], &[&str]); 38] = [
     (&["compress", "--out", "here", "--pipeline", "rtn(int8)", "--length", "300"], &["300", "at most 256"]),
     (&["compress", "--out", "here", "--pipeline", "rtn(int8)", "--calibration", "nowhere.txt"], &["nowhere.txt"]),
     (&["compress", "--out", "here", "--pipeline", "rtn(int8)", "--model", "vit"], &["tokenizer"]),
+    (&["finetune", "--recipe", "cmmon"], &["cmmon", "`common`"]),
+    (&["finetune", "--format", "hbpf8"], &["hbpf8", "hbfp8"]),
+    (&["finetune", "--recipe", "common"], &["order", "sq", "qs"]),
+    (&["finetune", "--mask", "frozen"], &["frozen", "`freeze`"]),
+    (&["finetune", "--schedule", "linaer"], &["linaer", "`linear`"]),
+    (&["finetune", "--clip", "much"], &["much", "`none`"]),
+    (&["finetune", "--out", "here"], &["wiki", "interplay fetch wiki"]),
     (&["list", "methods", "wnada"], &["wnada", "wanda"]),
 ];
 

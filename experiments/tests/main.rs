@@ -5,6 +5,7 @@ mod compress;
 mod cost;
 mod evaluation;
 mod files;
+mod finetune;
 mod methods;
 mod results;
 mod run;
@@ -20,6 +21,7 @@ fn main() -> std::process::ExitCode {
     cases.extend(cost::cases());
     cases.extend(evaluation::cases());
     cases.extend(files::cases());
+    cases.extend(finetune::cases());
     cases.extend(methods::cases());
     cases.extend(results::cases());
     cases.extend(verify::cases());

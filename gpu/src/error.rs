@@ -87,6 +87,22 @@ pub enum Error {
         /// What the driver said.
         reason: String,
     },
+    /// A value that a format has no code for.
+    #[error("layer `{layer}`: a value that is not finite came to a format without it; the backend `flex` says which")]
+    NotFinite {
+        /// The layer.
+        layer: String,
+    },
+    /// An element that the unit's input format does not have.
+    #[error(
+        "layer `{layer}`: the {side} have an element that the unit's input format does not have; quantise them to it"
+    )]
+    NotRepresentable {
+        /// The layer.
+        layer: String,
+        /// `activations` or `weights`.
+        side: &'static str,
+    },
     /// An operand in another format than the kernel was made for, or of another shape than it says.
     #[error("{side} is {given}, not {wanted}")]
     Operand {

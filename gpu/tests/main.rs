@@ -3,10 +3,11 @@ use libtest_mimic::Arguments;
 
 mod bits;
 mod device;
+mod fdpa;
 mod format;
 mod product;
 
 fn main() {
-    let trials = [bits::trials(), device::trials(), format::trials(), product::trials()];
+    let trials = [bits::trials(), device::trials(), fdpa::trials(), format::trials(), product::trials()];
     libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit();
 }

@@ -21,7 +21,7 @@ pub(crate) mod record;
 mod reference;
 mod register;
 mod register_format;
-mod tensor;
+pub mod tensor;
 mod term;
 
 pub use choose::ExactSums;

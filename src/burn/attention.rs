@@ -1,46 +1,37 @@
 //! What lies between the two products of fused attention: scaling, masking and a softmax, on the host.
 
-use burn::backend::flex::FlexTensor;
+use burn::backend::TensorMetadata;
 use burn::tensor::{Shape, TensorData};
 use burn_ir::AttentionOpIr;
 
-use crate::Error;
 use crate::burn::backend::{Engine, Of};
 
 /// The attention weights `[b, heads, q, k]` for the products `scores` of queries and keys, as the backend `B` computes them.
 ///
 /// Order of operations: scale, softcap, mask, causal mask, bias, softmax; a row that is masked everywhere gives zeros.
-///
-/// # Errors
-/// The backend does not take the tensors' element type.
-pub(crate) fn weights<B: Engine>(
-    scores: FlexTensor,
-    mask: Option<FlexTensor>,
-    bias: Option<FlexTensor>,
-    a: &AttentionOpIr,
-) -> Result<FlexTensor, Error> {
+pub(crate) fn weights<B: Engine>(scores: Of<B>, mask: Option<Of<B>>, bias: Option<Of<B>>, a: &AttentionOpIr) -> Of<B> {
     let options: burn::tensor::ops::AttentionModuleOptions = a.options.clone().into();
     let head = a.query.shape[3];
     let scale = options.scale.unwrap_or_else(|| 1.0 / (head as f64).sqrt());
-    let shape = scores.layout().shape().clone();
-    let mut s = B::float_mul_scalar(B::lift(scores)?, scale.into());
+    let shape = scores.shape();
+    let mut s = B::float_mul_scalar(scores, scale.into());
     if let Some(cap) = options.softcap {
         s = B::float_tanh(B::float_div_scalar(s, cap.into()));
         s = B::float_mul_scalar(s, cap.into());
     }
     if let Some(mask) = mask {
-        s = B::float_mask_fill(s, B::lift(mask)?, f32::NEG_INFINITY.into());
+        s = B::float_mask_fill(s, mask, f32::NEG_INFINITY.into());
     }
     if options.is_causal {
         s = B::float_mask_fill(s, causal::<B>(shape), f32::NEG_INFINITY.into());
     }
     if let Some(bias) = bias {
-        s = B::float_add(s, B::lift(bias)?);
+        s = B::float_add(s, bias);
     }
     let max = B::float_clamp_min(B::float_max_dim(s.clone(), 3), f32::MIN.into());
     let exp = B::float_exp(B::float_sub(s, max));
     let sum = B::float_clamp_min(B::float_sum_dim(exp.clone(), 3), f32::MIN_POSITIVE.into());
-    Ok(B::lower(B::float_div(exp, sum)))
+    B::float_div(exp, sum)
 }
 
 /// `true` where a key lies after its query, with the last query at the last key; `shape` is that of the scores.

@@ -7,7 +7,9 @@
 //! Capture runs no arithmetic. A forward function that reads tensor data back (`into_data`, `into_scalar`) or branches on it
 //! cannot be captured: Burn panics inside that call.
 
+use std::any::Any;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::OnceLock;
 
 use burn::backend::capture::TensorId;
 use burn::backend::flex::{Flex, FlexTensor};
@@ -54,6 +56,8 @@ pub struct Captured {
     pub(crate) inputs: Vec<(TensorId, Vec<usize>)>,
     pub(crate) outputs: Vec<TensorIr>,
     pub(crate) backend: Backend,
+    /// The constants on a backend where tensors stay, once they were there.
+    pub(crate) resident: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 /// A parameter that a graph uses.
@@ -171,12 +175,21 @@ impl Captured {
                 step.bias_of = Some(p);
             }
         }
-        Self { steps, products, constants, names, inputs, outputs, backend: Backend::default() }
+        Self {
+            steps,
+            products,
+            constants,
+            names,
+            inputs,
+            outputs,
+            backend: Backend::default(),
+            resident: OnceLock::new(),
+        }
     }
 
     /// The same graph, to be run on `backend`.
     pub fn on(self, backend: Backend) -> Self {
-        Self { backend, ..self }
+        Self { backend, resident: OnceLock::new(), ..self }
     }
 
     /// The products of the graph in execution order.

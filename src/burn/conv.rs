@@ -3,13 +3,16 @@
 //! A row is one output position's window, ordered (kh, kw, channel) with channels fastest, so that runs of channels are
 //! contiguous; padding is +0. No element is changed and nothing is summed here.
 
+#[cfg(feature = "wgpu")]
+use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
-use burn::backend::ops::FloatTensorOps;
+#[cfg(feature = "wgpu")]
+use burn::tensor::{FloatDType, Slice};
 use burn_ir::Conv2dOpIr;
 use rayon::prelude::*;
 
 use crate::Error;
-use crate::burn::capture::Host;
+use crate::burn::backend::{Engine, Of};
 use crate::burn::product::Product;
 use crate::burn::value;
 
@@ -81,20 +84,50 @@ impl Window {
     }
 }
 
+/// [`im2col`] in a backend's own operations: zeros around the image, one strided view a kernel position, side by side.
+#[cfg(feature = "wgpu")]
+pub(crate) fn windows<B: Engine>(x: Of<B>, c: &Conv2dOpIr, product: &Product) -> Of<B> {
+    let [b, channels, h, w] = x.shape().dims();
+    let ([_, _, down, across], o) = (c.out.shape.dims(), &c.options);
+    let [(top, bottom), (left, right)] = o.padding;
+    let frame = vec![b, channels, h + top + bottom, w + left + right];
+    let inside = [0..b, 0..channels, top..top + h, left..left + w].map(Slice::from);
+    let x = if frame == [b, channels, h, w] {
+        x
+    } else {
+        let zeros = B::float_zeros(frame.into(), &B::Device::default(), FloatDType::F32);
+        B::float_slice_assign(zeros, &inside, x)
+    };
+    let [_, _, kh, kw] = c.weight.shape.dims();
+    let strided = |first: usize, count: usize, stride: usize| {
+        Slice::new(first as isize, Some((first + (count - 1) * stride + 1) as isize), stride as isize)
+    };
+    let tap = |at: usize| {
+        let [i, j] = [at / kw * o.dilation[0], at % kw * o.dilation[1]];
+        let rows = strided(i, down, o.stride[0]);
+        let columns = strided(j, across, o.stride[1]);
+        let view = B::float_slice(x.clone(), &[Slice::from(0..b), Slice::from(0..channels), rows, columns]);
+        let grouped = vec![b, product.count, product.run, down, across].into();
+        B::float_permute(B::float_reshape(view, grouped), &[1, 0, 3, 4, 2])
+    };
+    let taps = B::float_cat((0..kh * kw).map(tap).collect(), 4);
+    B::float_reshape(taps, vec![product.count, product.m, product.k].into())
+}
+
 /// A kernel `[n, channels, kh, kw]` as the rows `[groups, n / groups, kh*kw*channels]` of a weight matrix a group.
-pub(crate) fn kernel_rows(kernel: FlexTensor, product: &Product) -> FlexTensor {
-    let rows = Host::float_permute(kernel, &[0, 2, 3, 1]);
-    Host::float_reshape(rows, vec![product.count, product.n, product.k].into())
+pub(crate) fn kernel_rows<B: Engine>(kernel: Of<B>, product: &Product) -> Of<B> {
+    let rows = B::float_permute(kernel, &[0, 2, 3, 1]);
+    B::float_reshape(rows, vec![product.count, product.n, product.k].into())
 }
 
 /// The output `[groups, b*oh*ow, n / groups]` of the product as an image `[b, n, oh, ow]`, with the bias added last.
-pub(crate) fn fold(out: FlexTensor, bias: Option<FlexTensor>, c: &Conv2dOpIr) -> FlexTensor {
+pub(crate) fn fold<B: Engine>(out: Of<B>, bias: Option<Of<B>>, c: &Conv2dOpIr) -> Of<B> {
     let [b, n, h, w] = c.out.shape.dims();
     let groups = c.options.groups;
-    let split = Host::float_reshape(out, vec![groups, b, h, w, n / groups].into());
-    let image = Host::float_reshape(Host::float_permute(split, &[1, 0, 4, 2, 3]), vec![b, n, h, w].into());
+    let split = B::float_reshape(out, vec![groups, b, h, w, n / groups].into());
+    let image = B::float_reshape(B::float_permute(split, &[1, 0, 4, 2, 3]), vec![b, n, h, w].into());
     match bias {
-        Some(bias) => Host::float_add(image, Host::float_reshape(bias, vec![1, n, 1, 1].into())),
+        Some(bias) => B::float_add(image, B::float_reshape(bias, vec![1, n, 1, 1].into())),
         None => image,
     }
 }

@@ -5,15 +5,18 @@
 //!
 //! The executor knows no formats and no machines.
 
+use burn::backend::capture::TensorId;
 use burn::backend::flex::{Flex, FlexDevice, FlexTensor};
 use burn::backend::ops::FloatTensorOps;
+use burn::backend::{DispatchKindConversion, DispatchTensor, TensorMetadata};
 use burn_ir::{
-    AttentionOpIr, FloatOperationIr, ModuleOperationIr, NumericOperationIr, OperationIr, TensorIr, TensorStatus,
+    AttentionOpIr, FloatOperationIr, HandleKind, ModuleOperationIr, NumericOperationIr, OperationIr, TensorIr,
+    TensorStatus,
 };
 use burn_router::TensorInterpreter;
 
 use crate::Error;
-use crate::burn::backend::{self, Backend, Engine};
+use crate::burn::backend::{self, Backend, Engine, Of};
 use crate::burn::capture::{Captured, Host, Step};
 use crate::burn::hook::Hook;
 use crate::burn::product::{Form, Product};
@@ -26,33 +29,54 @@ impl Captured {
     /// # Errors
     /// `input` has another shape than the captured example, the output is not of type `O`, or the hook failed.
     pub fn run<I: Boundary, O: Boundary>(&self, input: I, hook: &mut dyn Hook) -> Result<O, Error> {
-        let mut outputs = self.run_values(input.into_values()?, hook)?.into_iter();
-        O::from_values(&mut outputs)
-    }
-
-    /// [`Captured::run`] on primitives.
-    pub(crate) fn run_values(&self, inputs: Vec<Value>, hook: &mut dyn Hook) -> Result<Vec<Value>, Error> {
         match self.backend {
-            Backend::Flex => self.run_on::<Flex>(inputs, hook),
+            Backend::Flex => self.run_on::<Flex, I, O>(input, hook),
             #[cfg(feature = "ndarray")]
-            Backend::NdArray => self.run_on::<backend::ndarray::Host>(inputs, hook),
+            Backend::NdArray => self.run_on::<backend::ndarray::Host, I, O>(input, hook),
+            #[cfg(feature = "wgpu")]
+            Backend::Wgpu => self.run_on::<backend::wgpu::Host, I, O>(input, hook),
         }
     }
 
-    fn run_on<B: Engine>(&self, inputs: Vec<Value>, hook: &mut dyn Hook) -> Result<Vec<Value>, Error> {
+    fn run_on<B: Engine, I: Boundary, O: Boundary>(&self, input: I, hook: &mut dyn Hook) -> Result<O, Error>
+    where
+        DispatchTensor: DispatchKindConversion<B>,
+    {
         let interpreter = TensorInterpreter::<B>::new(B::Device::default());
-        let mut run = Run { interpreter, backend: self.backend, products: &self.products, hook };
-        for (id, value) in &self.constants {
-            run.interpreter.register_tensor_to_device(*id, backend::lift(value.clone())?);
-        }
-        self.bind(inputs, &mut run.interpreter)?;
+        let mut run = Run { interpreter, products: &self.products, hook };
+        self.place(&mut run.interpreter)?;
+        self.bind(input.into_handles::<B>()?, &mut run.interpreter)?;
         for step in &self.steps {
             run.step(step)?;
         }
-        Ok(self.outputs.iter().map(|out| backend::lower(run.interpreter.get_tensor(out))).collect())
+        let outputs: Vec<_> = self.outputs.iter().map(|out| run.interpreter.get_tensor(out)).collect();
+        O::from_handles::<B>(&mut outputs.into_iter())
     }
 
-    fn bind<B: Engine>(&self, inputs: Vec<Value>, interpreter: &mut TensorInterpreter<B>) -> Result<(), Error> {
+    /// Puts the graph's constants into the interpreter; where tensors stay on a backend they are brought there once.
+    fn place<B: Engine>(&self, interpreter: &mut TensorInterpreter<B>) -> Result<(), Error> {
+        let lift = |(id, value): (&TensorId, &Value)| Ok((*id, backend::lift::<B>(value.clone())?));
+        if !B::RESIDENT {
+            for constant in &self.constants {
+                let (id, there) = lift(constant)?;
+                interpreter.register_tensor_to_device(id, there);
+            }
+            return Ok(());
+        }
+        type There<B> = Vec<(TensorId, HandleKind<B>)>;
+        if self.resident.get().is_none() {
+            let there: There<B> = self.constants.iter().map(lift).collect::<Result<_, Error>>()?;
+            // Whoever came first has the same tensors.
+            let _ = self.resident.set(Box::new(there));
+        }
+        let there = self.resident.get().and_then(|there| there.downcast_ref::<There<B>>());
+        for (id, constant) in there.into_iter().flatten() {
+            interpreter.register_tensor_to_device(*id, constant.clone());
+        }
+        Ok(())
+    }
+
+    fn bind<B: Engine>(&self, inputs: Vec<HandleKind<B>>, interpreter: &mut TensorInterpreter<B>) -> Result<(), Error> {
         let given: Vec<_> = inputs.iter().map(value::shape).collect();
         let expected: Vec<_> = self.inputs.iter().map(|(_, shape)| shape.clone()).collect();
         if given != expected {
@@ -61,8 +85,8 @@ impl Captured {
                  shape"
             )));
         }
-        for ((id, _), value) in self.inputs.iter().zip(inputs) {
-            interpreter.register_tensor_to_device(*id, backend::lift(value)?);
+        for ((id, _), input) in self.inputs.iter().zip(inputs) {
+            interpreter.register_tensor_to_device(*id, input);
         }
         Ok(())
     }
@@ -75,7 +99,7 @@ impl Captured {
         let rows = match self.weight(product)? {
             (leaf, Form::Right) => transpose(leaf),
             (leaf, Form::Left) => leaf,
-            (leaf, Form::Kernel) => conv::kernel_rows(leaf, product),
+            (leaf, Form::Kernel) => conv::kernel_rows::<Host>(leaf, product),
         };
         let rows = value::contiguous(rows, &product.name)?;
         Ok(Host::float_reshape(rows, vec![product.count, product.n, product.k].into()))
@@ -89,7 +113,7 @@ impl Captured {
         let columns = match self.weight(product)? {
             (leaf, Form::Right) => leaf,
             (leaf, Form::Left) => transpose(leaf),
-            (leaf, Form::Kernel) => transpose(conv::kernel_rows(leaf, product)),
+            (leaf, Form::Kernel) => transpose(conv::kernel_rows::<Host>(leaf, product)),
         };
         let batches = product.weight.as_ref().map_or_else(Vec::new, |w| w.batches(product));
         let shape = [batches, vec![product.k, product.n]].concat().into();
@@ -117,7 +141,6 @@ impl Captured {
 /// One execution of a graph.
 struct Run<'a, B: Engine> {
     interpreter: TensorInterpreter<B>,
-    backend: Backend,
     products: &'a [Product],
     hook: &'a mut dyn Hook,
 }
@@ -132,7 +155,7 @@ impl<B: Engine> Run<'_, B> {
         } else if !self.biased(step)? {
             self.interpreter.register_op(step.op.clone());
             if range.len() == 1 && self.hook.observes() {
-                self.observe(range.start, &step.op);
+                self.observe(range.start, &step.op)?;
             }
         }
         for tensor in &step.free {
@@ -146,70 +169,73 @@ impl<B: Engine> Run<'_, B> {
         let p = step.products.start;
         match &step.op {
             OperationIr::Float(_, FloatOperationIr::Matmul(m)) => {
-                let (lhs, rhs) = (self.take(&m.lhs), self.take(&m.rhs));
+                let (lhs, rhs) = (self.take(&m.lhs)?, self.take(&m.rhs)?);
                 let out = self.matmul(p, lhs, rhs)?;
                 let out = self.narrow(p, out)?;
-                self.put(&m.out, shaped(out, &m.out))?;
+                self.put(&m.out, shaped::<B>(out, &m.out));
             }
             OperationIr::Module(ModuleOperationIr::Linear(l)) => {
-                let (x, weight) = (self.take(&l.x), self.take(&l.weight));
-                let bias = l.bias.as_ref().map(|b| self.take(b));
+                let (x, weight) = (self.take(&l.x)?, self.take(&l.weight)?);
+                let bias = l.bias.as_ref().map(|b| self.take(b)).transpose()?;
                 let out = self.matmul(p, x, weight)?;
-                let out = shaped(self.narrow(p, out)?, &l.out);
+                let out = shaped::<B>(self.narrow(p, out)?, &l.out);
                 let out = match bias {
                     Some(bias) => {
                         let bias = self.narrow(p, bias)?;
-                        self.narrow(p, Host::float_add(out, bias))?
+                        self.narrow(p, B::float_add(out, bias))?
                     }
                     None => out,
                 };
-                self.put(&l.out, out)?;
+                self.put(&l.out, out);
             }
             OperationIr::Module(ModuleOperationIr::Conv2d(c)) => {
-                let (x, weight) = (self.take(&c.x), self.take(&c.weight));
-                let bias = c.bias.as_ref().map(|b| self.take(b));
+                let (x, weight) = (self.take(&c.x)?, self.take(&c.weight)?);
+                let bias = c.bias.as_ref().map(|b| self.take(b)).transpose()?;
                 let product = &self.products[p];
-                let rows = conv::im2col(x, c, product)?;
-                let rhs = product.weight.is_none().then(|| transpose(conv::kernel_rows(weight, product)));
-                let out = self.hook.multiply(p, product, rows, rhs)?;
+                let rows = B::im2col(x, c, product)?;
+                let kernel = || B::float_transpose(conv::kernel_rows::<B>(weight, product));
+                let out = B::multiply(self.hook, p, product, rows, product.weight.is_none().then(kernel))?;
                 let out = self.narrow(p, out)?;
                 let bias = bias.map(|b| self.narrow(p, b)).transpose()?;
-                let out = conv::fold(out, bias, c);
+                let out = conv::fold::<B>(out, bias, c);
                 let out = self.narrow(p, out)?;
-                self.put(&c.out, out)?;
+                self.put(&c.out, out);
             }
             OperationIr::Module(ModuleOperationIr::Attention(a)) => self.attention(p, a)?,
             other => return Err(Error::Invalid(format!("no product can be taken out of {other:?}"))),
         }
         if step.products.len() == 1 && self.hook.observes() {
-            self.observe(p, &step.op);
+            self.observe(p, &step.op)?;
         }
         Ok(())
     }
 
     /// Attention as its two products with the masking and the softmax between them on the host.
     fn attention(&mut self, p: usize, a: &AttentionOpIr) -> Result<(), Error> {
-        let [q, k, v] = [&a.query, &a.key, &a.value].map(|t| self.take(t));
-        let mask = a.mask.as_ref().map(|t| self.take(t));
-        let bias = a.attn_bias.as_ref().map(|t| self.take(t));
-        let scores = self.matmul(p, q, transpose(k))?;
-        self.hook.observe(p, &self.products[p], &scores);
-        let out = self.matmul(p + 1, attention::weights::<B>(scores, mask, bias, a)?, v)?;
-        self.hook.observe(p + 1, &self.products[p + 1], &out);
-        self.put(&a.out, out)?;
+        let (q, k, v) = (self.take(&a.query)?, self.take(&a.key)?, self.take(&a.value)?);
+        let mask = a.mask.as_ref().map(|t| self.take(t)).transpose()?;
+        let bias = a.attn_bias.as_ref().map(|t| self.take(t)).transpose()?;
+        let scores = self.matmul(p, q, B::float_transpose(k))?;
+        self.show(p, &scores)?;
+        let out = self.matmul(p + 1, attention::weights::<B>(scores, mask, bias, a), v)?;
+        self.show(p + 1, &out)?;
+        self.put(&a.out, out);
         Ok(())
     }
 
     /// `lhs x rhs` by the hook or, where it does not want this product of a larger operation, by the host.
-    fn matmul(&mut self, p: usize, lhs: FlexTensor, rhs: FlexTensor) -> Result<FlexTensor, Error> {
+    fn matmul(&mut self, p: usize, lhs: Of<B>, rhs: Of<B>) -> Result<Of<B>, Error> {
         let product = &self.products[p];
         if !self.hook.wants(p) {
-            return self.backend.matmul(lhs, rhs);
+            return Ok(B::float_matmul(lhs, rhs));
         }
         match product.weight.as_ref().map(|w| w.form) {
-            None => self.hook.multiply(p, product, lhs, Some(rhs)),
-            Some(Form::Left) => Ok(transpose(self.hook.multiply(p, product, transpose(rhs), None)?)),
-            Some(_) => self.hook.multiply(p, product, lhs, None),
+            None => B::multiply(self.hook, p, product, lhs, Some(rhs)),
+            Some(Form::Left) => {
+                let out = B::multiply(self.hook, p, product, B::float_transpose(rhs), None)?;
+                Ok(B::float_transpose(out))
+            }
+            Some(_) => B::multiply(self.hook, p, product, lhs, None),
         }
     }
 
@@ -219,36 +245,43 @@ impl<B: Engine> Run<'_, B> {
             return Ok(false);
         };
         let OperationIr::NumericFloat(_, NumericOperationIr::Add(sum)) = &step.op else { return Ok(false) };
-        let (lhs, rhs) = (self.take(&sum.lhs), self.take(&sum.rhs));
+        let (lhs, rhs) = (self.take(&sum.lhs)?, self.take(&sum.rhs)?);
         // The output is in that type already, so that rounding both operands rounds the bias.
         let (lhs, rhs) = (self.narrow(p, lhs)?, self.narrow(p, rhs)?);
-        let out = self.narrow(p, Host::float_add(lhs, rhs))?;
-        self.put(&sum.out, out)?;
+        let out = self.narrow(p, B::float_add(lhs, rhs))?;
+        self.put(&sum.out, out);
         Ok(true)
     }
 
     /// A tensor in the type that the format of product `p` works in, where it has one.
-    fn narrow(&self, p: usize, tensor: FlexTensor) -> Result<FlexTensor, Error> {
-        let Some(input) = self.hook.output(p).filter(|_| self.hook.wants(p)) else { return Ok(tensor) };
-        let mut tensor = value::owned(value::contiguous(tensor, &self.products[p].name)?);
-        tensor.storage_mut::<f32>().iter_mut().for_each(|v| *v = input.round(*v));
-        Ok(tensor)
+    fn narrow(&self, p: usize, tensor: Of<B>) -> Result<Of<B>, Error> {
+        match self.hook.output(p).filter(|_| self.hook.wants(p)) {
+            Some(input) => B::narrow(tensor, input, &self.products[p].name),
+            None => Ok(tensor),
+        }
     }
 
     /// Shows the hook the output of an operation that is one product.
-    fn observe(&mut self, p: usize, op: &OperationIr) {
-        let Some(out) = op.outputs().next() else { return };
-        let output = self.take(&kept(out));
-        self.hook.observe(p, &self.products[p], &output);
+    fn observe(&mut self, p: usize, op: &OperationIr) -> Result<(), Error> {
+        let Some(out) = op.outputs().next() else { return Ok(()) };
+        let output = self.take(&kept(out))?;
+        self.show(p, &output)
     }
 
-    fn take(&mut self, ir: &TensorIr) -> FlexTensor {
-        value::into_primitive(backend::lower(self.interpreter.get_tensor(ir)))
-    }
-
-    fn put(&mut self, ir: &TensorIr, tensor: FlexTensor) -> Result<(), Error> {
-        self.interpreter.register_tensor_to_device(ir.id, backend::lift(Value::Float(tensor))?);
+    /// Shows the hook the output of a product, where it looks.
+    fn show(&mut self, p: usize, output: &Of<B>) -> Result<(), Error> {
+        if self.hook.observes() {
+            self.hook.observe(p, &self.products[p], &B::lower(output.clone())?);
+        }
         Ok(())
+    }
+
+    fn take(&mut self, ir: &TensorIr) -> Result<Of<B>, Error> {
+        backend::primitive::<B>(self.interpreter.get_tensor(ir))
+    }
+
+    fn put(&mut self, ir: &TensorIr, tensor: Of<B>) {
+        self.interpreter.register_tensor_to_device(ir.id, HandleKind::Float(tensor));
     }
 }
 
@@ -263,6 +296,6 @@ pub(crate) fn transpose(tensor: FlexTensor) -> FlexTensor {
 }
 
 /// `out` with the dimensions that the graph gives it: a weight may have carried leading dimensions of 1.
-fn shaped(out: FlexTensor, ir: &TensorIr) -> FlexTensor {
-    if *out.layout().shape() == ir.shape { out } else { Host::float_reshape(out, ir.shape.clone()) }
+fn shaped<B: Engine>(out: Of<B>, ir: &TensorIr) -> Of<B> {
+    if out.shape() == ir.shape { out } else { B::float_reshape(out, ir.shape.clone()) }
 }

@@ -1,9 +1,15 @@
 //! What the executor asks about every matrix product.
 
+#[cfg(feature = "wgpu")]
+use burn::backend::Wgpu;
 use burn::backend::flex::FlexTensor;
+#[cfg(feature = "wgpu")]
+use burn_cubecl::tensor::CubeTensor;
 
 use crate::Error;
 use crate::burn::Product;
+#[cfg(feature = "wgpu")]
+use crate::burn::backend::Engine;
 use crate::formats::Input;
 
 /// Decides who multiplies, multiplies, and sees the outputs.
@@ -26,6 +32,24 @@ pub trait Hook {
         lhs: FlexTensor,
         rhs: Option<FlexTensor>,
     ) -> Result<FlexTensor, Error>;
+
+    /// [`Hook::multiply`] with operands and output on the GPU; without units there, the operands come to the CPU and the output goes
+    /// back.
+    ///
+    /// # Errors
+    /// As [`Hook::multiply`]; the GPU did not answer.
+    #[cfg(feature = "wgpu")]
+    #[doc(hidden)]
+    fn multiply_on_gpu(
+        &mut self,
+        index: usize,
+        product: &Product,
+        lhs: CubeTensor,
+        rhs: Option<CubeTensor>,
+    ) -> Result<CubeTensor, Error> {
+        let rhs = rhs.map(Wgpu::lower).transpose()?;
+        Wgpu::lift(self.multiply(index, product, Wgpu::lower(lhs)?, rhs)?)
+    }
 
     /// The type to which the output of a wanted product is rounded, before and after its bias, itself rounded, is added.
     fn output(&self, _index: usize) -> Option<Input> {

@@ -7,8 +7,11 @@ mod broadcast;
 mod capture;
 mod conv;
 mod differentiate;
+pub(crate) mod emulator;
 mod executor;
 mod ghost;
+#[cfg(feature = "wgpu")]
+mod gpu;
 mod hook;
 mod names;
 mod pool;
@@ -18,9 +21,11 @@ mod stage;
 mod store;
 mod unit;
 mod units;
-mod value;
+pub(crate) mod value;
 
 pub use backend::Backend;
+#[cfg(feature = "wgpu")]
+pub use backend::wgpu::gpu_reads;
 pub(crate) use block::Block;
 pub use block::Linear;
 pub use capture::{Captured, Parameter, capture, capture_named};

@@ -17,6 +17,8 @@ pub(crate) struct Stored {
     pub(crate) values: Vec<f32>,
     /// The stored form with padded runs; `None` while the values are FP32.
     pub(crate) quantized: Option<Quantized>,
+    /// What the last prune step kept.
+    pub(crate) mask: Option<Mask>,
     /// Bits that it takes.
     pub(crate) footprint: Footprint,
 }
@@ -47,6 +49,12 @@ impl Runs {
         self.k / self.run.max(1) * self.padded
     }
 
+    /// Runs of a row.
+    #[cfg(feature = "wgpu")]
+    pub(crate) fn count(&self) -> usize {
+        self.k / self.run.max(1)
+    }
+
     /// The length of row that a format without padding is to see: blocks restart at each run, row scales do not.
     pub(crate) fn grain(&self, format: &Format) -> usize {
         if block(format).is_some() { self.run } else { self.k }
@@ -72,24 +80,25 @@ impl Runs {
         self.padded != self.run
     }
 
-    /// Applies a pipeline to rows `[n, k]`.
+    /// Applies a pipeline to rows `[n, k]`; `given` stands in for the masks that its prune steps would choose.
     ///
     /// # Errors
-    /// A value that is not finite, a pattern of pairs or tiles that are no whole ones of the matrix.
-    pub(crate) fn store(&self, rows: &[f32], pipeline: &Pipeline) -> Result<Stored, Error> {
-        if !self.is_padded() {
+    /// A value that is not finite, a pattern of pairs or tiles that are no whole ones of the matrix, a mask of another shape.
+    pub(crate) fn store(&self, rows: &[f32], pipeline: &Pipeline, given: Option<&Mask>) -> Result<Stored, Error> {
+        if !self.is_padded() && given.is_none() {
             let stored = pipeline.apply(rows, self.k)?;
             let footprint = stored.footprint();
-            return Ok(Stored { values: stored.values, quantized: stored.quantized, footprint });
+            return Ok(Stored { values: stored.values, quantized: stored.quantized, mask: stored.mask, footprint });
         }
-        let mut stored = Stored { values: rows.to_vec(), quantized: None, footprint: Footprint::default() };
-        let mut last = None;
+        let footprint = Footprint::default();
+        let mut stored = Stored { values: rows.to_vec(), quantized: None, mask: None, footprint };
         for step in &pipeline.steps {
             match *step {
                 Step::Prune(pattern) => {
-                    let mask = pattern.magnitude_mask(&stored.values, self.k)?;
+                    let chosen = || pattern.magnitude_mask(&stored.values, self.k);
+                    let mask = given.cloned().map_or_else(chosen, Ok)?;
                     self.prune(&mut stored, &mask)?;
-                    last = Some(mask);
+                    stored.mask = Some(mask);
                 }
                 Step::Quantize(format) => {
                     stored.quantized = Some(format.quantize(&self.pad(&stored.values, 0.0), self.padded_k())?);
@@ -98,7 +107,7 @@ impl Runs {
                 _ => return Err(Error::Invalid(format!("{step:?} is not defined for convolutions"))),
             }
         }
-        stored.footprint = self.footprint(&stored, last.as_ref());
+        stored.footprint = self.footprint(&stored, stored.mask.as_ref());
         Ok(stored)
     }
 
@@ -117,7 +126,7 @@ impl Runs {
             )));
         }
         let (values, quantized) = (layer.values.clone(), layer.quantized.clone());
-        Ok(Stored { values, quantized, footprint: layer.footprint() })
+        Ok(Stored { values, quantized, mask: None, footprint: layer.footprint() })
     }
 
     fn prune(&self, stored: &mut Stored, mask: &Mask) -> Result<(), Error> {

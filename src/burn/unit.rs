@@ -1,16 +1,25 @@
 //! One product's unit: what the plan makes of it, prepared once, and the multiplication itself.
 
+#[cfg(feature = "wgpu")]
+use burn::backend::Wgpu;
 use burn::backend::flex::FlexTensor;
+use burn::backend::ops::ModuleOps;
+#[cfg(feature = "wgpu")]
+use burn_cubecl::tensor::CubeTensor;
 
 use crate::Error;
 use crate::burn::backend::Backend;
+#[cfg(feature = "wgpu")]
+use crate::burn::backend::Engine;
 use crate::burn::broadcast::Broadcast;
-use crate::burn::capture::Captured;
+use crate::burn::capture::{Captured, Host};
 use crate::burn::executor::transpose;
+#[cfg(feature = "wgpu")]
+use crate::burn::gpu::GpuUnit;
 use crate::burn::product::{Product, Role};
 use crate::burn::store::{Runs, Stored};
 use crate::burn::value::{self, tensor};
-use crate::formats::{Footprint, Format, Input, Pipeline};
+use crate::formats::{Footprint, Format, Input, Mask, Pipeline};
 use crate::hw::{Datapath, Operand, Weights};
 use crate::plan::LayerConfig;
 
@@ -30,6 +39,23 @@ enum Unit {
         /// One matrix a batch; empty for a product of two activations.
         weights: Vec<Weights>,
     },
+    /// Either of these on the GPU.
+    #[cfg(feature = "wgpu")]
+    Gpu {
+        /// The name of the unit; `fake` where Burn multiplies.
+        datapath: &'static str,
+        unit: GpuUnit,
+    },
+}
+
+/// What was made of a product's weights.
+enum Made {
+    /// They stay as they are, and so do activations.
+    Nothing,
+    /// The values that Burn multiplies by, `[.., k, n]`; `None` for a product of two activations.
+    Values(Option<FlexTensor>),
+    /// Stored matrices, one a batch; none for a product of two activations.
+    Stored(Vec<Stored>),
 }
 
 /// A product under one configuration.
@@ -59,22 +85,59 @@ impl Prepared {
         Self::build(captured, product, config).map_err(|e| at(product, e))
     }
 
-    fn build(captured: &Captured, product: &Product, config: Option<LayerConfig>) -> Result<Self, Error> {
-        let cfg = config.clone().unwrap_or_else(LayerConfig::fp32);
+    /// The rules of a configuration without any weights, and the unit that it names.
+    fn rules(product: &Product, cfg: &LayerConfig, backend: Backend) -> (Self, &'static Datapath) {
         let x = cfg.activations.for_activations();
         let w = if product.role == Role::Weight { cfg.weight_format() } else { x };
         let datapath = cfg.datapath.unwrap_or_else(|| Datapath::auto(w, x));
-        let host = datapath.is_host();
-        let mut prepared = Self {
-            config,
+        let prepared = Self {
+            config: None,
             footprint: None,
             weight_zeros: 0.0,
             output: w.input.or(x.input),
             activations: x,
             runs: Runs::new(product, [w, x]),
-            backend: captured.backend,
+            backend,
             unit: Unit::Host,
         };
+        (prepared, datapath)
+    }
+
+    /// The rules of a configuration, for rounding activations alone.
+    pub(crate) fn unweighted(product: &Product, config: &LayerConfig) -> Self {
+        Self::rules(product, config, Backend::Flex).0
+    }
+
+    /// One matrix `[n, k]` that no capture holds, for a product on the CPU backend, and what the pipeline left of it; `mask` stands
+    /// in for the one that a prune step would choose.
+    ///
+    /// # Errors
+    /// Those of [`Prepared::new`].
+    pub(crate) fn of_matrix(
+        product: &Product,
+        config: &LayerConfig,
+        matrix: &[f32],
+        mask: Option<&Mask>,
+    ) -> Result<(Self, Stored), Error> {
+        let build = || {
+            let (mut prepared, datapath) = Self::rules(product, config, Backend::Flex);
+            let stored = prepared.runs.store(matrix, &config.weights, mask)?;
+            prepared.unit = if datapath.is_host() {
+                let rows = tensor(stored.values.clone(), &[product.n, product.k]);
+                Unit::Fake { weight: Some(transpose(rows).to_contiguous()) }
+            } else {
+                Unit::Machine { datapath, weights: vec![prepared.pack(datapath, &stored)?] }
+            };
+            Ok((prepared, stored))
+        };
+        build().map_err(|e| at(product, e))
+    }
+
+    fn build(captured: &Captured, product: &Product, config: Option<LayerConfig>) -> Result<Self, Error> {
+        let cfg = config.clone().unwrap_or_else(LayerConfig::fp32);
+        let (mut prepared, datapath) = Self::rules(product, &cfg, captured.backend);
+        prepared.config = config;
+        let (x, host) = (prepared.activations, datapath.is_host());
         let stored_as_is = cfg.weights.steps.is_empty() && cfg.given.is_none();
         if let (Some(weight), true, Some(_)) = (&product.weight, stored_as_is, &prepared.config) {
             // A layer that the plan covers is a stored layer also where it is stored as it came, in FP32.
@@ -82,25 +145,50 @@ impl Prepared {
             let one = Format::fp32().footprint(product.n, product.k, None);
             prepared.footprint = Some(std::iter::repeat_n(one, matrices).sum());
         }
-        prepared.unit = match &product.weight {
-            None if host && x.is_exact() => Unit::Host,
-            None if host => Unit::Fake { weight: None },
-            None => Unit::Machine { datapath, weights: Vec::new() },
-            Some(_) if host && stored_as_is && x.is_exact() => Unit::Host,
-            Some(_) if host && stored_as_is => Unit::Fake { weight: Some(captured.weight_columns(product)?) },
+        let made = match &product.weight {
+            None if host && x.is_exact() => Made::Nothing,
+            None if host => Made::Values(None),
+            None => Made::Stored(Vec::new()),
+            Some(_) if host && stored_as_is && x.is_exact() => Made::Nothing,
+            Some(_) if host && stored_as_is => Made::Values(Some(captured.weight_columns(product)?)),
             Some(weight) => {
                 let stored = prepared.store(captured, product, &cfg)?;
                 if host {
                     let values: Vec<f32> = stored.into_iter().flat_map(|s| s.values).collect();
                     let shape = [weight.batches(product), vec![product.n, product.k]].concat();
-                    Unit::Fake { weight: Some(transpose(tensor(values, &shape)).to_contiguous()) }
+                    Made::Values(Some(transpose(tensor(values, &shape)).to_contiguous()))
                 } else {
-                    let weights = stored.iter().map(|s| prepared.pack(datapath, s));
-                    Unit::Machine { datapath, weights: weights.collect::<Result<_, _>>()? }
+                    Made::Stored(stored)
                 }
             }
         };
+        prepared.unit = prepared.unit(datapath, made)?;
         Ok(prepared)
+    }
+
+    /// The unit that multiplies by what was made of the weights.
+    fn unit(&self, datapath: &'static Datapath, made: Made) -> Result<Unit, Error> {
+        #[cfg(feature = "wgpu")]
+        if self.backend == Backend::Wgpu {
+            return Ok(match made {
+                Made::Nothing => Unit::Host,
+                Made::Values(weight) => {
+                    Unit::Gpu { datapath: "fake", unit: GpuUnit::fake(self.activations, self.runs, weight)? }
+                }
+                Made::Stored(stored) => {
+                    let unit = GpuUnit::machine(datapath, self.activations, self.runs, &stored)?;
+                    Unit::Gpu { datapath: datapath.name, unit }
+                }
+            });
+        }
+        Ok(match made {
+            Made::Nothing => Unit::Host,
+            Made::Values(weight) => Unit::Fake { weight },
+            Made::Stored(stored) => {
+                let weights = stored.iter().map(|s| self.pack(datapath, s));
+                Unit::Machine { datapath, weights: weights.collect::<Result<_, _>>()? }
+            }
+        })
     }
 
     /// Every weight matrix of the product as the pipeline leaves it.
@@ -119,7 +207,7 @@ impl Prepared {
     fn make(&self, captured: &Captured, product: &Product, pipeline: &Pipeline) -> Result<Vec<Stored>, Error> {
         let rows = captured.weight_rows(product)?;
         let matrices = rows.as_slice::<f32>().unwrap_or_default().chunks((product.n * product.k).max(1));
-        matrices.map(|matrix| self.runs.store(matrix, pipeline)).collect()
+        matrices.map(|matrix| self.runs.store(matrix, pipeline, None)).collect()
     }
 
     /// A stored matrix in the form that the unit multiplies by.
@@ -146,6 +234,8 @@ impl Prepared {
         match &self.unit {
             Unit::Host | Unit::Fake { .. } => "fake",
             Unit::Machine { datapath, .. } => datapath.name,
+            #[cfg(feature = "wgpu")]
+            Unit::Gpu { datapath, .. } => datapath,
         }
     }
 
@@ -163,8 +253,40 @@ impl Prepared {
             Unit::Host => Err(Error::Invalid("the host multiplies this layer".into())),
             Unit::Fake { weight } => self.fake(product, lhs, rhs, weight.clone()),
             Unit::Machine { datapath, weights } => self.machine(product, lhs, rhs, datapath, weights),
+            #[cfg(feature = "wgpu")]
+            Unit::Gpu { unit, .. } => {
+                let rhs = rhs.map(Wgpu::lift).transpose();
+                rhs.and_then(|rhs| unit.multiply(product, Wgpu::lift(lhs)?, rhs)).and_then(Wgpu::lower)
+            }
         };
         out.map_err(|e| at(product, e))
+    }
+
+    /// [`Prepared::multiply`] on the GPU.
+    ///
+    /// # Errors
+    /// [`Error::Layer`]: operands that are not f32, or beyond its memory.
+    #[cfg(feature = "wgpu")]
+    pub(crate) fn multiply_on_gpu(
+        &self,
+        product: &Product,
+        lhs: CubeTensor,
+        rhs: Option<CubeTensor>,
+    ) -> Result<CubeTensor, Error> {
+        let out = match &self.unit {
+            Unit::Gpu { unit, .. } => unit.multiply(product, lhs, rhs),
+            _ => Err(Error::Invalid("this layer was prepared for the CPU".into())),
+        };
+        out.map_err(|e| at(product, e))
+    }
+
+    /// Whether the GPU has refused nothing of the layer `name` since the last look; waits for it.
+    ///
+    /// # Errors
+    /// A value that is not finite, or that the unit's input format does not have; the GPU did not answer.
+    #[cfg(feature = "wgpu")]
+    pub(crate) fn check_gpu(&self, name: &str) -> Result<(), Error> {
+        if let Unit::Gpu { unit, .. } = &self.unit { unit.check(name) } else { Ok(()) }
     }
 
     /// What the unit makes of an activation operand `[.., m, k]`, as values.
@@ -173,6 +295,20 @@ impl Prepared {
     /// [`Error::Layer`]: an activation that is not finite.
     pub(crate) fn activation(&self, product: &Product, lhs: FlexTensor) -> Result<FlexTensor, Error> {
         self.round(product, lhs, product.span).map_err(|e| at(product, e))
+    }
+
+    /// A linear layer without its bias: `x` `[.., k]` to `[.., n]`, as the executor computes what Burn's own layer records.
+    ///
+    /// # Errors
+    /// Those of [`Prepared::multiply`].
+    pub(crate) fn linear(&self, product: &Product, x: FlexTensor) -> Result<FlexTensor, Error> {
+        match &self.unit {
+            Unit::Fake { weight: Some(weight) } => {
+                let x = self.activation(product, x)?;
+                Ok(Host::linear(x, weight.clone(), None))
+            }
+            _ => self.multiply(product, x, None),
+        }
     }
 
     fn fake(

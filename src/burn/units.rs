@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use burn::backend::flex::FlexTensor;
+#[cfg(feature = "wgpu")]
+use burn_cubecl::tensor::CubeTensor;
 
 use crate::Error;
 use crate::burn::capture::Captured;
@@ -65,6 +67,18 @@ impl Units {
                 self.prepared.insert(key.clone(), Prepared::new(captured, product, config)?);
             }
             self.keys.push(key);
+        }
+        Ok(())
+    }
+
+    /// What the GPU refused of these products since the last look; waits for it. Nothing elsewhere.
+    ///
+    /// # Errors
+    /// A value that is not finite, or that a unit's input format does not have; the GPU did not answer.
+    pub fn check(&self) -> Result<(), Error> {
+        #[cfg(feature = "wgpu")]
+        for key in &self.keys {
+            self.prepared.get(key).map_or(Ok(()), |prepared| prepared.check_gpu(&key.0))?;
         }
         Ok(())
     }
@@ -162,6 +176,20 @@ impl Hook for Units {
         }
     }
 
+    #[cfg(feature = "wgpu")]
+    fn multiply_on_gpu(
+        &mut self,
+        index: usize,
+        product: &Product,
+        lhs: CubeTensor,
+        rhs: Option<CubeTensor>,
+    ) -> Result<CubeTensor, Error> {
+        match self.at(index) {
+            Some(prepared) => prepared.multiply_on_gpu(product, lhs, rhs),
+            None => Err(Error::Invalid(format!("`{}` was not prepared for this capture", product.name))),
+        }
+    }
+
     fn output(&self, index: usize) -> Option<Input> {
         self.at(index)?.output
     }
@@ -186,6 +214,17 @@ impl Hook for Observed<'_> {
         rhs: Option<FlexTensor>,
     ) -> Result<FlexTensor, Error> {
         self.units.multiply(index, product, lhs, rhs)
+    }
+
+    #[cfg(feature = "wgpu")]
+    fn multiply_on_gpu(
+        &mut self,
+        index: usize,
+        product: &Product,
+        lhs: CubeTensor,
+        rhs: Option<CubeTensor>,
+    ) -> Result<CubeTensor, Error> {
+        self.units.multiply_on_gpu(index, product, lhs, rhs)
     }
 
     fn output(&self, index: usize) -> Option<Input> {

@@ -5,11 +5,14 @@
 use burn::backend::Capture;
 use burn::backend::capture::TensorId;
 use burn::backend::flex::{Flex, FlexTensor, Layout};
+use burn::backend::{DispatchKindConversion, DispatchTensor, TensorMetadata};
 use burn::tensor::{Bool, Bytes, DType, Device, Int, Shape, Tensor};
 use burn_ir::HandleKind;
 
 use crate::Error;
 use crate::burn::Activation;
+use crate::burn::backend::Engine;
+use crate::formats::Input;
 
 /// A tensor of any kind on Burn's CPU backend.
 pub(crate) type Value = HandleKind<Flex>;
@@ -27,13 +30,34 @@ pub trait Boundary: Clone {
     #[doc(hidden)]
     fn ids(&self) -> Result<Vec<TensorId>, Error>;
 
+    /// The tensors as primitives of the backend `B`.
+    #[doc(hidden)]
+    fn into_handles<B: Engine>(self) -> Result<Vec<HandleKind<B>>, Error>
+    where
+        DispatchTensor: DispatchKindConversion<B>;
+
+    /// The inverse of [`Boundary::into_handles`]; takes its share from the front of `handles`.
+    #[doc(hidden)]
+    fn from_handles<B: Engine>(handles: &mut std::vec::IntoIter<HandleKind<B>>) -> Result<Self, Error>
+    where
+        DispatchTensor: DispatchKindConversion<B>;
+
     /// The tensors as primitives of the CPU backend.
     #[doc(hidden)]
-    fn into_values(self) -> Result<Vec<Value>, Error>;
+    fn into_values(self) -> Result<Vec<Value>, Error> {
+        self.into_handles::<Flex>()
+    }
+}
 
-    /// The inverse of [`Boundary::into_values`]; takes its share from the front of `values`.
-    #[doc(hidden)]
-    fn from_values(values: &mut std::vec::IntoIter<Value>) -> Result<Self, Error>;
+/// A primitive of the backend as a typed tensor, on the backend where it stays there and on Flex elsewhere.
+macro_rules! tensor_of {
+    ($backend:ty, $t:expr) => {
+        if <$backend>::RESIDENT {
+            Tensor::from_primitive::<$backend>($t)
+        } else {
+            Tensor::from_primitive::<Flex>(<$backend>::lower($t)?)
+        }
+    };
 }
 
 /// Implements [`Boundary`] for the tensors of one kind.
@@ -49,16 +73,27 @@ macro_rules! boundary {
                 Ok(vec![primitive.id()])
             }
 
-            fn into_values(self) -> Result<Vec<Value>, Error> {
+            fn into_handles<B: Engine>(self) -> Result<Vec<HandleKind<B>>, Error>
+            where
+                DispatchTensor: DispatchKindConversion<B>,
+            {
+                if B::RESIDENT {
+                    let there = self.to_device(&B::device());
+                    let primitive = there.try_into_primitive::<B>().map_err(|e| foreign(&e))?;
+                    return Ok(vec![HandleKind::$variant(primitive)]);
+                }
                 let local = self.to_device(&Device::flex());
                 let primitive = local.try_into_primitive::<Flex>().map_err(|e| foreign(&e))?;
-                Ok(vec![Value::$variant(primitive)])
+                Ok(vec![HandleKind::$variant(B::lift(primitive)?)])
             }
 
-            fn from_values(values: &mut std::vec::IntoIter<Value>) -> Result<Self, Error> {
-                match values.next() {
-                    Some(Value::$variant(t)) if t.layout().num_dims() == D => Ok(Self::from_primitive::<Flex>(t)),
-                    other => Err(mismatch(concat!("a ", stringify!($kind), " tensor"), D, other)),
+            fn from_handles<B: Engine>(handles: &mut std::vec::IntoIter<HandleKind<B>>) -> Result<Self, Error>
+            where
+                DispatchTensor: DispatchKindConversion<B>,
+            {
+                match handles.next() {
+                    Some(HandleKind::$variant(t)) if t.rank() == D => Ok(tensor_of!(B, t)),
+                    other => Err(mismatch::<B>(concat!("a ", stringify!($kind), " tensor"), D, other)),
                 }
             }
         }
@@ -78,14 +113,20 @@ impl<A: Boundary, B: Boundary> Boundary for (A, B) {
         Ok([self.0.ids()?, self.1.ids()?].concat())
     }
 
-    fn into_values(self) -> Result<Vec<Value>, Error> {
-        let mut values = self.0.into_values()?;
-        values.extend(self.1.into_values()?);
-        Ok(values)
+    fn into_handles<E: Engine>(self) -> Result<Vec<HandleKind<E>>, Error>
+    where
+        DispatchTensor: DispatchKindConversion<E>,
+    {
+        let mut handles = self.0.into_handles::<E>()?;
+        handles.extend(self.1.into_handles::<E>()?);
+        Ok(handles)
     }
 
-    fn from_values(values: &mut std::vec::IntoIter<Value>) -> Result<Self, Error> {
-        Ok((A::from_values(values)?, B::from_values(values)?))
+    fn from_handles<E: Engine>(handles: &mut std::vec::IntoIter<HandleKind<E>>) -> Result<Self, Error>
+    where
+        DispatchTensor: DispatchKindConversion<E>,
+    {
+        Ok((A::from_handles::<E>(handles)?, B::from_handles::<E>(handles)?))
     }
 }
 
@@ -117,24 +158,26 @@ impl Boundary for Activation {
         each!(self, t => t.ids())
     }
 
-    fn into_values(self) -> Result<Vec<Value>, Error> {
-        each!(self, t => t.into_values())
+    fn into_handles<B: Engine>(self) -> Result<Vec<HandleKind<B>>, Error>
+    where
+        DispatchTensor: DispatchKindConversion<B>,
+    {
+        each!(self, t => t.into_handles::<B>())
     }
 
-    fn from_values(values: &mut std::vec::IntoIter<Value>) -> Result<Self, Error> {
-        match values.next() {
-            Some(Value::Int(t)) if rank(&t) == 2 => Ok(Self::Ids(Tensor::from_primitive::<Flex>(t))),
-            Some(Value::Int(t)) if rank(&t) == 3 => Ok(Self::Text(Tensor::from_primitive::<Flex>(t))),
-            Some(Value::Float(t)) if rank(&t) == 2 => Ok(Self::Rows(Tensor::from_primitive::<Flex>(t))),
-            Some(Value::Float(t)) if rank(&t) == 3 => Ok(Self::Sequence(Tensor::from_primitive::<Flex>(t))),
-            Some(Value::Float(t)) if rank(&t) == 4 => Ok(Self::Images(Tensor::from_primitive::<Flex>(t))),
-            other => Err(mismatch("an activation", 2, other)),
+    fn from_handles<B: Engine>(handles: &mut std::vec::IntoIter<HandleKind<B>>) -> Result<Self, Error>
+    where
+        DispatchTensor: DispatchKindConversion<B>,
+    {
+        match handles.next() {
+            Some(HandleKind::Int(t)) if t.rank() == 2 => Ok(Self::Ids(tensor_of!(B, t))),
+            Some(HandleKind::Int(t)) if t.rank() == 3 => Ok(Self::Text(tensor_of!(B, t))),
+            Some(HandleKind::Float(t)) if t.rank() == 2 => Ok(Self::Rows(tensor_of!(B, t))),
+            Some(HandleKind::Float(t)) if t.rank() == 3 => Ok(Self::Sequence(tensor_of!(B, t))),
+            Some(HandleKind::Float(t)) if t.rank() == 4 => Ok(Self::Images(tensor_of!(B, t))),
+            other => Err(mismatch::<B>("an activation", 2, other)),
         }
     }
-}
-
-fn rank(t: &FlexTensor) -> usize {
-    t.layout().num_dims()
 }
 
 /// The primitive inside a value, of whatever kind.
@@ -145,20 +188,12 @@ pub(crate) fn primitive(value: &Value) -> Option<&FlexTensor> {
     }
 }
 
-/// The primitive inside a value.
-///
-/// # Panics
-/// On Burn's own quantised tensors, which capture refuses to record.
-pub(crate) fn into_primitive(value: Value) -> FlexTensor {
-    match value {
-        Value::Float(t) | Value::Int(t) | Value::Bool(t) => t,
-        Value::Quantized(_) => unreachable!("capture records no quantised tensors"),
-    }
-}
-
 /// The shape of a value; empty for Burn's own quantised tensors, which no captured graph holds.
-pub(crate) fn shape(value: &Value) -> Vec<usize> {
-    primitive(value).map_or_else(Vec::new, |t| t.layout().shape().to_vec())
+pub(crate) fn shape<B: Engine>(value: &HandleKind<B>) -> Vec<usize> {
+    match value {
+        HandleKind::Float(t) | HandleKind::Int(t) | HandleKind::Bool(t) => t.shape().to_vec(),
+        HandleKind::Quantized(_) => Vec::new(),
+    }
 }
 
 /// A row-major `f32` tensor.
@@ -192,6 +227,16 @@ pub(crate) fn owned(t: FlexTensor) -> FlexTensor {
     values.map_or(t, |values| tensor(values, &shape))
 }
 
+/// An `f32` tensor rounded to a narrower type.
+///
+/// # Errors
+/// Those of [`contiguous`].
+pub(crate) fn narrow(t: FlexTensor, to: Input, name: &str) -> Result<FlexTensor, Error> {
+    let mut t = owned(contiguous(t, name)?);
+    t.storage_mut::<f32>().iter_mut().for_each(|v| *v = to.round(*v));
+    Ok(t)
+}
+
 fn foreign(e: &dyn std::fmt::Debug) -> Error {
     Error::Invalid(format!(
         "a tensor of the captured graph lives on another backend ({e:?}); capture modules and inputs of `Device::flex()` without \
@@ -199,7 +244,7 @@ fn foreign(e: &dyn std::fmt::Debug) -> Error {
     ))
 }
 
-fn mismatch(wanted: &str, dims: usize, got: Option<Value>) -> Error {
+fn mismatch<B: Engine>(wanted: &str, dims: usize, got: Option<HandleKind<B>>) -> Error {
     let got = got.map_or_else(|| "nothing".to_owned(), |v| format!("a {} tensor of shape {:?}", v.name(), shape(&v)));
     Error::Invalid(format!("the captured graph gives {got} where {wanted} of {dims} dimensions was asked for"))
 }

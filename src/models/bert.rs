@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::nn::{Embedding, LayerNorm, Linear};
+use burn::nn::{Embedding, LayerNorm};
 use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use super::parts::{Source, attend, no_stage, rows, sequence, split_heads, text};
 use super::{Checkpoint, Input, Pooling, Task, Weights};
 use crate::Error;
 use crate::burn::{Activation, Piece, Stage};
+use crate::emu::EmuLinear;
 
 /// Below this length a vector is not scaled up, as in PyTorch's `normalize`.
 const SHORTEST: f64 = 1e-12;
@@ -132,15 +133,15 @@ impl Embeddings {
 /// The three input projections of attention.
 #[derive(Module, Debug)]
 pub struct Projections {
-    query: Linear,
-    key: Linear,
-    value: Linear,
+    query: EmuLinear,
+    key: EmuLinear,
+    value: EmuLinear,
 }
 
 /// The end of a branch: a projection, and the norm over its sum with the residual stream.
 #[derive(Module, Debug)]
 pub struct Output {
-    dense: Linear,
+    dense: EmuLinear,
     layer_norm: LayerNorm,
 }
 
@@ -190,7 +191,7 @@ impl Attention {
 /// A linear layer that the checkpoint calls `dense`.
 #[derive(Module, Debug)]
 pub struct Dense {
-    dense: Linear,
+    dense: EmuLinear,
 }
 
 /// One encoder block.
@@ -286,7 +287,7 @@ impl Checkpoint for BertCheckpoint {
     }
 
     fn stage(&self, index: usize) -> Result<Box<dyn Stage>, Error> {
-        let source = Source { weights: &*self.weights, device: &self.device };
+        let source = Source::new(&*self.weights, &self.device);
         let config = &self.config;
         let last = config.num_hidden_layers.saturating_add(1);
         Ok(match index {

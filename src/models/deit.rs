@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use burn::module::{Module, Param};
-use burn::nn::{LayerNorm, Linear};
+use burn::nn::LayerNorm;
 use burn::tensor::{Device, Tensor};
 
 use super::parts::{Source, images, no_stage, rows, sequence};
@@ -15,6 +15,7 @@ use super::vit::{Block, Patches, VitConfig};
 use super::{Checkpoint, Input, Task, Weights};
 use crate::Error;
 use crate::burn::{Activation, Piece, Stage};
+use crate::emu::EmuLinear;
 
 /// The tokens before the patches: class and distillation.
 const TOKENS: usize = 2;
@@ -68,8 +69,8 @@ impl Readout {
 /// The heads of a model with a teacher.
 #[derive(Module, Debug)]
 pub struct Heads {
-    cls_classifier: Linear,
-    distillation_classifier: Linear,
+    cls_classifier: EmuLinear,
+    distillation_classifier: EmuLinear,
 }
 
 impl Heads {
@@ -140,7 +141,7 @@ impl Checkpoint for DeitCheckpoint {
     }
 
     fn stage(&self, index: usize) -> Result<Box<dyn Stage>, Error> {
-        let source = Source { weights: &*self.weights, device: &self.device };
+        let source = Source::new(&*self.weights, &self.device);
         let blocks = self.config.num_hidden_layers;
         if index == 0 {
             let embeddings = Embeddings::load(source, &self.config)?;

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
 
@@ -16,6 +15,7 @@ use super::parts::{Source, images, is_image, no_stage, rows};
 use super::{Checkpoint, Input, Task, Weights};
 use crate::Error;
 use crate::burn::{Activation, Piece, Stage};
+use crate::emu::EmuLinear;
 
 /// Epsilon of every batch normalisation.
 const EPSILON: f64 = 1e-3;
@@ -238,7 +238,7 @@ impl Checkpoint for EfficientNetCheckpoint {
     }
 
     fn stage(&self, index: usize) -> Result<Box<dyn Stage>, Error> {
-        let source = Source { weights: &*self.weights, device: &self.device };
+        let source = Source::new(&*self.weights, &self.device);
         let blocks = self.config.blocks();
         if index == 0 {
             Ok(Box::new(Piece::new("", Stem::load(source, &self.config)?, |module, input| {
@@ -254,7 +254,7 @@ impl Checkpoint for EfficientNetCheckpoint {
                 Activation::Rows(module.forward(images(input)))
             })))
         } else if index == blocks + 2 {
-            let head: Linear = source.linear("_fc", self.config.head, self.config.classes, true)?;
+            let head: EmuLinear = source.linear("_fc", self.config.head, self.config.classes, true)?;
             Ok(Box::new(Piece::new("_fc", head, |module, input| Activation::Rows(module.forward(rows(input))))))
         } else {
             Err(no_stage(index, self.stages()))

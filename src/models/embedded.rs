@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::Error;
 use crate::load::hf::{Tensors, checkpoint};
 use crate::load::{Bytes, Model, SafeTensors, Tokenizer};
+use crate::models::Weights;
 
 /// The files of an embedded model.
 #[derive(Debug, Clone, Copy)]
@@ -64,11 +65,23 @@ impl Embedded {
     /// The program was built from damaged files.
     pub fn open(&self) -> Result<Model, Error> {
         let folder = Path::new(self.name);
-        let file = SafeTensors::parse(Bytes::embedded(&format!("{}/model.safetensors", self.name), self.weights))?;
-        let checkpoint = checkpoint(&folder.join("config.json"), self.config, Arc::new(Tensors::single(file)?))?;
+        let checkpoint = checkpoint(&folder.join("config.json"), self.config, Arc::new(self.file()?))?;
         let origin = folder.join("tokenizer.json");
         let tokenizer = self.tokenizer.map(|text| Tokenizer::parse(&origin, text.as_bytes())).transpose()?;
         Ok(Model { checkpoint, tokenizer, files: Vec::new() })
+    }
+
+    /// The model's tensors, to build a trainable model of.
+    ///
+    /// # Errors
+    /// The program was built from damaged files.
+    pub fn tensors(&self) -> Result<Arc<dyn Weights>, Error> {
+        Ok(Arc::new(self.file()?))
+    }
+
+    fn file(&self) -> Result<Tensors, Error> {
+        let name = format!("{}/model.safetensors", self.name);
+        Tensors::single(SafeTensors::parse(Bytes::embedded(&name, self.weights))?)
     }
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::nn::{Embedding, LayerNorm, Linear};
+use burn::nn::{Embedding, LayerNorm};
 use burn::tensor::activation::gelu_approximate;
 use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use super::tied::{self, Tied};
 use super::{Checkpoint, Input, Task, Weights};
 use crate::Error;
 use crate::burn::{Activation, Piece, Stage};
+use crate::emu::EmuLinear;
 
 /// `config.json` of a GPT-2 checkpoint; a key that is left out has the architecture's default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -126,8 +127,8 @@ impl Embeddings {
 /// Causal self-attention whose queries, keys and values are thirds of one product.
 #[derive(Module, Debug)]
 pub struct Attention {
-    c_attn: Linear,
-    c_proj: Linear,
+    c_attn: EmuLinear,
+    c_proj: EmuLinear,
     heads: usize,
 }
 
@@ -147,8 +148,8 @@ impl Attention {
 /// The feed-forward branch.
 #[derive(Module, Debug)]
 pub struct Mlp {
-    c_fc: Linear,
-    c_proj: Linear,
+    c_fc: EmuLinear,
+    c_proj: EmuLinear,
 }
 
 /// One decoder block.
@@ -189,7 +190,7 @@ impl Block {
 #[derive(Module, Debug)]
 pub struct Head {
     ln_f: LayerNorm,
-    lm_head: Linear,
+    lm_head: EmuLinear,
 }
 
 impl Head {
@@ -249,7 +250,7 @@ impl Checkpoint for Gpt2Checkpoint {
     }
 
     fn stage(&self, index: usize) -> Result<Box<dyn Stage>, Error> {
-        let source = Source { weights: &*self.weights, device: &self.device };
+        let source = Source::new(&*self.weights, &self.device);
         let last = self.config.n_layer.saturating_add(1);
         let tokens = || self.tied.matrix(source, "transformer.wte", [self.config.vocab_size, self.config.n_embd]);
         Ok(match index {

@@ -11,7 +11,7 @@ mod rotary;
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::nn::{Embedding, Linear, RmsNorm};
+use burn::nn::{Embedding, RmsNorm};
 use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
@@ -20,6 +20,7 @@ use super::tied::{self, Tied};
 use super::{Checkpoint, Input, Task, Weights};
 use crate::Error;
 use crate::burn::{Activation, Piece, Stage};
+use crate::emu::EmuLinear;
 
 pub use config::{FAMILY, LlamaConfig, RopeScaling};
 pub use rotary::{Pairs, Rotary, Scaling};
@@ -33,10 +34,10 @@ pub struct Embeddings {
 /// Causal self-attention with `heads` query heads in groups that share one of `kv_heads` keys and values.
 #[derive(Module, Debug)]
 pub struct Attention {
-    q_proj: Linear,
-    k_proj: Linear,
-    v_proj: Linear,
-    o_proj: Linear,
+    q_proj: EmuLinear,
+    k_proj: EmuLinear,
+    v_proj: EmuLinear,
+    o_proj: EmuLinear,
     rotary: Rotary,
     heads: usize,
     kv_heads: usize,
@@ -80,9 +81,9 @@ impl Attention {
 /// `silu(gate(x)) * up(x)`, projected down.
 #[derive(Module, Debug)]
 pub struct Mlp {
-    gate_proj: Linear,
-    up_proj: Linear,
-    down_proj: Linear,
+    gate_proj: EmuLinear,
+    up_proj: EmuLinear,
+    down_proj: EmuLinear,
 }
 
 /// One decoder block.
@@ -124,11 +125,11 @@ impl Block {
 #[derive(Module, Debug)]
 pub struct Head {
     norm: RmsNorm,
-    lm_head: Linear,
+    lm_head: EmuLinear,
 }
 
 impl Head {
-    fn load(source: Source<'_>, config: &LlamaConfig, lm_head: Linear) -> Result<Self, Error> {
+    fn load(source: Source<'_>, config: &LlamaConfig, lm_head: EmuLinear) -> Result<Self, Error> {
         Ok(Self { norm: rms_norm(source, "model.norm", config)?, lm_head })
     }
 
@@ -200,7 +201,7 @@ impl Checkpoint for LlamaCheckpoint {
     }
 
     fn stage(&self, index: usize) -> Result<Box<dyn Stage>, Error> {
-        let source = Source { weights: &*self.weights, device: &self.device };
+        let source = Source::new(&*self.weights, &self.device);
         let config = &self.config;
         let last = config.num_hidden_layers.saturating_add(1);
         let tokens = || self.tied.matrix(source, "model.embed_tokens", [config.vocab_size, config.hidden_size]);

@@ -9,7 +9,7 @@ mod config;
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::nn::{Embedding, LayerNorm, Linear};
+use burn::nn::{Embedding, LayerNorm};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Int, Tensor};
 
@@ -18,6 +18,7 @@ use super::tied::{self, Tied};
 use super::{Checkpoint, Input, Task, Weights};
 use crate::Error;
 use crate::burn::{Activation, Piece, Stage};
+use crate::emu::{EmuLinear, Layers};
 
 pub use config::OptConfig;
 
@@ -31,7 +32,7 @@ const EPSILON: f64 = 1e-5;
 pub struct Embeddings {
     embed_tokens: Embedding,
     embed_positions: Embedding,
-    project_in: Option<Linear>,
+    project_in: Option<EmuLinear>,
 }
 
 impl Embeddings {
@@ -62,10 +63,10 @@ impl Embeddings {
 /// Causal self-attention with biased projections.
 #[derive(Module, Debug)]
 pub struct Attention {
-    q_proj: Linear,
-    k_proj: Linear,
-    v_proj: Linear,
-    out_proj: Linear,
+    q_proj: EmuLinear,
+    k_proj: EmuLinear,
+    v_proj: EmuLinear,
+    out_proj: EmuLinear,
     heads: usize,
 }
 
@@ -98,8 +99,8 @@ impl Attention {
 pub struct Block {
     self_attn: Attention,
     self_attn_layer_norm: LayerNorm,
-    fc1: Linear,
-    fc2: Linear,
+    fc1: EmuLinear,
+    fc2: EmuLinear,
     final_layer_norm: LayerNorm,
     norms_first: bool,
 }
@@ -140,7 +141,7 @@ impl Block {
 #[derive(Module, Debug)]
 pub struct Exit {
     final_layer_norm: Option<LayerNorm>,
-    project_out: Option<Linear>,
+    project_out: Option<EmuLinear>,
 }
 
 impl Exit {
@@ -171,7 +172,7 @@ impl Exit {
 #[derive(Module, Debug)]
 pub struct Head {
     decoder: Exit,
-    lm_head: Linear,
+    lm_head: EmuLinear,
 }
 
 impl Head {
@@ -190,10 +191,10 @@ impl Head {
 pub struct Decoder {
     embed_tokens: Embedding,
     embed_positions: Embedding,
-    project_in: Option<Linear>,
+    project_in: Option<EmuLinear>,
     layers: Vec<Block>,
     final_layer_norm: Option<LayerNorm>,
-    project_out: Option<Linear>,
+    project_out: Option<EmuLinear>,
 }
 
 /// The whole model in one module, the head tied to the token embedding: what training updates.
@@ -208,9 +209,22 @@ impl OptModel {
     /// # Errors
     /// The configuration is not supported, or a tensor is missing or malformed.
     pub fn load(config: &OptConfig, weights: &dyn Weights, device: &Device) -> Result<Self, Error> {
+        Self::load_with(config, weights, device, &Layers::plain())
+    }
+
+    /// The same with the linear layers that `layers` says.
+    ///
+    /// # Errors
+    /// Those of [`OptModel::load`]; a layer that cannot be emulated so.
+    pub fn load_with(
+        config: &OptConfig,
+        weights: &dyn Weights,
+        device: &Device,
+        layers: &Layers,
+    ) -> Result<Self, Error> {
         config.check()?;
         let root = root(weights);
-        let source = Source { weights, device };
+        let source = Source::new(weights, device).emulating(layers);
         let tokens = source.tensor(&format!("{root}.embed_tokens.weight"), [config.vocab_size, config.embedding()])?;
         let Embeddings { embed_tokens, embed_positions, project_in } = Embeddings::load(source, config, root, &tokens)?;
         let layers = (0..config.num_hidden_layers).map(|i| Block::load(source, config, &format!("{root}.layers.{i}")));
@@ -220,7 +234,12 @@ impl OptModel {
         Ok(Self { decoder })
     }
 
-    /// Token ids `[B, T]` to logits `[B * T, V]`, with `regularise` applied to the embeddings and to every branch.
+    /// Token ids `[B, T]` to logits `[B * T, V]`.
+    pub fn forward(&self, ids: Tensor<2, Int>) -> Tensor<2> {
+        self.forward_with(ids, &mut |branch| branch)
+    }
+
+    /// The same with `regularise` applied to the embeddings and to every branch.
     pub(crate) fn forward_with(
         &self,
         ids: Tensor<2, Int>,
@@ -283,7 +302,7 @@ impl Checkpoint for OptCheckpoint {
     }
 
     fn stage(&self, index: usize) -> Result<Box<dyn Stage>, Error> {
-        let source = Source { weights: &*self.weights, device: &self.device };
+        let source = Source::new(&*self.weights, &self.device);
         let root = root(&*self.weights);
         let last = self.config.num_hidden_layers.saturating_add(1);
         let shape = [self.config.vocab_size, self.config.embedding()];

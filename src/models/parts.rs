@@ -11,6 +11,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use super::Weights;
 use crate::Error;
 use crate::burn::Activation;
+use crate::emu::{EmuLinear, Layers};
 
 /// Where tensors come from and where they go.
 #[derive(Clone, Copy)]
@@ -19,9 +20,24 @@ pub(crate) struct Source<'a> {
     pub weights: &'a dyn Weights,
     /// The device that the parameters live on.
     pub device: &'a Device,
+    /// Which linear layers are emulated.
+    pub layers: &'a Layers,
 }
 
-impl Source<'_> {
+/// Nothing is emulated.
+static PLAIN: Layers = Layers::plain();
+
+impl<'a> Source<'a> {
+    /// Parameters from `weights` on `device`, for layers that Burn multiplies.
+    pub fn new(weights: &'a dyn Weights, device: &'a Device) -> Self {
+        Self { weights, device, layers: &PLAIN }
+    }
+
+    /// The same with the linear layers that `layers` says.
+    pub fn emulating(self, layers: &'a Layers) -> Self {
+        Self { layers, ..self }
+    }
+
     /// The tensor `name` as a parameter of shape `shape`.
     pub fn param<const D: usize>(&self, name: &str, shape: [usize; D]) -> Result<Param<Tensor<D>>, Error> {
         Ok(Param::from_tensor(self.tensor(name, shape)?))
@@ -34,17 +50,18 @@ impl Source<'_> {
     }
 
     /// `{name}.weight` (and `{name}.bias` where `bias`) as a linear layer from `input` to `output` features.
-    pub fn linear(&self, name: &str, input: usize, output: usize, bias: bool) -> Result<Linear, Error> {
+    pub fn linear(&self, name: &str, input: usize, output: usize, bias: bool) -> Result<EmuLinear, Error> {
         // The checkpoint's order is let go before anything else is made.
         let weight = transposed(&self.weights.get(&format!("{name}.weight"), &[output, input])?, output, input);
         let bias = bias.then(|| self.param(&format!("{name}.bias"), [output])).transpose()?;
-        Ok(Linear { weight: self.place(weight, [input, output]), bias })
+        self.layers.linear(name, Linear { weight: self.place(weight, [input, output]), bias }.into())
     }
 
     /// `{name}.weight` and `{name}.bias` as a linear layer whose weight is stored `[in, out]`, as GPT-2's are.
-    pub fn conv1d(&self, name: &str, input: usize, output: usize) -> Result<Linear, Error> {
+    pub fn conv1d(&self, name: &str, input: usize, output: usize) -> Result<EmuLinear, Error> {
         let weight = self.param(&format!("{name}.weight"), [input, output])?;
-        Ok(Linear { weight, bias: Some(self.param(&format!("{name}.bias"), [output])?) })
+        let bias = Some(self.param(&format!("{name}.bias"), [output])?);
+        self.layers.linear(name, Linear { weight, bias }.into())
     }
 
     /// `{name}.weight` and `{name}.bias` as a layer norm over `width` features.

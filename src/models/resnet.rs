@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burn::module::Module;
+use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
-use burn::nn::{Linear, PaddingConfig2d};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,7 @@ use super::parts::{Source, images, is_image, no_stage, rows};
 use super::{Checkpoint, Input, Task, Weights};
 use crate::Error;
 use crate::burn::{Activation, Piece, Stage};
+use crate::emu::EmuLinear;
 
 /// Epsilon of every batch normalisation: PyTorch's default, which the configuration cannot change.
 const EPSILON: f64 = 1e-5;
@@ -244,7 +245,7 @@ impl ResnetCheckpoint {
         &self.config
     }
 
-    fn head(&self, source: Source<'_>) -> Result<Linear, Error> {
+    fn head(&self, source: Source<'_>) -> Result<EmuLinear, Error> {
         let width = self.config.hidden_sizes.last().copied().unwrap_or(0);
         source.linear("classifier.1", width, self.config.id2label.len(), true)
     }
@@ -269,7 +270,7 @@ impl Checkpoint for ResnetCheckpoint {
     }
 
     fn stage(&self, index: usize) -> Result<Box<dyn Stage>, Error> {
-        let source = Source { weights: &*self.weights, device: &self.device };
+        let source = Source::new(&*self.weights, &self.device);
         let last = self.stages() - 1;
         if index == 0 {
             return Ok(Box::new(Piece::new("resnet.embedder", Stem::load(source, &self.config)?, |module, input| {

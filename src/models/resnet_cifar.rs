@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::nn::conv::Conv2d;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, s};
@@ -17,6 +16,7 @@ use super::parts::{Source, images, is_image, no_stage, rows};
 use super::{Checkpoint, Input, Task, Weights};
 use crate::Error;
 use crate::burn::{Activation, Piece, Stage};
+use crate::emu::EmuLinear;
 
 /// Epsilon of every batch normalisation: PyTorch's default.
 const EPSILON: f64 = 1e-5;
@@ -161,7 +161,7 @@ impl ResnetCifarCheckpoint {
         &self.config
     }
 
-    fn head(&self, source: Source<'_>) -> Result<Linear, Error> {
+    fn head(&self, source: Source<'_>) -> Result<EmuLinear, Error> {
         source.linear("linear", self.config.widths.last().copied().unwrap_or(0), self.config.classes, true)
     }
 }
@@ -184,7 +184,7 @@ impl Checkpoint for ResnetCifarCheckpoint {
     }
 
     fn stage(&self, index: usize) -> Result<Box<dyn Stage>, Error> {
-        let source = Source { weights: &*self.weights, device: &self.device };
+        let source = Source::new(&*self.weights, &self.device);
         let last = self.stages() - 1;
         if index == 0 {
             return Ok(Box::new(Piece::new("", Stem::load(source, &self.config)?, |module, input| {

@@ -8,6 +8,7 @@ use burn::tensor::Tensor;
 
 use super::parts::Source;
 use crate::Error;
+use crate::emu::EmuLinear;
 
 /// The matrix `[vocabulary, width]` of a checkpoint whose head is tied: there is one as long as a stage holds it, and it is read
 /// again after that, so that a run from block to block never has it beside the blocks.
@@ -36,6 +37,6 @@ pub(crate) fn table(matrix: &Tensor<2>) -> Embedding {
 }
 
 /// The matrix as a head: Burn multiplies by its transposed view, so that nothing is copied.
-pub(crate) fn head(matrix: &Tensor<2>) -> Linear {
-    Linear { weight: Param::from_tensor(matrix.clone().transpose()), bias: None }
+pub(crate) fn head(matrix: &Tensor<2>) -> EmuLinear {
+    Linear { weight: Param::from_tensor(matrix.clone().transpose()), bias: None }.into()
 }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burn::module::{Module, Param};
+use burn::nn::LayerNorm;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{LayerNorm, Linear};
 use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use super::parts::{Source, attend, images, is_image, no_stage, rows, sequence, s
 use super::{Checkpoint, Input, Task, Weights};
 use crate::Error;
 use crate::burn::{Activation, Piece, Stage};
+use crate::emu::{EmuLinear, Emulation, Layers, patches};
 
 /// `config.json` of a ViT checkpoint; a key that is left out has the architecture's default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -119,6 +120,8 @@ impl VitConfig {
 #[derive(Module, Debug)]
 pub struct Patches {
     projection: Conv2d,
+    #[module(skip)]
+    emulation: Option<Emulation>,
 }
 
 impl Patches {
@@ -128,11 +131,16 @@ impl Patches {
         let mut projection = convolution.init(source.device);
         projection.weight = source.param(&format!("{name}.projection.weight"), [width, channels, patch, patch])?;
         projection.bias = Some(source.param(&format!("{name}.projection.bias"), [width])?);
-        Ok(Self { projection })
+        let emulation = source.layers.patches(&format!("{name}.projection"), &projection.weight.val())?;
+        Ok(Self { projection, emulation })
     }
 
     /// Images `[B, C, H, W]` to `[B, patches, D]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<3> {
+        if let Some(emulation) = &self.emulation {
+            let bias = self.projection.bias.as_ref().map(Param::val);
+            return patches(images, self.projection.weight.val(), bias, emulation);
+        }
         let patches: Tensor<3> = self.projection.forward(images).flatten(2, 3);
         patches.swap_dims(1, 2)
     }
@@ -168,15 +176,15 @@ impl Embeddings {
 /// The three input projections of attention.
 #[derive(Module, Debug)]
 pub struct Projections {
-    query: Linear,
-    key: Linear,
-    value: Linear,
+    query: EmuLinear,
+    key: EmuLinear,
+    value: EmuLinear,
 }
 
 /// A linear layer that the checkpoint calls `dense`.
 #[derive(Module, Debug)]
 pub struct Dense {
-    dense: Linear,
+    dense: EmuLinear,
 }
 
 impl Dense {
@@ -265,7 +273,7 @@ pub struct HeadNorm {
 #[derive(Module, Debug)]
 pub struct Head {
     vit: HeadNorm,
-    classifier: Linear,
+    classifier: EmuLinear,
 }
 
 impl Head {
@@ -299,7 +307,7 @@ pub struct Backbone {
 #[derive(Module, Debug)]
 pub struct VitModel {
     vit: Backbone,
-    classifier: Linear,
+    classifier: EmuLinear,
 }
 
 impl VitModel {
@@ -308,8 +316,21 @@ impl VitModel {
     /// # Errors
     /// The configuration is not supported, or a tensor is missing or malformed.
     pub fn load(config: &VitConfig, weights: &dyn Weights, device: &Device) -> Result<Self, Error> {
+        Self::load_with(config, weights, device, &Layers::plain())
+    }
+
+    /// The same with the linear layers that `layers` says.
+    ///
+    /// # Errors
+    /// Those of [`VitModel::load`]; a layer that cannot be emulated so.
+    pub fn load_with(
+        config: &VitConfig,
+        weights: &dyn Weights,
+        device: &Device,
+        layers: &Layers,
+    ) -> Result<Self, Error> {
         config.check()?;
-        let source = Source { weights, device };
+        let source = Source::new(weights, device).emulating(layers);
         let embeddings = Embeddings::load(source, config)?;
         let layer = (0..config.num_hidden_layers).map(|index| Block::load(source, config, &block_name(index)));
         let encoder = Encoder { layer: layer.collect::<Result<_, _>>()? };
@@ -317,7 +338,12 @@ impl VitModel {
         Ok(Self { vit: Backbone { embeddings, encoder, layernorm }, classifier })
     }
 
-    /// Images `[B, C, H, W]` to logits `[B, classes]`, with `regularise` applied to the embeddings and to every branch.
+    /// Images `[B, C, H, W]` to logits `[B, classes]`.
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        self.forward_with(images, &mut |branch| branch)
+    }
+
+    /// The same with `regularise` applied to the embeddings and to every branch.
     pub(crate) fn forward_with(
         &self,
         images: Tensor<4>,
@@ -374,7 +400,7 @@ impl Checkpoint for VitCheckpoint {
     }
 
     fn stage(&self, index: usize) -> Result<Box<dyn Stage>, Error> {
-        let source = Source { weights: &*self.weights, device: &self.device };
+        let source = Source::new(&*self.weights, &self.device);
         let last = self.config.num_hidden_layers + 1;
         Ok(match index {
             0 => Box::new(Piece::new("vit.embeddings", Embeddings::load(source, &self.config)?, |module, input| {

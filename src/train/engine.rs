@@ -18,7 +18,32 @@ use crate::Error;
 /// Parts that a batch is cut into.
 pub const SHARDS: usize = 2;
 
-/// Linear warm-up, then half a cosine down to a floor.
+/// How a learning rate falls from its highest value to its floor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decay {
+    /// Half a cosine.
+    #[default]
+    Cosine,
+    /// A straight line.
+    Linear,
+}
+
+impl Decay {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The share of the way down that is still to go after a share `done` of the steps.
+    fn left(self, done: f64) -> f64 {
+        match self {
+            Self::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * done).cos()),
+            Self::Linear => 1.0 - done,
+        }
+    }
+}
+
+/// Linear warm-up, then a way down to a floor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
     /// The highest learning rate, reached at the end of the warm-up.
@@ -29,6 +54,9 @@ pub struct Schedule {
     pub warmup: usize,
     /// Steps in all.
     pub steps: usize,
+    /// The way down; records that do not say it are of cosines.
+    #[serde(default, skip_serializing_if = "Decay::is_default")]
+    pub decay: Decay,
 }
 
 impl Schedule {
@@ -44,7 +72,7 @@ impl Schedule {
         }
         let span = (self.steps - self.warmup).max(1) as f64;
         let done = ((step - self.warmup) as f64 / span).min(1.0);
-        let share = self.floor + (1.0 - self.floor) * 0.5 * (1.0 + (std::f64::consts::PI * done).cos());
+        let share = self.floor + (1.0 - self.floor) * self.decay.left(done);
         self.peak * share
     }
 }
@@ -157,32 +185,46 @@ impl<M: Module + Sync + Send> Engine<M> {
         loss: impl Fn(&S, &[f32]) -> (f64, Vec<f32>) + Sync,
         dropout: impl Fn(usize, usize) -> Dropout + Sync,
     ) -> f64 {
-        let (model, device, step) = (&self.model, &self.device, self.step);
-        let results: Vec<(f64, GradientsParams)> = shards
-            .par_iter()
-            .enumerate()
-            .map(|(index, shard)| {
-                // A fork has a graph of its own, so that shards do not wait for each other.
-                let fork = model.clone().fork(device);
-                let logits = logits(&fork, shard, &mut dropout(step, index));
-                let (loss, mut gradient) = loss(shard, &host_values(logits.clone().inner()));
-                let share = 1.0 / shards.len() as f32;
-                gradient.iter_mut().for_each(|value| *value *= share);
-                let gradients = surrogate(logits, gradient).backward();
-                (loss, GradientsParams::from_grads(gradients, &fork))
-            })
-            .collect();
-        let mut accumulator = GradientsAccumulator::new();
-        let mut loss = 0.0;
-        for (shard_loss, gradients) in results {
-            loss += shard_loss / shards.len() as f64;
-            accumulator.accumulate(&self.model, gradients);
-        }
+        let (loss, gradients) = gradients(&self.model, &self.device, self.step, shards, logits, loss, dropout);
         let rate = self.schedule.rate(self.step);
-        self.model = self.optimizer.step(rate, self.model.clone(), accumulator.grads());
+        self.model = self.optimizer.step(rate, self.model.clone(), gradients);
         self.step += 1;
         loss
     }
+}
+
+/// The mean loss of `shards` and its gradients, for step `step`: each shard is differentiated on its own thread, and they are summed in
+/// order. Arguments are those of [`Engine::step`].
+pub fn gradients<M: Module + Sync + Send, S: Sync>(
+    model: &M,
+    device: &Device,
+    step: usize,
+    shards: &[S],
+    logits: impl Fn(&M, &S, &mut Dropout) -> Tensor<2> + Sync,
+    loss: impl Fn(&S, &[f32]) -> (f64, Vec<f32>) + Sync,
+    dropout: impl Fn(usize, usize) -> Dropout + Sync,
+) -> (f64, GradientsParams) {
+    let results: Vec<(f64, GradientsParams)> = shards
+        .par_iter()
+        .enumerate()
+        .map(|(index, shard)| {
+            // A fork has a graph of its own, so that shards do not wait for each other.
+            let fork = model.clone().fork(device);
+            let logits = logits(&fork, shard, &mut dropout(step, index));
+            let (loss, mut gradient) = loss(shard, &host_values(logits.clone().inner()));
+            let share = 1.0 / shards.len() as f32;
+            gradient.iter_mut().for_each(|value| *value *= share);
+            let gradients = surrogate(logits, gradient).backward();
+            (loss, GradientsParams::from_grads(gradients, &fork))
+        })
+        .collect();
+    let mut accumulator = GradientsAccumulator::new();
+    let mut loss = 0.0;
+    for (shard_loss, gradients) in results {
+        loss += shard_loss / shards.len() as f64;
+        accumulator.accumulate(model, gradients);
+    }
+    (loss, accumulator.grads())
 }
 
 /// The values of a tensor, row-major.
@@ -196,7 +238,7 @@ mod tests {
 
     #[test]
     fn schedule_rises_and_falls() {
-        let schedule = Schedule { peak: 1.0, floor: 0.1, warmup: 10, steps: 110 };
+        let schedule = Schedule { peak: 1.0, floor: 0.1, warmup: 10, steps: 110, decay: Decay::Cosine };
         assert!((schedule.rate(0) - 0.1).abs() < 1e-12);
         assert!((schedule.rate(9) - 1.0).abs() < 1e-12);
         assert!((schedule.rate(10) - 1.0).abs() < 1e-12);
@@ -205,6 +247,10 @@ mod tests {
         let short = schedule.clone().over(20);
         assert_eq!((short.warmup, short.steps), (2, 20));
         assert_eq!(schedule.clone().over(110), schedule);
+        let linear = Schedule { decay: Decay::Linear, ..schedule };
+        assert!((linear.rate(10) - 1.0).abs() < 1e-12);
+        assert!((linear.rate(35) - 0.775).abs() < 1e-12);
+        assert!((linear.rate(110) - 0.1).abs() < 1e-12);
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl ModuleVisitor for Collector {
         let tensor = param.val().without_autodiff();
         let mut shape = tensor.dims().to_vec();
         let mut values = host_values(tensor);
-        let linear = self.containers.last().is_some_and(|container| container == "Struct:Linear");
+        let linear = self.containers.last().is_some_and(|container| container.ends_with("Linear"));
         if let (true, &[input, output]) = (linear, &shape[..]) {
             values = transposed(&values, input, output);
             shape = vec![output, input];

@@ -9,7 +9,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::engine::{Dropout, Engine, Optimizer, SHARDS, Schedule, host_values};
+use super::engine::{Decay, Dropout, Engine, Optimizer, SHARDS, Schedule, host_values};
 use super::export::{HostTensor, parameters};
 use super::initial::{Initial, Waves};
 use super::kneser_ney::KneserNey;
@@ -67,7 +67,7 @@ impl Default for Recipe {
             teacher_first: 1.0,
             teacher_last: 0.2,
             evaluate_every: 250,
-            schedule: Schedule { peak: 8e-3, floor: 0.02, warmup: 100, steps: 4000 },
+            schedule: Schedule { peak: 8e-3, floor: 0.02, warmup: 100, steps: 4000, decay: Decay::Cosine },
             optimizer: Optimizer {
                 beta_1: 0.9,
                 beta_2: 0.98,
@@ -123,14 +123,30 @@ pub struct Trained {
 }
 
 /// A shard of a batch: windows of ids and the token after each of them.
-struct Windows {
+pub(crate) struct Windows {
     ids: Vec<i32>,
     next: Vec<u32>,
     context: usize,
 }
 
 impl Windows {
-    fn tensor(&self, device: &Device) -> Tensor<2, Int> {
+    /// The windows of `context` tokens that begin at `starts`; a token follows each.
+    pub(crate) fn cut(tokens: &[u32], starts: &[usize], context: usize) -> Self {
+        let (mut ids, mut next) = (Vec::new(), Vec::new());
+        for &start in starts {
+            ids.extend(tokens[start..start + context].iter().map(|&id| id as i32));
+            next.extend_from_slice(&tokens[start + 1..=start + context]);
+        }
+        Self { ids, next, context }
+    }
+
+    /// The token after each.
+    pub(crate) fn next(&self) -> &[u32] {
+        &self.next
+    }
+
+    /// Ids `[windows, context]`.
+    pub(crate) fn tensor(&self, device: &Device) -> Tensor<2, Int> {
         let shape = [self.ids.len() / self.context, self.context];
         Tensor::from_data(TensorData::new(self.ids.clone(), shape), device)
     }
@@ -166,13 +182,8 @@ impl<'a> Sampler<'a> {
     }
 
     fn shard(&mut self, windows: usize) -> Windows {
-        let (mut ids, mut next) = (Vec::new(), Vec::new());
-        for _ in 0..windows {
-            let start = self.start();
-            ids.extend(self.tokens[start..start + self.context].iter().map(|&id| id as i32));
-            next.extend_from_slice(&self.tokens[start + 1..=start + self.context]);
-        }
-        Windows { ids, next, context: self.context }
+        let starts: Vec<usize> = (0..windows).map(|_| self.start()).collect();
+        Windows::cut(self.tokens, &starts, self.context)
     }
 }
 

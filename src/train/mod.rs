@@ -9,6 +9,7 @@ pub mod bpe;
 pub mod digits;
 pub mod engine;
 pub mod export;
+pub mod finetune;
 pub mod initial;
 pub mod kneser_ney;
 pub mod lm;

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::digits::{CLASSES, Digit, SIDE, augmented, normalised};
-use super::engine::{Dropout, Engine, Optimizer, SHARDS, Schedule, host_values};
+use super::engine::{Decay, Dropout, Engine, Optimizer, SHARDS, Schedule, host_values};
 use super::export::{HostTensor, parameters};
 use super::initial::Initial;
 use super::loss::{cross_entropy, negative_log_likelihoods};
@@ -61,7 +61,7 @@ impl Default for Recipe {
             test_per_class: 100,
             dropout: 0.0,
             evaluate_every: 281,
-            schedule: Schedule { peak: 3e-3, floor: 0.01, warmup: 100, steps: 2248 },
+            schedule: Schedule { peak: 3e-3, floor: 0.01, warmup: 100, steps: 2248, decay: Decay::Cosine },
             optimizer: Optimizer {
                 beta_1: 0.9,
                 beta_2: 0.99,
@@ -129,13 +129,26 @@ pub struct Trained {
 }
 
 /// A shard of a batch: images as the model reads them, and their classes.
-struct Batch {
+#[derive(Default)]
+pub(crate) struct Batch {
     pixels: Vec<f32>,
     classes: Vec<u32>,
 }
 
 impl Batch {
-    fn tensor(&self, device: &Device) -> Tensor<4> {
+    /// Adds an image as the model reads it.
+    pub(crate) fn push(&mut self, pixels: Vec<f32>, label: u8) {
+        self.pixels.extend(pixels);
+        self.classes.push(u32::from(label));
+    }
+
+    /// The class of each image.
+    pub(crate) fn classes(&self) -> &[u32] {
+        &self.classes
+    }
+
+    /// Images `[N, 1, 28, 28]`.
+    pub(crate) fn tensor(&self, device: &Device) -> Tensor<4> {
         Tensor::from_data(TensorData::new(self.pixels.clone(), [self.classes.len(), 1, SIDE, SIDE]), device)
     }
 }
@@ -149,15 +162,14 @@ struct Sampler<'a> {
 
 impl Sampler<'_> {
     fn batch(&mut self, images: usize) -> Batch {
-        let mut batch = Batch { pixels: Vec::new(), classes: Vec::new() };
+        let mut batch = Batch::default();
         for _ in 0..images {
             if self.order.is_empty() {
                 self.order = (0..self.digits.len()).collect();
                 self.stream.shuffle(&mut self.order);
             }
             let digit = &self.digits[self.order.pop().unwrap_or(0)];
-            batch.pixels.extend(augmented(&digit.pixels, &mut self.stream));
-            batch.classes.push(u32::from(digit.label));
+            batch.push(augmented(&digit.pixels, &mut self.stream), digit.label);
         }
         batch
     }

@@ -1,4 +1,4 @@
-//! The CPU backends by name, and with the feature `ndarray` one against the other.
+//! The backends by name, and with the feature `ndarray` the two on the CPU against each other.
 
 use interplay::burn::Backend;
 use libtest_mimic::{Failed, Trial};
@@ -20,10 +20,14 @@ fn by_name() -> Result<(), Failed> {
         "{}",
         message("flax")
     );
-    assert!(message("cuda").contains("`flex` or `ndarray`"), "{}", message("cuda"));
+    assert!(message("cuda").contains("`flex`, `ndarray` or `wgpu`"), "{}", message("cuda"));
     match cfg!(feature = "ndarray") {
         true => assert_eq!(Backend::by_name("ndarray")?.name(), "ndarray"),
         false => assert!(message("ndarray").contains("--features ndarray"), "{}", message("ndarray")),
+    }
+    match cfg!(feature = "wgpu") {
+        true => assert_eq!(Backend::by_name("WGPU")?.name(), "wgpu"),
+        false => assert!(message("wgpu").contains("--features wgpu"), "{}", message("wgpu")),
     }
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! The plug into Burn: capture, replay, names, and products through modelled units.
 
 mod backends;
-mod modules;
+#[cfg(feature = "wgpu")]
+mod gpu;
+pub mod modules;
 mod plans;
 mod quantized;
 mod replay;
@@ -15,5 +17,8 @@ use libtest_mimic::Trial;
 /// Every case of this file's modules.
 pub fn cases() -> Vec<Trial> {
     let plain = [replay::cases(), units::cases(), plans::cases(), sessions::cases(), quantized::cases()];
-    plain.into_iter().chain([vision::cases(), zoo::cases(), backends::cases()]).flatten().collect()
+    let cases = plain.into_iter().chain([vision::cases(), zoo::cases(), backends::cases()]).flatten();
+    #[cfg(feature = "wgpu")]
+    let cases = cases.chain(gpu::cases());
+    cases.collect()
 }

@@ -41,11 +41,20 @@ impl Declared {
 /// # Errors
 /// An unknown name, a file that cannot be read, or a record that cannot be.
 pub fn datapath(name: &str) -> Result<&'static Datapath> {
-    let path = Path::new(name);
-    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml")) {
-        return Datapath::from_toml(&text(path)?).with_context(|| name.to_owned());
+    match declaration(name)? {
+        Some(text) => Datapath::from_toml(&text).with_context(|| name.to_owned()),
+        None => Ok(Datapath::by_name(name)?),
     }
-    Ok(Datapath::by_name(name)?)
+}
+
+/// The text of the file `NAME.toml`; `None` where the name is no file's.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn declaration(name: &str) -> Result<Option<String>> {
+    let path = Path::new(name);
+    let is_file = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
+    is_file.then(|| text(path)).transpose()
 }
 
 fn text(path: &Path) -> Result<String> {

@@ -9,6 +9,7 @@ pub mod dot;
 pub mod eval;
 pub mod explain;
 pub mod fetch;
+pub mod finetune;
 pub mod format;
 pub mod identify;
 pub mod list;

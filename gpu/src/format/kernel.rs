@@ -330,12 +330,11 @@ pub fn elements(
     }
 }
 
-/// What rows share, once a row: `out` is `[rows, across]`, and rows share `from` from `offset` on by `block_rows`.
+/// One word of a buffer in all places of another.
 #[cube(launch)]
-pub fn per_row(from: &[u32], out: &mut [u32], offset: u32, across: u32, block_rows: u32, count: u32) {
-    let place = ABSOLUTE_POS as u32;
-    if place < count {
-        let at = offset + place / across / block_rows * across + place % across;
-        out[place as usize] = from[at as usize];
+pub fn every_row(from: &[u32], out: &mut [u32], which: u32, rows: u32) {
+    let row = ABSOLUTE_POS as u32;
+    if row < rows {
+        out[row as usize] = from[which as usize];
     }
 }

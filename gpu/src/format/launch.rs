@@ -23,18 +23,10 @@ pub(super) fn per_cube(client: &Client, count: usize) -> (CubeDim, CubeCount) {
     per_unit(client, count * UNITS as usize)
 }
 
-/// What blocks of `block_rows` rows share, once a row, `[rows, across]`: from a buffer of so many words, at an offset.
-pub(super) fn per_row(
-    client: &Client,
-    (from, words, offset): (&Handle, usize, usize),
-    (block_rows, across): (usize, usize),
-    rows: usize,
-) -> Handle {
-    let places = rows * across;
-    let out = client.empty(places * 4);
-    let (dim, count) = per_unit(client, places);
-    let sizes = [offset, across, block_rows, places].map(|n| n as u32);
-    let [offset, across, block_rows, all] = sizes;
-    kernel::per_row::launch(client, count, dim, arg(from, words), arg(&out, places), offset, across, block_rows, all);
+/// One of the words of a buffer, once a row.
+pub(super) fn every_row(client: &Client, from: &Handle, words: usize, which: u32, rows: usize) -> Handle {
+    let out = client.empty(rows * 4);
+    let (dim, count) = per_unit(client, rows);
+    kernel::every_row::launch(client, count, dim, arg(from, words), arg(&out, rows), which, rows as u32);
     out
 }

@@ -1,7 +1,7 @@
 //! Quantising matrices that lie on the device: nothing comes back to the host.
 
 use super::kernel::{self, UNITS, Wanted};
-use super::launch::{arg, per_cube, per_row, per_unit};
+use super::launch::{arg, every_row, per_cube, per_unit};
 use super::quantized::{DeviceQuantized, Status};
 use super::spec::{Shared, Spec};
 use crate::Error;
@@ -92,7 +92,6 @@ impl Quantizer {
         let words = (rows * k_padded).max(1);
         let (elements, codes) = (client.empty(words * 4), client.empty(words * 4));
         let mut out = DeviceQuantized {
-            format: self.format,
             elements,
             codes,
             scales: None,
@@ -112,7 +111,7 @@ impl Quantizer {
         if let Shared::Coded(coded) = self.spec.shared
             && coded.two_level
         {
-            out.tensor_scale = Some(per_row(client, (&scales.tensor, 3, 2), (rows, 1), rows));
+            out.tensor_scale = Some(every_row(client, &scales.tensor, 3, 2, rows));
         }
         out.zeros = matches!(self.spec.shared, Shared::Affine(_)).then_some(scales.aids);
         out.scales = (!matches!(self.spec.shared, Shared::Nothing)).then_some(scales.scales);

@@ -113,7 +113,7 @@ impl Datapath {
 
 impl Order {
     /// The positions of an instruction of `depth` in the order of the steps.
-    pub(crate) fn positions(&self, depth: usize) -> Vec<usize> {
+    pub fn positions(&self, depth: usize) -> Vec<usize> {
         let modulus = self.classes.iter().map(|class| class.len()).sum::<usize>().max(1);
         if self.classes.len() < 2 {
             return (0..depth).collect();

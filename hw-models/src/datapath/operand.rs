@@ -290,6 +290,15 @@ fn port(codes: &Codes, side: Side) -> Port {
     }
 }
 
+impl Codes {
+    /// Whether a unit with block scales reads the codes and scales of a format as they are, on the left side or, for
+    /// `weights`, on the right one; [`Datapath::gemm`]'s x is the left side, unless that is the sparse one.
+    pub fn takes(&self, format: &Format, weights: bool) -> bool {
+        let side = if weights { Side::Weights } else { Side::Activations };
+        self.scale.is_some_and(|scale| takes(format, port(self, side), scale.format, scale.block))
+    }
+}
+
 /// Whether a format is what a scaled port reads.
 fn takes(format: &Format, port: Port, scale: Scalar, block: usize) -> bool {
     let scaling = format.scaling.filter(|scaling| scaling.block == Block::Run(block));

@@ -1,4 +1,5 @@
-//! Tensor cores on the vector kernels: records whose sums are aligned and truncated, recognised by their parts.
+//! Tensor cores as plain data, and on the vector kernels: records whose sums are aligned and truncated, recognised by
+//! their parts.
 
 use super::operand::Prepared;
 use super::record::{
@@ -6,12 +7,43 @@ use super::record::{
     Zero,
 };
 use super::reference;
-use crate::kernel::aligned::{Accumulator, Aligned, Columns, Joins as Joined, Operands};
-use crate::kernel::groups::{Grouped, GroupedColumns};
+use crate::kernel::aligned::{Columns, Operands};
+use crate::kernel::groups::GroupedColumns;
 use crate::kernel::{Rows, simd::Path};
 use interplay_formats::catalog::{E2M1, FP16};
 use interplay_formats::{Encoding, Rounding, Specials, scalar};
 use std::borrow::Cow;
+
+pub use crate::kernel::aligned::{Accumulator, Aligned, Joins as Joined};
+pub use crate::kernel::groups::Grouped;
+
+/// A dot unit of a tensor core as plain data: what a fast kernel, here or on another device, needs to know of its sums.
+/// The operands' formats, the depth of an instruction and the order of its positions are the record's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TensorUnit {
+    /// Products and accumulator are aligned together: T-FDPA and ST-FDPA.
+    Aligned(Aligned),
+    /// Exact groups of products and the accumulator are aligned together: GST-FDPA.
+    Grouped(Grouped),
+}
+
+impl Datapath {
+    /// The aligning and truncating unit that this record describes, recognised by the record's parts; none for records
+    /// of other arithmetic, and for those that are wider than the fast kernels are proved for.
+    ///
+    /// ```
+    /// use interplay_hw::{Datapath, datapath::tensor::TensorUnit};
+    ///
+    /// let Some(TensorUnit::Aligned(unit)) = Datapath::by_name("hopper.wgmma.e4m3.f32")?.tensor_unit() else { panic!() };
+    /// assert_eq!((unit.step, unit.fraction_bits, unit.floor), (32, 13, -133));
+    /// # Ok::<(), interplay_hw::Error>(())
+    /// ```
+    pub fn tensor_unit(&self) -> Option<TensorUnit> {
+        let Inputs::Codes(codes) = self.inputs else { return None };
+        let aligned = aligned(self, &codes).map(TensorUnit::Aligned);
+        aligned.or_else(|| grouped(self, &codes).map(TensorUnit::Grouped))
+    }
+}
 
 /// Weights packed for a vector kernel.
 #[derive(Clone, Debug)]
@@ -25,14 +57,13 @@ pub(super) enum Tensor {
 impl Tensor {
     /// Packs weights for a record that a vector kernel covers.
     pub fn pack(datapath: &Datapath, w: &Rows<'_>) -> Option<Self> {
-        let Inputs::Codes(codes) = datapath.inputs else { return None };
-        if let Some(unit) = aligned(datapath, &codes) {
-            let rows = ordered(datapath, with_exponents(w));
-            return Some(Self::Aligned(unit, Columns::pack(&rows, unit.emin.1)));
-        }
-        let unit = grouped(datapath, &codes)?;
-        let columns = unit.pack(w);
-        Some(Self::Grouped(unit, columns))
+        Some(match datapath.tensor_unit()? {
+            TensorUnit::Aligned(unit) => {
+                let rows = ordered(datapath, with_exponents(w));
+                Self::Aligned(unit, Columns::pack(&rows, unit.emin.1))
+            }
+            TensorUnit::Grouped(unit) => Self::Grouped(unit, unit.pack(w)),
+        })
     }
 
     /// `x w^T`; what a lane cannot vouch for is computed by the definition.

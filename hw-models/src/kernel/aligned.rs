@@ -35,7 +35,7 @@ use std::marker::PhantomData;
 use step::Steps;
 
 /// A dot unit that aligns all terms of a step, as data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Aligned {
     /// Products added in one step, L; at most 63.
     pub step: usize,
@@ -56,7 +56,7 @@ pub struct Aligned {
 }
 
 /// The accumulator of an [`Aligned`] unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Accumulator {
     /// FP32; sums are rounded toward zero.
     Single,
@@ -67,7 +67,7 @@ pub enum Accumulator {
 }
 
 /// How the accumulator enters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Joins {
     /// As one more term of every step.
     First,

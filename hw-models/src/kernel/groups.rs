@@ -19,7 +19,7 @@ use super::tiles::{Fallback, TILE_ROWS, Tile, Tiles, multiply};
 use super::{NR, simd::Path};
 
 /// A block-scaled dot unit with exact groups, as data. The notes of a row are the values of its scales.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Grouped {
     /// Products added exactly; at most 16.
     pub group: usize,

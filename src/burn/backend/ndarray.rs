@@ -7,7 +7,7 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::ndarray::NdArrayTensor;
 use burn::backend::ops::{BoolTensorOps, FloatTensorOps, IntTensorOps};
 use burn::backend::{NdArray, NdArrayDevice, TensorMetadata, read_sync};
-use burn::tensor::{BoolStore, DType, TensorData};
+use burn::tensor::{BoolStore, DType, Device, TensorData};
 
 use super::Engine;
 use crate::Error;
@@ -28,7 +28,11 @@ impl Engine for NdArray {
         }
     }
 
-    fn lower(tensor: NdArrayTensor) -> FlexTensor {
+    fn device() -> Device {
+        Device::ndarray()
+    }
+
+    fn lower(tensor: NdArrayTensor) -> Result<FlexTensor, Error> {
         let dtype = tensor.dtype();
         // The elements are in memory, so that reading them cannot fail.
         let data = if dtype.is_float() {
@@ -38,6 +42,6 @@ impl Engine for NdArray {
         } else {
             read_sync(Self::int_into_data(tensor))
         };
-        FlexTensor::from_data(data.unwrap_or_else(|_| TensorData::new(Vec::<f32>::new(), [0])))
+        Ok(FlexTensor::from_data(data.unwrap_or_else(|_| TensorData::new(Vec::<f32>::new(), [0]))))
     }
 }

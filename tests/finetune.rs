@@ -1,0 +1,12 @@
+//! Fine-tuning in small: recipes, bits that repeat on any threads and after any stop, folders that are refused, losses that diverge.
+
+mod folder;
+mod runs;
+mod small;
+
+use libtest_mimic::Trial;
+
+/// Every case of this file's modules.
+pub fn cases() -> Vec<Trial> {
+    [runs::cases(), folder::cases()].into_iter().flatten().collect()
+}
