@@ -22,7 +22,7 @@ pub struct Area {
 /// The elements of a block, which ends with the matrix.
 #[cube]
 fn area(block: u32, rows: u32, k: u32, block_rows: u32, block_k: u32) -> Area {
-    let across = (k + block_k - 1u32) / block_k;
+    let across = k.div_ceil(block_k);
     let top = block / across * block_rows;
     let left = block % across * block_k;
     Area { top, bottom: min(top + block_rows, rows), left, right: min(left + block_k, k) }
@@ -90,7 +90,7 @@ fn refined(
     match comptime!(spec.shared) {
         Scaling::Micro { run, .. } => {
             let mut word = first.scale;
-            let runs = (area.right - area.left + run - 1u32) / run;
+            let runs = (area.right - area.left).div_ceil(run.runtime());
             for i in 0..runs {
                 let left = area.left + i * run;
                 let part = Area { top: area.top, bottom: area.bottom, left, right: min(left + run, area.right) };
@@ -165,7 +165,7 @@ pub fn scales_by_cube(
     let count = (area.bottom - area.top) * width;
     let mut height = 0u32;
     let mut depth = 0u32;
-    for i in 0..(count + UNITS - 1u32) / UNITS {
+    for i in 0..count.div_ceil(UNITS.runtime()) {
         let at = i * UNITS + UNIT_POS;
         if at < count {
             let place = (area.top + at / width) * k + area.left + at % width;
@@ -223,7 +223,7 @@ pub fn piece_summaries(
 fn all_pieces(heights: &[u32], depths: &[u32], pieces: u32) -> Summary {
     let mut height = 0u32;
     let mut depth = 0u32;
-    for i in 0..(pieces + UNITS - 1u32) / UNITS {
+    for i in 0..pieces.div_ceil(UNITS.runtime()) {
         let at = i * UNITS + UNIT_POS;
         if at < pieces {
             height = max(height, heights[at as usize]);
@@ -237,9 +237,9 @@ fn all_pieces(heights: &[u32], depths: &[u32], pieces: u32) -> Summary {
 #[cube(launch)]
 pub fn finish_tensor(heights: &[u32], depths: &[u32], tensor: &mut [u32], pieces: u32, #[comptime] spec: Spec) {
     let sum = all_pieces(heights, depths, pieces);
-    if UNIT_POS == 0u32 {
-        if let Scaling::Coded(coded) = comptime!(spec.shared) {
-            let scale = tensor_scale(max(sum.height, sum.depth), coded);
+    if let Scaling::Coded(coded) = comptime!(spec.shared) {
+        let scale = tensor_scale(max(sum.height, sum.depth), coded);
+        if UNIT_POS == 0u32 {
             tensor[0] = scale.amax;
             tensor[1] = scale.encode;
             tensor[2] = scale.decode;
@@ -308,7 +308,7 @@ pub fn elements(
         if flag != 0u32 {
             status[0].fetch_or(flag);
         }
-        let across = (k + block_k - 1u32) / block_k;
+        let across = k.div_ceil(block_k);
         let block = select(
             comptime!(matches!(spec.shared, Scaling::Nothing)),
             0u32,
@@ -330,11 +330,11 @@ pub fn elements(
     }
 }
 
-/// A word in all places of a buffer.
+/// One word of a buffer in all places of another.
 #[cube(launch)]
-pub fn spread(word: &[u32], out: &mut [u32], at: u32, count: u32) {
-    let place = ABSOLUTE_POS as u32;
-    if place < count {
-        out[place as usize] = word[at as usize];
+pub fn every_row(from: &[u32], out: &mut [u32], which: u32, rows: u32) {
+    let row = ABSOLUTE_POS as u32;
+    if row < rows {
+        out[row as usize] = from[which as usize];
     }
 }

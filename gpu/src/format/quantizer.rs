@@ -1,9 +1,10 @@
 //! Quantising matrices that lie on the device: nothing comes back to the host.
 
 use super::kernel::{self, UNITS, Wanted};
+use super::launch::{arg, every_row, per_cube, per_unit};
+use super::quantized::{DeviceQuantized, Status};
 use super::spec::{Shared, Spec};
 use crate::Error;
-use cubecl::calculate_cube_count_elemwise;
 use cubecl::client::Client;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
@@ -19,58 +20,6 @@ const PIECE: usize = 256 * UNITS as usize;
 pub struct Quantizer {
     format: &'static Format,
     spec: Spec,
-}
-
-/// A matrix `[rows, k]` in a format, on the device; every part is of 32-bit words, row-major.
-#[derive(Clone, Debug)]
-pub struct DeviceQuantized {
-    /// FP32 bits of the elements without their scales, `[rows, k_padded]`, zeros from `k` on. Under a zero point the
-    /// distance from it, so that a value is element * scale there too.
-    pub elements: Handle,
-    /// The code of each element, `[rows, k_padded]`, zeros from `k` on; an integer's sign is repeated above its width. Codes
-    /// of formats of more than 32 bits are those of FP32.
-    pub codes: Handle,
-    /// The scale of each block, `[ceil(rows / block_rows), k_padded / block]`: the exponent of a power of two as an i32,
-    /// `0x8000_0000` for NaN; of microexponents the stored word; FP32 bits of a factor; the code of a narrow float. None
-    /// for formats without.
-    pub scales: Option<Handle>,
-    /// The zero point of each block, where the format has such.
-    pub zeros: Option<Handle>,
-    /// FP32 bits of the tensor's decode scale, once a row, `[rows]`, where the format has one.
-    pub tensor_scale: Option<Handle>,
-    /// Rows.
-    pub rows: usize,
-    /// Length of a row.
-    pub k: usize,
-    /// Length of a stored row: whole blocks.
-    pub k_padded: usize,
-    /// Elements along K that share a scale, 1 for formats without.
-    pub block: usize,
-    /// Rows that share a scale, 1 for formats without.
-    pub block_rows: usize,
-}
-
-/// A word in which kernels note what values they met: [`REFUSED`](super::REFUSED), [`NOT_FINITE`](super::NOT_FINITE).
-/// One serves any number of calls.
-#[derive(Clone, Debug)]
-pub struct Status(Handle);
-
-impl Status {
-    /// A word of zeros.
-    pub fn new(client: &Client) -> Self {
-        Self(client.create_from_slice(&[0; 4]))
-    }
-
-    /// The word, which waits for all that was launched.
-    ///
-    /// # Errors
-    /// [`Error::Device`] where the device cannot say.
-    pub fn read(&self, client: &Client) -> Result<u32, Error> {
-        let failed = |reason: String| Error::Device { device: client.name().to_owned(), reason };
-        let bytes = client.read_one(self.0.clone()).map_err(|e| failed(e.to_string()))?;
-        let word = bytes.first_chunk().ok_or_else(|| failed("an empty buffer".to_owned()))?;
-        Ok(u32::from_le_bytes(*word))
-    }
 }
 
 /// One call: the matrix and how it is cut into blocks.
@@ -162,10 +111,7 @@ impl Quantizer {
         if let Shared::Coded(coded) = self.spec.shared
             && coded.two_level
         {
-            let spread = client.empty(rows * 4);
-            let (dim, count) = per_unit(client, rows);
-            kernel::spread::launch(client, count, dim, arg(&scales.tensor, 3), arg(&spread, rows), 2, rows as u32);
-            out.tensor_scale = Some(spread);
+            out.tensor_scale = Some(every_row(client, &scales.tensor, 3, 2, rows));
         }
         out.zeros = matches!(self.spec.shared, Shared::Affine(_)).then_some(scales.aids);
         out.scales = (!matches!(self.spec.shared, Shared::Nothing)).then_some(scales.scales);
@@ -294,7 +240,7 @@ impl Quantizer {
             arg(&scales.tensor, 3),
             arg(&scales.scales, scales.blocks),
             arg(&scales.aids, scales.blocks),
-            arg(&status.0, 1),
+            arg(status.word(), 1),
             arg(first, places),
             arg(second, other),
             rows as u32,
@@ -308,22 +254,4 @@ impl Quantizer {
             self.spec,
         );
     }
-}
-
-/// A buffer of so many words.
-fn arg(handle: &Handle, words: usize) -> BufferArg {
-    // SAFETY: every caller gives the length that the buffer was made with, or that the caller of this crate vouches for.
-    unsafe { BufferArg::from_raw_parts(handle.clone(), words) }
-}
-
-/// One thing a unit.
-fn per_unit(client: &Client, count: usize) -> (CubeDim, CubeCount) {
-    let dim = CubeDim::new_1d(UNITS);
-    (dim, calculate_cube_count_elemwise(client, count, dim))
-}
-
-/// One thing a cube.
-fn per_cube(client: &Client, count: usize) -> (CubeDim, CubeCount) {
-    let dim = CubeDim::new_1d(UNITS);
-    (dim, calculate_cube_count_elemwise(client, count * UNITS as usize, dim))
 }

@@ -6,8 +6,9 @@ use super::rules::compare;
 use crate::device::on_device;
 use cubecl::client::Client;
 use cubecl::server::Handle;
-use interplay_formats::Format;
-use interplay_gpu::format::{Quantizer, Status};
+use interplay_formats::{Block, Format, Scale};
+use interplay_gpu::DeviceOperand;
+use interplay_gpu::format::{DeviceQuantized, Quantizer, Status};
 use libtest_mimic::{Failed, Trial};
 
 pub fn trials() -> Vec<Trial> {
@@ -110,6 +111,7 @@ fn check(client: &Client, quantizer: &Quantizer, x: &[f32], (rows, k): (usize, u
     let tensor = want.tensor_scale.map_or(Vec::new(), |scale| vec![scale; rows]);
     difference("tensor scale", &read(&q.tensor_scale, rows)?, &tensor)?;
     compare(format, &got, &Matrix { tensor_scale: None, ..want })?;
+    as_operand(client, format, q, x)?;
     if flags == 0 {
         let mut plain = x.to_vec();
         format.fake_quantize_seeded(&mut plain, k, 7).map_err(|e| e.to_string())?;
@@ -117,4 +119,24 @@ fn check(client: &Client, quantizer: &Quantizer, x: &[f32], (rows, k): (usize, u
         difference("fake value", &got.values, &plain)?;
     }
     Ok(())
+}
+
+/// The operand that units take is the one that is made of what the CPU quantised; or no unit reads the scales.
+fn as_operand(client: &Client, format: &'static Format, q: DeviceQuantized, x: &[f32]) -> Result<(), String> {
+    let (rows, k, across) = (q.rows, q.k, q.k_padded / q.block);
+    let got = match (DeviceOperand::quantized(format, q), format.scaling.map(|s| (s.scale, s.block))) {
+        (Ok(operand), _) => operand,
+        (Err(_), Some((Scale::Affine(_) | Scale::Micro { .. }, _))) => return Ok(()),
+        (Err(_), Some((Scale::Float32, Block::Run(_)) | (_, Block::Column | Block::Tile { .. } | Block::Tensor))) => {
+            return Ok(());
+        }
+        (Err(e), _) => return Err(e.to_string()),
+    };
+    let on_cpu = format.quantize_any(x, k, 7).map_err(|e| e.to_string())?;
+    let want = DeviceOperand::upload(client, &on_cpu).map_err(|e| e.to_string())?;
+    let read = |handle: &Option<Handle>, n| handle.as_ref().map_or(Ok(Vec::new()), |h| words(client, h, n));
+    difference("operand scale", &read(&got.scales, rows * across)?, &read(&want.scales, rows * across)?)?;
+    difference("operand factor", &read(&got.factors, rows)?, &read(&want.factors, rows)?)?;
+    let count = rows * got.k_padded;
+    difference("operand element", &words(client, &got.elements, count)?, &words(client, &want.elements, count)?)
 }

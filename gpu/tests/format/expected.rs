@@ -88,18 +88,18 @@ pub fn inputs(rows: usize, k: usize, special: bool) -> Vec<Vec<f32>> {
     // Each row within a few powers of two of its own, ties and exact powers among them.
     let scaled: Vec<f32> = (0..count)
         .map(|i| {
-            let field = [1, 2, 60, 100, 126, 127, 128, 150, 200, 252, 254][i / k.max(1) % 11];
+            let field = [1u32, 2, 60, 100, 126, 127, 128, 150, 200, 252, 254][i / k.max(1) % 11];
             let down = next() % 6;
             let fraction = [0, 1, 0x7F_FFFF, 0x40_0000, 0x60_0000, next() & 0x7F_FFFF][next() as usize % 6];
             let sign = next() & 0x8000_0000;
-            f32::from_bits(sign | ((field as u32).saturating_sub(down).max(0) << 23) | fraction)
+            f32::from_bits(sign | (field.saturating_sub(down) << 23) | fraction)
         })
         .collect();
     // Subnormal numbers and zeros of both signs, and rows of nothing else.
     let small: Vec<f32> = (0..count)
         .map(|i| match (i / k.max(1)) % 3 {
             0 => 0.0,
-            1 => f32::from_bits((next() & 0x8000_0000) | (next() & 0x7F_FFFF) >> (next() % 23)),
+            1 => f32::from_bits((next() & 0x8000_0000) | ((next() & 0x7F_FFFF) >> (next() % 23))),
             _ => [0.0, -0.0, f32::MAX, -f32::MAX, f32::MIN_POSITIVE][next() as usize % 5],
         })
         .collect();

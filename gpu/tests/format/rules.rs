@@ -128,6 +128,11 @@ fn scales_near_powers() -> Result<(), Failed> {
     for fraction in [0x60_0000, 0x40_0000, 0x70_0000, 0x78_0000, 0x7E_0000, 0x20_0000, 0x10_0000] {
         lists.push((0..=254u32).flat_map(|field| around(field << 23 | fraction, 1)).collect());
     }
+    // What becomes such a power when HBFPEmulator adds its epsilon.
+    for field in 101..=106 {
+        let power = f32::from_bits(field << 23);
+        lists.push(around((power - 1e-8).to_bits(), 300));
+    }
     lists.push(vec![0, 1, 2, 3, 0x7F7F_FFFF, 0x7F7F_FFFE]);
     for format in formats().into_iter().filter(|f| f.scaling.is_some_and(|s| s.block.is_row_local())) {
         for (i, list) in lists.iter().enumerate() {

@@ -144,7 +144,7 @@ fn encodes_random() -> Result<(), Failed> {
     let (scalars, roundings) = (scalars(), roundings());
     let scalar = proptest::sample::select(scalars);
     let cases = (scalar, proptest::sample::select(roundings), 0..4usize, any::<u32>(), any::<u32>());
-    let mut runner = TestRunner::new(ProptestConfig::with_cases(20_000));
+    let mut runner = TestRunner::new(ProptestConfig { cases: 20_000, failure_persistence: None, ..Default::default() });
     runner
         .run(&cases, |(scalar, rounding, overflow, bits, random)| {
             let overflows = overflows(scalar);
