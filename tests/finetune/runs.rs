@@ -183,7 +183,7 @@ fn refused() -> Result<(), Failed> {
         (Settings { datapath: Some("blok".into()), ..plain.clone() }, ["blok", "block"]),
         (Settings { datapath_record: Some("[datapath]\n".into()), ..plain.clone() }, ["name", ""]),
         (Settings { preset: "papr".into(), ..plain.clone() }, ["papr", "paper"]),
-        (Settings { sparsity: "5:7".into(), ..plain }, ["decoder.layers.0", "7"]),
+        (Settings { sparsity: "64:2:7".into(), ..plain }, ["decoder.layers.0", "64"]),
     ] {
         let out = folder.path().join("out");
         let error = run(&settings, &subject, &out, &mut |_| true).err().ok_or(parts[0])?.to_string();

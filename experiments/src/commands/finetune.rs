@@ -104,7 +104,7 @@ pub struct Args {
 /// How long, how fast, and on how much.
 #[derive(Debug, clap::Args)]
 struct Training {
-    /// Steps [default: 150 for a language model, 100 for images].
+    /// Steps [default: 200 for a language model, 100 for images].
     #[arg(long, value_name = "N")]
     steps: Option<usize>,
 

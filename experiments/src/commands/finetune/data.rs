@@ -43,7 +43,7 @@ pub(super) fn defaults(start: &Start) -> Defaults {
     match start.architecture() {
         "vit" => Defaults { steps: 100, batch: 64, window: None, held_out: None },
         _ => Defaults {
-            steps: 150,
+            steps: 200,
             batch: 8,
             window: start.longest().map(|longest| longest.min(256)),
             held_out: Some(40),
