@@ -19,6 +19,8 @@ enum Kind {
     NearTies,
     /// Four neighbours some sixteenths of a unit apart.
     WithinAUnit,
+    /// The largest value several times, and the same less half a gap of some width: what rounds up to it outranks it by index.
+    Rivals,
     /// One value far above all others.
     OneHuge,
     /// Mostly zeros, of both signs.
@@ -27,16 +29,37 @@ enum Kind {
     Subnormals,
 }
 
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 10] = [
     Kind::Grid,
     Kind::Halves,
     Kind::NearHalves,
     Kind::Sixteenths,
     Kind::NearTies,
     Kind::WithinAUnit,
+    Kind::Rivals,
     Kind::OneHuge,
     Kind::MostlyZeros,
     Kind::Subnormals,
+];
+
+/// A value among rivals.
+#[derive(Clone, Copy)]
+enum Rival {
+    Top,
+    Below,
+    Zero,
+}
+
+use Rival::{Below, Top, Zero};
+
+/// How rivals stand in a group of four.
+const RIVALS: [[Rival; 4]; 6] = [
+    [Top, Top, Below, Below],
+    [Top, Below, Zero, Zero],
+    [Top, Top, Top, Below],
+    [Below, Below, Top, Top],
+    [Zero, Zero, Below, Top],
+    [Below, Top, Top, Top],
 ];
 
 /// Fills a block from `HEAD` words and two a value.
@@ -51,6 +74,9 @@ pub(super) fn block(words: &[u32], out: &mut [f32]) {
         Kind::Subnormals => power(-149 + (head[1] % 16) as i32),
         _ => power(exponent),
     };
+    // Half of one, two, four… units, and up to two units in the last place more, so that ties to even round up as well.
+    let below = single((top - power((head[4] % 8) as i32 - 1)).max(0.0) * unit, (head[6] % 3) as i32);
+    let len = out.len();
     let mut base = 0;
     for (i, (v, pair)) in out.iter_mut().zip(body.chunks_exact(2)).enumerate() {
         let (word, other) = (pair[0], pair[1]);
@@ -63,16 +89,36 @@ pub(super) fn block(words: &[u32], out: &mut [f32]) {
             Kind::Sixteenths => single((whole(word) + sixteenths(other)).min(top) * unit, 0),
             Kind::NearTies => single((whole(base) + sixteenths(base >> 8)).min(top) * unit, few(other)),
             Kind::WithinAUnit => single((whole(base) + sixteenths(other)).min(top) * unit, few(other >> 8)),
+            Kind::Rivals => match RIVALS[head[7] as usize % RIVALS.len()][i % 4] {
+                Top => single(top * unit, 0),
+                Below => below,
+                Zero => 0.0,
+            },
             Kind::OneHuge => single((whole(word) + sixteenths(other)) * unit * power(-6 - (head[4] % 10) as i32), 0),
             Kind::MostlyZeros if other.is_multiple_of(8) => single(whole(word) * unit, 0),
             Kind::MostlyZeros => 0.0,
         };
-        *v = if word & 1 == 0 { magnitude } else { -magnitude };
+        *v = if negative(head[3] >> 8, word, i, len) { -magnitude } else { magnitude };
     }
-    let at = head[5] as usize % out.len().max(1);
+    if matches!(kind, Kind::Rivals) {
+        return;
+    }
+    let at = head[5] as usize % len.max(1);
     if let Some(v) = out.get_mut(at) {
         let beside = if head[6].is_multiple_of(4) { few(head[6] >> 8) } else { 0 };
         *v = single(top * unit, beside).copysign(*v);
+    }
+}
+
+/// The sign of the `i`-th value: of half the blocks random, else of one sign but for one value or none.
+const fn negative(kind: u32, word: u32, i: usize, len: usize) -> bool {
+    let lone = i == (kind >> 3) as usize % len;
+    match kind % 8 {
+        0 => false,
+        1 => true,
+        2 => lone,
+        3 => !lone,
+        _ => word & 1 == 1,
     }
 }
 

@@ -72,12 +72,22 @@ impl Block<'_> {
 
     /// Compares element by element, exactly.
     fn elements(&self) -> Elements {
-        let mut found = Elements { greater: false, less: false, pruned_on_grid: true };
+        // What almost every element is: kept and rounded as without pruning, or pruned by both. No branch, so that many go at once.
+        let (mut usual, mut less, mut pruned_on_grid) = (true, false, true);
+        for (x, q, s, both) in self.quadruples() {
+            let (kept, pruned) = ((s == x) & (both == q), (s == 0.0) & (both == 0.0));
+            usual &= kept | pruned;
+            less |= !kept & (q != x);
+            pruned_on_grid &= (s == x) | (q == x);
+        }
+        if usual {
+            return Elements { greater: false, less, pruned_on_grid };
+        }
+        let mut found = Elements { greater: false, less: false, pruned_on_grid };
         for (x, q, s, both) in self.quadruples() {
             let order = element(x, q, s, both);
             found.greater |= order.is_gt();
             found.less |= order.is_lt();
-            found.pruned_on_grid &= s == x || q == x;
         }
         found
     }
@@ -159,7 +169,6 @@ impl Block<'_> {
 /// |x - both| against |x - q| + |x - s|, exactly.
 #[inline]
 fn element(x: f32, q: f32, s: f32, both: f32) -> Ordering {
-    // What almost every element is: kept and rounded as without pruning, or pruned by both.
     if s == x && both == q {
         return Ordering::Equal;
     }

@@ -18,6 +18,7 @@ pub use tally::{Bound, Example, Norms, Tally};
 use super::blocks::Family;
 use crate::Error;
 use bound::Bounds;
+use case::Rounded;
 use measure::Block;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -79,16 +80,35 @@ impl Findings {
 /// # Errors
 /// Those of the formats crate: a value that is not finite.
 pub fn examine(case: &Case, source: Source, blocks: Range<u64>) -> Result<Findings, Error> {
+    let bounds = Bounds::of(case);
+    each_task(case, source, blocks, |x, first| chunk(case, bounds.as_ref(), x, first), Findings::merge)
+}
+
+/// [`examine`] for theorem 3.5 alone, in about a third of the time.
+///
+/// # Errors
+/// As [`examine`].
+pub fn sparsify_first(case: &Case, source: Source, blocks: Range<u64>) -> Result<Tally, Error> {
+    let count = |x, first| Chunk::new(case, x, first)?.sparsified_first();
+    each_task(case, source, blocks, count, Tally::merge)
+}
+
+/// What `count` says of the blocks of each task, from their values and the index of the first, merged.
+fn each_task<T: Default + Send>(
+    case: &Case,
+    source: Source,
+    blocks: Range<u64>,
+    count: impl Fn(Vec<f32>, u64) -> Result<T, Error> + Sync,
+    merge: impl Fn(T, T) -> T + Sync + Send,
+) -> Result<T, Error> {
     let blocks = source.within(case.shape, blocks);
     let each = ((TASK / case.shape.len()).max(1)) as u64;
     let tasks = blocks.end.saturating_sub(blocks.start).div_ceil(each);
-    let bounds = Bounds::of(case);
     let task = |task: u64| {
         let first = blocks.start + task * each;
-        let mut x = source.values(case.shape, first..blocks.end.min(first + each));
-        chunk(case, bounds.as_ref(), &mut x, first)
+        count(source.values(case.shape, first..blocks.end.min(first + each)), first)
     };
-    (0..tasks).into_par_iter().map(task).try_reduce(Findings::default, |a, b| Ok(a.merge(b)))
+    (0..tasks).into_par_iter().map(task).try_reduce(T::default, |a, b| Ok(merge(a, b)))
 }
 
 impl Source<'_> {
@@ -119,60 +139,86 @@ impl Source<'_> {
 }
 
 /// Examines some blocks, of which the first has this index.
-fn chunk(case: &Case, bounds: Option<&Bounds>, x: &mut [f32], first: u64) -> Result<Findings, Error> {
-    let mut findings = Findings::default();
-    let mut q = case.rounded(x, first)?;
-    // A block that overflows counts as left out everywhere, and stands as zeros in what follows.
-    let len = case.shape.len();
-    let overflowed: Vec<bool> = q.values.chunks(len).map(|block| block.iter().any(|v| !v.is_finite())).collect();
-    if overflowed.contains(&true) {
-        for (block, _) in x.chunks_mut(len).zip(&overflowed).filter(|(_, overflowed)| **overflowed) {
-            block.fill(0.0);
-        }
-        q = case.rounded(x, first)?;
+fn chunk(case: &Case, bounds: Option<&Bounds>, x: Vec<f32>, first: u64) -> Result<Findings, Error> {
+    let mut chunk = Chunk::new(case, x, first)?;
+    let mut findings = Findings { theorem_3_5: chunk.sparsified_first()?, ..Findings::default() };
+    if let Some(narrow) = case.narrow(&chunk.x) {
+        chunk.again(narrow)?;
     }
-    let s = case.pruned(x)?;
-    let both = case.values(&s, first)?;
-    let own = |i: usize| i * len..(i + 1) * len;
-    for i in (0..overflowed.len()).filter(|&i| !overflowed[i]) {
-        let at = own(i);
-        let index = first + i as u64;
-        let block = Block { index, x: &x[at.clone()], q: &q.values[at.clone()], s: &s[at.clone()], both: &both[at] };
-        block.count(&block.errors(), &mut findings.theorem_3_5);
-    }
-    if let Some(narrow) = case.narrow(x) {
-        x.copy_from_slice(&narrow);
-    }
-    quantised_first(case, bounds, x, (first, &overflowed), (&mut findings.theorem_3_6, &mut findings.theorem_3_7))?;
-    x.chunks_exact_mut(case.shape.k).for_each(<[f32]>::reverse);
-    let reversed = (&mut findings.theorem_3_6_reversed, &mut findings.theorem_3_7);
-    quantised_first(case, bounds, x, (first, &overflowed), reversed)?;
-    let left_out = overflowed.iter().filter(|overflowed| **overflowed).count() as u64;
-    let tallies = [&mut findings.theorem_3_5, &mut findings.theorem_3_6, &mut findings.theorem_3_6_reversed];
-    tallies.into_iter().for_each(|tally| tally.left_out = left_out);
+    findings.theorem_3_6 = chunk.quantised_first(bounds, &mut findings.theorem_3_7)?;
+    let mut reversed = std::mem::take(&mut chunk.x);
+    reversed.chunks_exact_mut(case.shape.k).for_each(<[f32]>::reverse);
+    chunk.again(reversed)?;
+    findings.theorem_3_6_reversed = chunk.quantised_first(bounds, &mut findings.theorem_3_7)?;
     Ok(findings)
 }
 
-/// Counts Q→S.
-fn quantised_first(
-    case: &Case,
-    bounds: Option<&Bounds>,
-    x: &[f32],
-    (first, left_out): (u64, &[bool]),
-    (tally, bound): (&mut Tally, &mut Bound),
-) -> Result<(), Error> {
-    let len = case.shape.len();
-    let (q, s) = (case.rounded(x, first)?, case.pruned(x)?);
-    let both = case.pruned(&q.values)?;
-    for (i, _) in left_out.iter().enumerate().filter(|(_, out)| !**out) {
-        let at = i * len..(i + 1) * len;
-        let index = first + i as u64;
-        let block = Block { index, x: &x[at.clone()], q: &q.values[at.clone()], s: &s[at.clone()], both: &both[at] };
-        let errors = block.errors();
-        block.count(&errors, tally);
-        if let Some(bounds) = bounds {
-            bounds.count(&block, &errors, &q.steps[i * bounds.scales..][..bounds.scales], bound);
+/// Some blocks, quantised and sparsified.
+struct Chunk<'a> {
+    case: &'a Case,
+    first: u64,
+    x: Vec<f32>,
+    q: Rounded,
+    s: Vec<f32>,
+    /// Blocks that overflow: they count as left out everywhere, and stand as zeros.
+    overflowed: Vec<bool>,
+}
+
+impl<'a> Chunk<'a> {
+    fn new(case: &'a Case, mut x: Vec<f32>, first: u64) -> Result<Self, Error> {
+        let len = case.shape.len();
+        let mut q = case.rounded(&x, first)?;
+        let overflowed: Vec<bool> = q.values.chunks(len).map(|block| block.iter().any(|v| !v.is_finite())).collect();
+        if overflowed.contains(&true) {
+            let out = x.chunks_mut(len).zip(&overflowed).filter(|(_, overflowed)| **overflowed);
+            out.for_each(|(block, _)| block.fill(0.0));
+            q = case.rounded(&x, first)?;
         }
+        let s = case.pruned(&x)?;
+        Ok(Self { case, first, x, q, s, overflowed })
     }
-    Ok(())
+
+    /// Other values of the same blocks.
+    fn again(&mut self, x: Vec<f32>) -> Result<(), Error> {
+        (self.q, self.s, self.x) = (self.case.rounded(&x, self.first)?, self.case.pruned(&x)?, x);
+        Ok(())
+    }
+
+    /// The blocks that count, by their place here.
+    fn blocks<'b>(&'b self, both: &'b [f32]) -> impl Iterator<Item = (usize, Block<'b>)> {
+        let len = self.case.shape.len();
+        let block = move |i: usize| {
+            let part = |values: &'b [f32]| &values[i * len..(i + 1) * len];
+            let index = self.first + i as u64;
+            let (x, q, s, both) = (part(&self.x), part(&self.q.values), part(&self.s), part(both));
+            (i, Block { index, x, q, s, both })
+        };
+        (0..self.overflowed.len()).filter(|&i| !self.overflowed[i]).map(block)
+    }
+
+    /// A tally of nothing yet.
+    fn tally(&self) -> Tally {
+        let left_out = self.overflowed.iter().filter(|overflowed| **overflowed).count() as u64;
+        Tally { left_out, ..Tally::default() }
+    }
+
+    /// Counts S→Q.
+    fn sparsified_first(&self) -> Result<Tally, Error> {
+        let (both, mut tally) = (self.case.values(&self.s, self.first)?, self.tally());
+        self.blocks(&both).for_each(|(_, block)| block.count(&block.errors(), &mut tally));
+        Ok(tally)
+    }
+
+    /// Counts Q→S.
+    fn quantised_first(&self, bounds: Option<&Bounds>, bound: &mut Bound) -> Result<Tally, Error> {
+        let (both, mut tally) = (self.case.pruned(&self.q.values)?, self.tally());
+        for (i, block) in self.blocks(&both) {
+            let errors = block.errors();
+            block.count(&errors, &mut tally);
+            if let Some(bounds) = bounds {
+                bounds.count(&block, &errors, &self.q.steps[i * bounds.scales..][..bounds.scales], bound);
+            }
+        }
+        Ok(tally)
+    }
 }
