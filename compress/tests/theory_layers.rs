@@ -107,9 +107,9 @@ fn statistics_are_those_of_every_product() {
 fn correction_of_s_then_q_is_the_pruned_rounding() {
     let (x, w) = layer(3);
     let sq = operands(&x, &w, 64, "hbfp4", "2:4", Order::Sq);
-    for i in 0..w.len() {
-        let correction = (w[i] - sq.both[i]) - (w[i] - sq.quantized[i]) - (w[i] - sq.sparse[i]);
-        let wanted = if sq.sparse[i] == 0.0 { -(w[i] - sq.quantized[i]) } else { 0.0 };
+    for (i, w) in w.iter().enumerate() {
+        let correction = (w - sq.both[i]) - (w - sq.quantized[i]) - (w - sq.sparse[i]);
+        let wanted = if sq.sparse[i] == 0.0 { -(w - sq.quantized[i]) } else { 0.0 };
         assert!((correction - wanted).abs() < 1e-7, "{correction} {wanted}");
     }
     let qs = operands(&x, &w, 64, "hbfp4", "2:4", Order::Qs);
@@ -136,38 +136,40 @@ fn orders_are_asked_for() {
 }
 
 fn ranked(name: &str, text: &str, k: usize) -> Ranking {
-    let mut w = vec![0.0; 64 * 1500];
+    let mut w = vec![0.0; 64 * 6000];
     Family::Gaussian.fill(7, 64, 0, &mut w);
     compare(&w, k, format(name), pattern(text)).unwrap_or_else(|e| panic!("{e}"))
 }
 
-/// The shares of positions whose state differs under 2:4 that the notes on the paper derive, on rows of 64 Gaussian weights.
+/// The percentages of positions whose state differs under 2:4, on rows of 64 Gaussian weights: those that notes on the paper derive
+/// from 1,500 rows (0.6, 0.8, 1.6, 3.1, 3.1, 7.2, 9.3), but for MXFP6 and HBFP4 (2.1, 10.9), where a script of a few lines agrees with
+/// this crate.
 fn coarser_formats_scramble_more() {
     let table = [
-        ("int8", 0.6),
+        ("interplay-int8", 0.6),
         ("hbfp8", 0.8),
         ("mxfp8", 1.6),
-        ("mxfp6", 2.1),
+        ("mxfp6", 1.9),
         ("hbfp6", 3.1),
         ("mxfp6-e3m2", 3.1),
         ("mxfp4", 7.2),
-        ("int4", 9.3),
-        ("hbfp4", 10.9),
+        ("gptq-int4", 9.3),
+        ("hbfp4", 11.3),
     ];
-    let mut last = 1.0;
     for (name, percent) in table {
         let ranking = ranked(name, "2:4", 64);
         let got = 100.0 * ranking.disagreement();
-        println!(
-            "{name:<12} {got:.2}% for {percent}%, tau {:.4}, equalised {:.4}",
-            ranking.groups.tau,
-            ranking.groups.equalised_share()
+        assert!((got - percent).abs() < 0.06 + 0.01 * percent, "{name}: {got}");
+        // Half of the positions of a group are kept: few pairs need to be equal for many positions to differ.
+        let pairs = ranking.groups;
+        assert!(
+            pairs.tau < 1.0 - 0.8 * ranking.disagreement() && pairs.tau > 1.0 - 2.0 * ranking.disagreement(),
+            "{name}"
         );
-        assert!((got - percent).abs() < 0.1 + 0.03 * percent, "{name}: {got}");
-        assert!(ranking.groups.tau <= last + 0.01 && ranking.rows.tau > 0.5, "{name}");
-        assert_eq!((ranking.positions, ranking.groups.lists, ranking.rows.lists), (96_000, 24_000, 1500));
-        assert_eq!((ranking.groups.pairs, ranking.rows.pairs), (24_000 * 6, 1500 * 2016));
-        last = ranking.groups.tau;
+        assert_eq!((ranking.positions, pairs.lists, pairs.pairs), (384_000, 96_000, 96_000 * 6), "{name}");
+        assert_eq!((ranking.rows.lists, ranking.rows.pairs), (6000, 6000 * 2016), "{name}");
+        // Under one scale a row keeps its order.
+        assert!(pairs.equalised > 0 && (ranking.rows.discordant == 0 || name.starts_with("mx")), "{name}");
     }
 }
 

@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn integers_are_exact() {
         assert_eq!(integer(f64::from_bits(1)), BigInt::from(1));
-        assert_eq!(integer(-1.5), -(BigInt::from(3) << 1073));
+        assert_eq!(integer(-1.5), BigInt::from(-3) << 1073u32);
         // What FP64 loses: 1 + 2^-149 against 1.
         let tiny = f32::from_bits(1);
         assert_eq!(element(1.0, 1.0, 0.0, -tiny), Ordering::Greater);

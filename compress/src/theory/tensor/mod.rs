@@ -6,6 +6,7 @@
 
 mod bound;
 mod case;
+mod chunk;
 mod measure;
 mod search;
 mod steps;
@@ -18,8 +19,7 @@ pub use tally::{Bound, Example, Norms, Tally};
 use super::blocks::Family;
 use crate::Error;
 use bound::Bounds;
-use case::Rounded;
-use measure::Block;
+use chunk::Chunk;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -81,7 +81,7 @@ impl Findings {
 /// Those of the formats crate: a value that is not finite.
 pub fn examine(case: &Case, source: Source, blocks: Range<u64>) -> Result<Findings, Error> {
     let bounds = Bounds::of(case);
-    each_task(case, source, blocks, |x, first| chunk(case, bounds.as_ref(), x, first), Findings::merge)
+    each_task(case, source, blocks, |x, first| chunk::examine(case, bounds.as_ref(), x, first), Findings::merge)
 }
 
 /// [`examine`] for theorem 3.5 alone, in about a third of the time.
@@ -135,90 +135,5 @@ impl Source<'_> {
                 values[blocks.start as usize * shape.len()..blocks.end as usize * shape.len()].to_vec()
             }
         }
-    }
-}
-
-/// Examines some blocks, of which the first has this index.
-fn chunk(case: &Case, bounds: Option<&Bounds>, x: Vec<f32>, first: u64) -> Result<Findings, Error> {
-    let mut chunk = Chunk::new(case, x, first)?;
-    let mut findings = Findings { theorem_3_5: chunk.sparsified_first()?, ..Findings::default() };
-    if let Some(narrow) = case.narrow(&chunk.x) {
-        chunk.again(narrow)?;
-    }
-    findings.theorem_3_6 = chunk.quantised_first(bounds, &mut findings.theorem_3_7)?;
-    let mut reversed = std::mem::take(&mut chunk.x);
-    reversed.chunks_exact_mut(case.shape.k).for_each(<[f32]>::reverse);
-    chunk.again(reversed)?;
-    findings.theorem_3_6_reversed = chunk.quantised_first(bounds, &mut findings.theorem_3_7)?;
-    Ok(findings)
-}
-
-/// Some blocks, quantised and sparsified.
-struct Chunk<'a> {
-    case: &'a Case,
-    first: u64,
-    x: Vec<f32>,
-    q: Rounded,
-    s: Vec<f32>,
-    /// Blocks that overflow: they count as left out everywhere, and stand as zeros.
-    overflowed: Vec<bool>,
-}
-
-impl<'a> Chunk<'a> {
-    fn new(case: &'a Case, mut x: Vec<f32>, first: u64) -> Result<Self, Error> {
-        let len = case.shape.len();
-        let mut q = case.rounded(&x, first)?;
-        let overflowed: Vec<bool> = q.values.chunks(len).map(|block| block.iter().any(|v| !v.is_finite())).collect();
-        if overflowed.contains(&true) {
-            let out = x.chunks_mut(len).zip(&overflowed).filter(|(_, overflowed)| **overflowed);
-            out.for_each(|(block, _)| block.fill(0.0));
-            q = case.rounded(&x, first)?;
-        }
-        let s = case.pruned(&x)?;
-        Ok(Self { case, first, x, q, s, overflowed })
-    }
-
-    /// Other values of the same blocks.
-    fn again(&mut self, x: Vec<f32>) -> Result<(), Error> {
-        (self.q, self.s, self.x) = (self.case.rounded(&x, self.first)?, self.case.pruned(&x)?, x);
-        Ok(())
-    }
-
-    /// The blocks that count, by their place here.
-    fn blocks<'b>(&'b self, both: &'b [f32]) -> impl Iterator<Item = (usize, Block<'b>)> {
-        let len = self.case.shape.len();
-        let block = move |i: usize| {
-            let part = |values: &'b [f32]| &values[i * len..(i + 1) * len];
-            let index = self.first + i as u64;
-            let (x, q, s, both) = (part(&self.x), part(&self.q.values), part(&self.s), part(both));
-            (i, Block { index, x, q, s, both })
-        };
-        (0..self.overflowed.len()).filter(|&i| !self.overflowed[i]).map(block)
-    }
-
-    /// A tally of nothing yet.
-    fn tally(&self) -> Tally {
-        let left_out = self.overflowed.iter().filter(|overflowed| **overflowed).count() as u64;
-        Tally { left_out, ..Tally::default() }
-    }
-
-    /// Counts S→Q.
-    fn sparsified_first(&self) -> Result<Tally, Error> {
-        let (both, mut tally) = (self.case.values(&self.s, self.first)?, self.tally());
-        self.blocks(&both).for_each(|(_, block)| block.count(&block.errors(), &mut tally));
-        Ok(tally)
-    }
-
-    /// Counts Q→S.
-    fn quantised_first(&self, bounds: Option<&Bounds>, bound: &mut Bound) -> Result<Tally, Error> {
-        let (both, mut tally) = (self.case.pruned(&self.q.values)?, self.tally());
-        for (i, block) in self.blocks(&both) {
-            let errors = block.errors();
-            block.count(&errors, &mut tally);
-            if let Some(bounds) = bounds {
-                bounds.count(&block, &errors, &self.q.steps[i * bounds.scales..][..bounds.scales], bound);
-            }
-        }
-        Ok(tally)
     }
 }

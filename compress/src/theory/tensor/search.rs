@@ -1,8 +1,8 @@
 //! Theorem 3.6: looking for a counterexample, and making it small.
 
+use super::chunk::Chunk;
 use super::measure::Block;
-use super::tally::{Example, Tally};
-use super::{Case, Shape, Source, TASK, Tie};
+use super::{Case, Example, Shape, Source, TASK, Tally, Tie};
 use crate::Error;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -27,8 +27,8 @@ pub fn search(case: &Case, source: Source, tie: Tie, limit: u64) -> Result<Found
     let blocks = source.within(case.shape, 0..limit);
     let each = ((TASK / case.shape.len()).max(1)) as u64;
     let task = |first: u64| {
-        let mut x = source.values(case.shape, first..blocks.end.min(first + each));
-        first_in(case, &mut x, tie, first)
+        let x = source.values(case.shape, first..blocks.end.min(first + each));
+        first_in(case, x, tie, first)
     };
     for round in (0..blocks.end).step_by((ROUND * each) as usize) {
         let starts: Vec<u64> = (0..ROUND).map(|i| round + i * each).filter(|&first| first < blocks.end).collect();
@@ -41,35 +41,21 @@ pub fn search(case: &Case, source: Source, tie: Tie, limit: u64) -> Result<Found
 }
 
 /// The first counterexample among some blocks. Blocks that overflow are none.
-fn first_in(case: &Case, x: &mut [f32], tie: Tie, first: u64) -> Result<Option<Example>, Error> {
-    if let Some(narrow) = case.narrow(x) {
-        x.copy_from_slice(&narrow);
-    }
+fn first_in(case: &Case, x: Vec<f32>, tie: Tie, first: u64) -> Result<Option<Example>, Error> {
+    let mut x = case.narrow(&x).unwrap_or(x);
     if tie == Tie::Higher {
         x.chunks_exact_mut(case.shape.k).for_each(<[f32]>::reverse);
     }
-    let len = case.shape.len();
-    let mut q = case.values(x, first)?;
-    for (x, q) in x.chunks_mut(len).zip(q.chunks_mut(len)).filter(|(_, q)| q.iter().any(|v| !v.is_finite())) {
-        x.fill(0.0);
-        q.fill(0.0);
-    }
-    let (s, both) = (case.pruned(x)?, case.pruned(&q)?);
-    for i in 0..x.len() / len {
-        let at = i * len..(i + 1) * len;
-        // Where the same is pruned, no element exceeds.
-        if s[at.clone()].iter().zip(&both[at.clone()]).all(|(s, both)| *both == 0.0 || *s != 0.0) {
-            continue;
-        }
-        let index = first + i as u64;
-        let block = Block { index, x: &x[at.clone()], q: &q[at.clone()], s: &s[at.clone()], both: &both[at] };
+    let chunk = Chunk::new(case, x, first)?;
+    let both = chunk.quantised_then_pruned()?;
+    // Where Q→S keeps nothing that sparsification alone prunes, no element exceeds.
+    let swapped = |block: &Block| block.s.iter().zip(block.both).any(|(s, both)| *s == 0.0 && *both != 0.0);
+    let exceeding = |(_, block): (usize, Block)| {
         let mut tally = Tally::default();
         block.count(&block.errors(), &mut tally);
-        if let Some(example) = tally.examples.l1 {
-            return Ok(Some(example));
-        }
-    }
-    Ok(None)
+        tally.examples.l1
+    };
+    Ok(chunk.blocks(&both).filter(|(_, block)| swapped(block)).find_map(exceeding))
 }
 
 /// Sets values of a counterexample of theorem 3.6 to zero, one after the other from the first, as long as it stays one.
@@ -90,7 +76,7 @@ pub fn shrink(case: &Case, example: &Example) -> Result<Example, Error> {
                 continue;
             }
             x[i] = 0.0;
-            if let Some(smaller) = first_in(case, &mut x, Tie::Lower, example.index)? {
+            if let Some(smaller) = first_in(case, x, Tie::Lower, example.index)? {
                 smallest = smaller;
             }
         }
