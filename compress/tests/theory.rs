@@ -189,7 +189,6 @@ fn what_is_claimed_holds() {
                 tightness = tightness.max(bound.tightness);
             }
         }
-        println!("{:<26} {tightness}", f.name);
     }
     assert!(claimed > 200, "{claimed}");
 }
@@ -200,7 +199,6 @@ fn theorem_3_5_fails_where_it_must() {
         let all = Family::ALL.map(|family| examined(&case, Source::Drawn(family, 1), 12_000).theorem_3_5);
         let found = all.into_iter().fold(Tally::default(), Tally::merge);
         assert!(found.violations.element > 0, "{}: no violation in {} blocks", f.name, found.blocks);
-        println!("{:<26} {:?}", f.name, found.violations);
     }
 }
 
@@ -227,7 +225,6 @@ fn theorem_3_6_has_counterexamples() {
             assert_eq!(found.draws, example.index + 1);
             let small = shrink(&case, example).unwrap_or_else(|e| panic!("{e}"));
             assert!(small.nonzero <= example.nonzero && small.excess > 0.0);
-            println!("{:<26} {tie:?} draw {} nonzero {}", f.name, found.draws, small.nonzero);
         }
     }
 }

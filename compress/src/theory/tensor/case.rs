@@ -52,7 +52,7 @@ pub struct Case {
 /// Many blocks after quantisation.
 pub(super) struct Rounded {
     pub(super) values: Vec<f32>,
-    /// The widest gap under each scale, block after block; see [`steps`].
+    /// The widest gap under each scale, block after block; see [`steps`]. None where nobody asked.
     pub(super) steps: Vec<f64>,
 }
 
@@ -146,10 +146,10 @@ impl Case {
         Some(x.iter().map(narrow).collect())
     }
 
-    /// Quantises whole blocks, each on its own.
+    /// Quantises whole blocks, each on its own, with the gaps under their scales.
     pub(super) fn rounded(&self, x: &[f32], seed: u64) -> Result<Rounded, Error> {
         let mut rounded = Rounded { values: Vec::with_capacity(x.len()), steps: Vec::new() };
-        for piece in self.pieces(x) {
+        for piece in x.chunks(self.piece(x.len())) {
             let quantized = self.format.quantize_seeded(piece, self.shape.k, seed)?;
             rounded.values.extend(quantized.dequantize());
             steps::widest(&quantized, piece, self.shape, &mut rounded.steps);
@@ -157,19 +157,18 @@ impl Case {
         Ok(rounded)
     }
 
-    /// [`Case::rounded`] without the gaps.
+    /// [`Case::rounded`] without the gaps, which is quicker.
     pub(super) fn values(&self, x: &[f32], seed: u64) -> Result<Vec<f32>, Error> {
         let mut values = x.to_vec();
-        let len = if self.format.is_row_local() { x.len() } else { self.shape.len() };
-        for piece in values.chunks_mut(len.max(1)) {
+        for piece in values.chunks_mut(self.piece(x.len())) {
             self.format.fake_quantize_seeded(piece, self.shape.k, seed)?;
         }
         Ok(values)
     }
 
-    /// All blocks at once where rows know nothing of each other, else block by block.
-    fn pieces<'a>(&self, x: &'a [f32]) -> std::slice::Chunks<'a, f32> {
-        x.chunks(if self.format.is_row_local() { x.len().max(1) } else { self.shape.len() })
+    /// How many of `len` values are quantised at once: all where rows know nothing of each other, else a block.
+    fn piece(&self, len: usize) -> usize {
+        if self.format.is_row_local() { len.max(1) } else { self.shape.len() }
     }
 
     /// Prunes whole blocks by magnitude, each on its own.

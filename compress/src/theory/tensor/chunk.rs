@@ -8,7 +8,7 @@ use crate::Error;
 
 /// Examines some blocks, of which the first has this index.
 pub(super) fn examine(case: &Case, bounds: Option<&Bounds>, x: Vec<f32>, first: u64) -> Result<Findings, Error> {
-    let mut chunk = Chunk::new(case, x, first)?;
+    let mut chunk = Chunk::new(case, x, first, bounds.is_some())?;
     let mut findings = Findings { theorem_3_5: chunk.sparsified_first()?, ..Findings::default() };
     if let Some(narrow) = case.narrow(&chunk.x) {
         chunk.again(narrow)?;
@@ -25,6 +25,7 @@ pub(super) fn examine(case: &Case, bounds: Option<&Bounds>, x: Vec<f32>, first: 
 pub(super) struct Chunk<'a> {
     case: &'a Case,
     first: u64,
+    gaps: bool,
     x: Vec<f32>,
     q: Rounded,
     s: Vec<f32>,
@@ -33,22 +34,28 @@ pub(super) struct Chunk<'a> {
 }
 
 impl<'a> Chunk<'a> {
-    pub(super) fn new(case: &'a Case, mut x: Vec<f32>, first: u64) -> Result<Self, Error> {
+    /// Blocks of which the first has this index, with the gaps under their scales if they are asked for.
+    pub(super) fn new(case: &'a Case, mut x: Vec<f32>, first: u64, gaps: bool) -> Result<Self, Error> {
         let len = case.shape.len();
-        let mut q = case.rounded(&x, first)?;
+        let mut q = Self::quantised(case, &x, first, gaps)?;
         let overflowed: Vec<bool> = q.values.chunks(len).map(|block| block.iter().any(|v| !v.is_finite())).collect();
         if overflowed.contains(&true) {
             let out = x.chunks_mut(len).zip(&overflowed).filter(|(_, overflowed)| **overflowed);
             out.for_each(|(block, _)| block.fill(0.0));
-            q = case.rounded(&x, first)?;
+            q = Self::quantised(case, &x, first, gaps)?;
         }
         let s = case.pruned(&x)?;
-        Ok(Self { case, first, x, q, s, overflowed })
+        Ok(Self { case, first, gaps, x, q, s, overflowed })
+    }
+
+    fn quantised(case: &Case, x: &[f32], first: u64, gaps: bool) -> Result<Rounded, Error> {
+        if gaps { case.rounded(x, first) } else { Ok(Rounded { values: case.values(x, first)?, steps: Vec::new() }) }
     }
 
     /// Other values of the same blocks.
     fn again(&mut self, x: Vec<f32>) -> Result<(), Error> {
-        (self.q, self.s, self.x) = (self.case.rounded(&x, self.first)?, self.case.pruned(&x)?, x);
+        self.q = Self::quantised(self.case, &x, self.first, self.gaps)?;
+        (self.s, self.x) = (self.case.pruned(&x)?, x);
         Ok(())
     }
 

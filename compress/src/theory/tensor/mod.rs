@@ -89,7 +89,7 @@ pub fn examine(case: &Case, source: Source, blocks: Range<u64>) -> Result<Findin
 /// # Errors
 /// As [`examine`].
 pub fn sparsify_first(case: &Case, source: Source, blocks: Range<u64>) -> Result<Tally, Error> {
-    let count = |x, first| Chunk::new(case, x, first)?.sparsified_first();
+    let count = |x, first| Chunk::new(case, x, first, false)?.sparsified_first();
     each_task(case, source, blocks, count, Tally::merge)
 }
 

@@ -46,7 +46,7 @@ fn first_in(case: &Case, x: Vec<f32>, tie: Tie, first: u64) -> Result<Option<Exa
     if tie == Tie::Higher {
         x.chunks_exact_mut(case.shape.k).for_each(<[f32]>::reverse);
     }
-    let chunk = Chunk::new(case, x, first)?;
+    let chunk = Chunk::new(case, x, first, false)?;
     let both = chunk.quantised_then_pruned()?;
     // Where Q→S keeps nothing that sparsification alone prunes, no element exceeds.
     let swapped = |block: &Block| block.s.iter().zip(block.both).any(|(s, both)| *s == 0.0 && *both != 0.0);
