@@ -183,3 +183,39 @@ fn element(x: f32, q: f32, s: f32, both: f32) -> Ordering {
     }
     exact::element(x, q, s, both)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(x: &[f32], q: &[f32], s: &[f32], both: &[f32]) -> Tally {
+        let block = Block { index: 0, x, q, s, both };
+        let mut tally = Tally::default();
+        block.count(&block.errors(), &mut tally);
+        tally
+    }
+
+    /// FP64 sees 1 on both sides; one is 2^-149 more.
+    #[test]
+    fn what_fp64_cannot_tell_is_told() {
+        let tiny = f32::from_bits(1);
+        let more = tally(&[1.0, 0.0], &[1.0, 0.0], &[0.0, 0.0], &[-tiny, 0.0]);
+        assert_eq!(more.violations, Norms { element: 1, l1: 1, l2: 1, linf: 1 });
+        assert_eq!(more.worst, Norms { element: 0.0, l1: 1.0, l2: 1.0, linf: 1.0 });
+        assert_eq!(more.examples.l1.map(|e| (e.nonzero, e.x)), Some((1, vec![1.0, 0.0])));
+        let equal = tally(&[1.0, 0.0], &[1.0, 0.0], &[0.0, 0.0], &[0.0, 0.0]);
+        assert_eq!((equal.violations.is_zero(), equal.equal), (true, 1));
+        let less = tally(&[1.0, 0.0], &[1.0, 0.0], &[0.0, 0.0], &[tiny, 0.0]);
+        assert_eq!((less.violations.is_zero(), less.equal, less.unexplained), (true, 0, 1));
+    }
+
+    /// One element exceeds, and what others gain decides norm by norm.
+    #[test]
+    fn norms_decide_for_themselves() {
+        let found = tally(&[4.0, 3.0], &[4.0, 3.0], &[4.0, 0.0], &[2.0, 3.0]);
+        assert_eq!(found.violations, Norms { element: 1, l1: 0, l2: 0, linf: 0 });
+        let found = tally(&[4.0, 3.0], &[4.0, 3.0], &[4.0, 0.0], &[1.0, 2.5]);
+        assert_eq!(found.violations, Norms { element: 1, l1: 1, l2: 1, linf: 0 });
+        assert!(found.examples.linf.is_none() && found.examples.l2.is_some());
+    }
+}
