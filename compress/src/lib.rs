@@ -14,6 +14,7 @@ pub mod recipe;
 pub mod smooth;
 mod solve;
 mod statistics;
+pub mod theory;
 
 pub use criterion::{CRITERIA, Criterion, Named};
 pub use cumulative::{Cumulative, cumulative_mask};

@@ -9,6 +9,8 @@ mod recipe;
 mod solve;
 mod solve_laws;
 mod support;
+mod theory;
+mod theory_layers;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
@@ -21,6 +23,8 @@ fn main() {
         recipe::trials(),
         solve::trials(),
         solve_laws::trials(),
+        theory::trials(),
+        theory_layers::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }

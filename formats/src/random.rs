@@ -24,7 +24,7 @@ impl Stream {
 
     /// The words at the positions from `first` on.
     #[inline(always)]
-    pub(crate) fn fill(self, first: u64, words: &mut [u32]) {
+    pub fn fill(self, first: u64, words: &mut [u32]) {
         let (head, rest) = words.split_at_mut((first.wrapping_neg() % 4).min(words.len() as u64) as usize);
         let after = first + head.len() as u64;
         (first..).zip(head).for_each(|(at, word)| *word = self.word(at));
