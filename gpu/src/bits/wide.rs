@@ -183,7 +183,7 @@ fn moved(a: &Wide3, places: i32) -> Wide3 {
     }
 }
 
-/// `a 2^exponent` rounded to a format, as its code; `a` is signed, its lowest bit sticky as [`round`] has it.
+/// `a 2^exponent` rounded to a format, as its code; `a` is signed, its lowest bit sticky as [`round()`] has it.
 #[cube]
 pub fn from_wide(a: &Wide, exponent: i32, #[comptime] to: Float) -> u32 {
     let negative = a.high >= 0x8000_0000u32;
