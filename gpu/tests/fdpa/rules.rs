@@ -10,7 +10,7 @@ use interplay_gpu::fdpa::step::{count, position};
 use interplay_gpu::fdpa::unit::{self, Unit};
 use interplay_gpu::fdpa::{group_simple, simple};
 use interplay_hw::Datapath;
-use interplay_hw::datapath::{Accumulator, Align, Arm, Group, Nan, Order, Overflow, Round, Sum};
+use interplay_hw::datapath::{Accumulator, Align, Arm, Group, Nan, Operand as Values, Order, Overflow, Round, Sum};
 use libtest_mimic::Trial;
 use proptest::prelude::*;
 
@@ -30,6 +30,7 @@ pub fn trials() -> Vec<Trial> {
         })
     };
     all.push(case("designed", designed_units));
+    all.push(case("short_instructions", short_instructions));
     all.push(case("covered", what_is_covered));
     all.push(case("cpu_only", what_is_not));
     all
@@ -165,5 +166,24 @@ fn what_is_not() {
             }
             other => panic!("{name}: {other:?}"),
         }
+    }
+}
+
+/// The steps of nothing but padding that end an instruction cut an accumulator of more bits than they keep, on the CPU's
+/// fast kernels too.
+fn short_instructions() {
+    let base = Datapath::by_name("hopper.mma.f16.f32").unwrap();
+    let arms: Vec<Arm> = base.sum.arms.iter().map(|arm| Arm { fraction_bits: 10, ..*arm }).collect();
+    let sum = Sum { arms: arms.leak(), ..*base.sum };
+    let order = Order { group: Group::Of(8), ..base.order };
+    let datapath = Datapath { name: "short-instructions", sum: Box::leak(Box::new(sum)), order, ..*base };
+    let mut random = Random(3);
+    for k in [7, 8, 16, 20, 40] {
+        let mut values = || (0..4 * k).map(|_| random.below(251) as f32 - 125.0).collect::<Vec<f32>>();
+        let (x, w) = (values(), values());
+        let (x, w) = (Values::Values { data: &x, k }, Values::Values { data: &w, k });
+        let bits = |values: Vec<f32>| values.iter().map(|value| value.to_bits()).collect::<Vec<u32>>();
+        let got = datapath.gemm(x, &datapath.prepare(w).unwrap()).unwrap();
+        assert_eq!(bits(got), bits(datapath.gemm_reference(x, w).unwrap()), "k = {k}");
     }
 }

@@ -45,6 +45,31 @@ impl Datapath {
     }
 }
 
+impl TensorUnit {
+    /// Whether a step of zeros may change the accumulator: it keeps fewer bits of it than there are.
+    fn cuts(&self) -> bool {
+        let (kept, held) = match self {
+            Self::Aligned(unit) => {
+                let held = match unit.accumulator {
+                    Accumulator::Single => 23,
+                    Accumulator::E8M13 => 13,
+                    Accumulator::Half => 10,
+                };
+                (unit.fraction_bits, held)
+            }
+            Self::Grouped(unit) => (unit.fraction_bits, 23),
+        };
+        kept < held
+    }
+}
+
+/// Whether the vector kernels end before the last instruction does: they leave out its steps of nothing but padding,
+/// unless its positions come in an order of their own, which they fill up.
+fn skips_steps(datapath: &Datapath, k: usize) -> bool {
+    let depth = datapath.depths.last().copied().unwrap_or(1);
+    datapath.order.classes.len() < 2 && !k.is_multiple_of(depth)
+}
+
 /// Weights packed for a vector kernel.
 #[derive(Clone, Debug)]
 pub(super) enum Tensor {
@@ -57,7 +82,11 @@ pub(super) enum Tensor {
 impl Tensor {
     /// Packs weights for a record that a vector kernel covers.
     pub fn pack(datapath: &Datapath, w: &Rows<'_>) -> Option<Self> {
-        Some(match datapath.tensor_unit()? {
+        let unit = datapath.tensor_unit()?;
+        if unit.cuts() && skips_steps(datapath, w.k) {
+            return None;
+        }
+        Some(match unit {
             TensorUnit::Aligned(unit) => {
                 let rows = ordered(datapath, with_exponents(w));
                 Self::Aligned(unit, Columns::pack(&rows, unit.emin.1))
