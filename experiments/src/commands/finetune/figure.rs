@@ -25,9 +25,10 @@ pub(super) fn losses(settings: &Settings, curve: &[Point]) -> Result<String> {
 }
 
 fn draw(area: &Area<'_>, settings: &Settings, curve: &[Point]) -> Result<(), Error> {
-    let lines: [(&str, RGBColor, Vec<(f64, f64)>); 2] = [
-        ("training", style::colour("hbfp8"), curve.iter().map(|p| (p.step as f64, p.train_loss)).collect()),
-        ("held-out", style::colour("mxfp8"), curve.iter().map(|p| (p.step as f64, p.held_out_loss)).collect()),
+    let points = |loss: fn(&Point) -> f64| curve.iter().map(|p| (p.step as f64, loss(p))).collect::<Vec<_>>();
+    let lines = [
+        ("training", style::colour("hbfp8"), points(|p| p.train_loss)),
+        ("held-out", style::colour("mxfp8"), points(|p| p.held_out_loss)),
     ];
     let losses = lines.iter().flat_map(|(_, _, points)| points.iter().map(|(_, loss)| *loss));
     let (low, high) = losses.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), y| (low.min(y), high.max(y)));
