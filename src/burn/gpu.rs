@@ -112,7 +112,10 @@ impl GpuUnit {
                     (None, Some(rhs)) => Wgpu::float_transpose(self.round(Wgpu::float_transpose(rhs), product.n)?),
                     (None, None) => return Err(missing(product)),
                 };
-                Ok(Wgpu::float_matmul(lhs, rhs))
+                // Burn's kernels want operands of one rank.
+                let batches = vec![1; lhs.shape().num_dims().saturating_sub(rhs.shape().num_dims())];
+                let shape = [batches, rhs.shape().to_vec()].concat();
+                Ok(Wgpu::float_matmul(lhs, shaped(rhs, &shape)))
             }
             (Multiplier::Kernel(unit, weights), rhs) => self.machine_multiply(product, unit, weights, lhs, rhs),
         }

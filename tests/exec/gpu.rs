@@ -67,7 +67,19 @@ fn same<M: Module, I: Boundary, const D: usize>(
 
 fn units() -> Result<(), Failed> {
     let linear = LinearConfig::new(100, 9).init(&Device::flex());
-    for format in ["int8", "int4", "hbfp8", "hbfp4", "mxfp8", "mxfp8-e5m2", "mxfp6", "mxfp4", "mxint8", "nvfp4", "nvfp4-four-over-six"] {
+    for format in [
+        "int8",
+        "int4",
+        "hbfp8",
+        "hbfp4",
+        "mxfp8",
+        "mxfp8-e5m2",
+        "mxfp6",
+        "mxfp4",
+        "mxint8",
+        "nvfp4",
+        "nvfp4-four-over-six",
+    ] {
         let plan = plan(Preset::All, format, "auto")?;
         same(&linear, |m: &Linear, x: Tensor<3>| m.forward(x), &tensor([2, 5, 100], 1), &plan, format)?;
     }
@@ -108,7 +120,13 @@ fn convolutions() -> Result<(), Failed> {
     let plan = Plan::from_toml("preset = \"none\"\n[[layer]]\nmatch = \"patch\"\nformat = \"hbfp6\"")?;
     let captured = capture(&vision, |m: &Vision, x: Tensor<4>| m.forward(x), &tensor([1, 3, 16, 16], 4))?;
     assert!(captured.products().iter().any(|product| product.name == "patch"));
-    same(&vision.patch, |m, x: Tensor<4>| m.forward(x), &tensor([2, 3, 16, 16], 4), &self::plan(Preset::All, "hbfp6", "auto")?, "patches")?;
+    same(
+        &vision.patch,
+        |m, x: Tensor<4>| m.forward(x),
+        &tensor([2, 3, 16, 16], 4),
+        &self::plan(Preset::All, "hbfp6", "auto")?,
+        "patches",
+    )?;
     drop(plan);
     Ok(())
 }
@@ -148,7 +166,8 @@ fn one_sequence() -> Result<(), Failed> {
     for (format, datapath) in [("nvfp4", "auto"), ("interplay-int8", "fake")] {
         let plan = plan(Preset::All, format, datapath)?;
         let whole = on(Backend::Wgpu, &linear, |m: &Linear, x: Tensor<3>| m.forward(x), &x, &plan)?;
-        let part = on(Backend::Wgpu, &linear, |m: &Linear, x: Tensor<3>| m.forward(x), &x.clone().narrow(0, 1, 1), &plan)?;
+        let part =
+            on(Backend::Wgpu, &linear, |m: &Linear, x: Tensor<3>| m.forward(x), &x.clone().narrow(0, 1, 1), &plan)?;
         assert!(bits(whole.narrow(0, 1, 1)) == bits(part), "{format}");
     }
     Ok(())
@@ -187,14 +206,13 @@ fn difference(format: &str, datapath: &str) -> Result<(f32, f32), Failed> {
     };
     let (cpu, gpu) = (logits(Backend::Flex)?, logits(Backend::Wgpu)?);
     let largest = |values: &mut dyn Iterator<Item = f32>| values.fold(0.0, f32::max);
-    Ok((
-        largest(&mut cpu.iter().zip(&gpu).map(|(a, b)| (a - b).abs())),
-        largest(&mut cpu.iter().map(|v| v.abs())),
-    ))
+    Ok((largest(&mut cpu.iter().zip(&gpu).map(|(a, b)| (a - b).abs())), largest(&mut cpu.iter().map(|v| v.abs()))))
 }
 
 fn agree() -> Result<(), Failed> {
-    for (format, datapath) in [("fp32", "fake"), ("hbfp8", "auto"), ("mxfp8", "auto"), ("int8", "auto"), ("mxfp4", "fake")] {
+    for (format, datapath) in
+        [("fp32", "fake"), ("hbfp8", "auto"), ("mxfp8", "auto"), ("int8", "auto"), ("mxfp4", "fake")]
+    {
         let (apart, size) = difference(format, datapath)?;
         eprintln!("{format} {datapath}: {apart} of {size}");
     }
@@ -216,7 +234,8 @@ fn refused() -> Result<(), Failed> {
     let message = error.err().map(|e| e.message().unwrap_or_default().to_owned()).unwrap_or_default();
     assert!(message.contains("not finite"), "{message}");
     // Full mantissas are no FP16 numbers.
-    let error = on(Backend::Wgpu, &linear, forward, &tensor([2, 64], 1), &plan(Preset::All, "fp32", "ampere.mma.f16.f32")?);
+    let error =
+        on(Backend::Wgpu, &linear, forward, &tensor([2, 64], 1), &plan(Preset::All, "fp32", "ampere.mma.f16.f32")?);
     let message = error.err().map(|e| e.message().unwrap_or_default().to_owned()).unwrap_or_default();
     assert!(message.contains("input format"), "{message}");
     // Nothing of the kind in an ordinary block.

@@ -40,7 +40,10 @@ impl Engine for Wgpu {
         let (dtype, device) = (tensor.dtype(), CubeDevice::default());
         match dtype {
             DType::F32 => Ok(Self::float_from_data(tensor.into_data(), &device)),
-            DType::Bool(_) => Ok(Self::bool_from_data(tensor.into_data(), &device)),
+            // WGSL has no bytes.
+            DType::Bool(_) => {
+                Ok(Self::bool_from_data(tensor.into_data().convert_dtype(DType::Bool(BoolStore::U32)), &device))
+            }
             _ if dtype.is_int() || dtype.is_uint() => Ok(Self::int_from_data(tensor.into_data(), &device)),
             _ => Err(Error::Invalid(format!(
                 "the backend `wgpu` runs no models of {dtype:?}; cast the module to f32, or use the backend `flex`"
