@@ -1,15 +1,25 @@
 //! What lies between the two products of fused attention: scaling, masking and a softmax, on the host.
 
 use burn::backend::TensorMetadata;
+use burn::backend::flex::FlexTensor;
 use burn::tensor::{Shape, TensorData};
 use burn_ir::AttentionOpIr;
 
+use crate::Error;
 use crate::burn::backend::{Engine, Of};
 
 /// The attention weights `[b, heads, q, k]` for the products `scores` of queries and keys, as the backend `B` computes them.
 ///
 /// Order of operations: scale, softcap, mask, causal mask, bias, softmax; a row that is masked everywhere gives zeros.
-pub(crate) fn weights<B: Engine>(scores: Of<B>, mask: Option<Of<B>>, bias: Option<Of<B>>, a: &AttentionOpIr) -> Of<B> {
+///
+/// # Errors
+/// The backend has no booleans.
+pub(crate) fn weights<B: Engine>(
+    scores: Of<B>,
+    mask: Option<Of<B>>,
+    bias: Option<Of<B>>,
+    a: &AttentionOpIr,
+) -> Result<Of<B>, Error> {
     let options: burn::tensor::ops::AttentionModuleOptions = a.options.clone().into();
     let head = a.query.shape[3];
     let scale = options.scale.unwrap_or_else(|| 1.0 / (head as f64).sqrt());
@@ -23,7 +33,7 @@ pub(crate) fn weights<B: Engine>(scores: Of<B>, mask: Option<Of<B>>, bias: Optio
         s = B::float_mask_fill(s, mask, f32::NEG_INFINITY.into());
     }
     if options.is_causal {
-        s = B::float_mask_fill(s, causal::<B>(shape), f32::NEG_INFINITY.into());
+        s = B::float_mask_fill(s, causal::<B>(shape)?, f32::NEG_INFINITY.into());
     }
     if let Some(bias) = bias {
         s = B::float_add(s, bias);
@@ -31,13 +41,14 @@ pub(crate) fn weights<B: Engine>(scores: Of<B>, mask: Option<Of<B>>, bias: Optio
     let max = B::float_clamp_min(B::float_max_dim(s.clone(), 3), f32::MIN.into());
     let exp = B::float_exp(B::float_sub(s, max));
     let sum = B::float_clamp_min(B::float_sum_dim(exp.clone(), 3), f32::MIN_POSITIVE.into());
-    B::float_div(exp, sum)
+    Ok(B::float_div(exp, sum))
 }
 
 /// `true` where a key lies after its query, with the last query at the last key; `shape` is that of the scores.
-fn causal<B: Engine>(shape: Shape) -> Of<B> {
+fn causal<B: Engine>(shape: Shape) -> Result<Of<B>, Error> {
     let [_, _, queries, keys] = shape.dims();
     let after = |i: usize| i % keys + queries > i / keys + keys;
     let mask: Vec<bool> = (0..queries * keys).map(after).collect();
-    B::bool_expand(B::bool_from_data(TensorData::new(mask, [1, 1, queries, keys]), &B::Device::default()), shape)
+    let mask = B::lift(FlexTensor::from_data(TensorData::new(mask, [1, 1, queries, keys])))?;
+    Ok(B::bool_expand(mask, shape))
 }

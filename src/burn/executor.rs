@@ -217,7 +217,7 @@ impl<B: Engine> Run<'_, B> {
         let bias = a.attn_bias.as_ref().map(|t| self.take(t)).transpose()?;
         let scores = self.matmul(p, q, B::float_transpose(k))?;
         self.show(p, &scores)?;
-        let out = self.matmul(p + 1, attention::weights::<B>(scores, mask, bias, a), v)?;
+        let out = self.matmul(p + 1, attention::weights::<B>(scores, mask, bias, a)?, v)?;
         self.show(p + 1, &out)?;
         self.put(&a.out, out);
         Ok(())

@@ -10,7 +10,7 @@ use interplay::plan::{LayerSpec, Plan, Preset};
 use interplay::session::Session;
 use libtest_mimic::{Failed, Trial};
 
-use super::modules::{Block, Fused, Vision, bits, grouped_convolution, tensor, values};
+use super::modules::{Fused, Vision, bits, grouped_convolution, tensor, values};
 
 pub fn cases() -> Vec<Trial> {
     vec![
@@ -116,19 +116,9 @@ fn convolutions() -> Result<(), Failed> {
         let x = tensor([2, 4, 7, 8], 3);
         same(&grouped_convolution(), |m, x: Tensor<4>| m.forward(x), &x, &plan, format)?;
     }
-    let vision = Vision::new(3, 16);
-    let plan = Plan::from_toml("preset = \"none\"\n[[layer]]\nmatch = \"patch\"\nformat = \"hbfp6\"")?;
-    let captured = capture(&vision, |m: &Vision, x: Tensor<4>| m.forward(x), &tensor([1, 3, 16, 16], 4))?;
-    assert!(captured.products().iter().any(|product| product.name == "patch"));
-    same(
-        &vision.patch,
-        |m, x: Tensor<4>| m.forward(x),
-        &tensor([2, 3, 16, 16], 4),
-        &self::plan(Preset::All, "hbfp6", "auto")?,
-        "patches",
-    )?;
-    drop(plan);
-    Ok(())
+    let patches = Vision::new(3, 16).patch;
+    let plan = plan(Preset::All, "hbfp6", "auto")?;
+    same(&patches, |m, x: Tensor<4>| m.forward(x), &tensor([2, 3, 16, 16], 4), &plan, "patches")
 }
 
 /// Both products of fused attention, taken apart: what is between them is Burn's on either device, so the first one is compared.
@@ -195,26 +185,32 @@ fn resident() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Largest difference of two models' logits, and the largest of their magnitudes.
-fn difference(format: &str, datapath: &str) -> Result<(f32, f32), Failed> {
+/// The embedded model's logits.
+fn logits(backend: Backend, format: &str, datapath: &str) -> Result<Vec<f32>, Failed> {
     let model = embedded::lm().open()?;
     let ids = tokens(&*model.checkpoint)?;
-    let logits = |backend| {
-        let mut session = Session::on(backend, model.checkpoint.clone(), plan(Preset::Paper, format, datapath)?)?;
-        let hidden = session.hidden(ids.clone())?;
-        Ok::<_, Failed>(session.run(4, hidden.into_all_rows())?.into_values()?)
-    };
-    let (cpu, gpu) = (logits(Backend::Flex)?, logits(Backend::Wgpu)?);
-    let largest = |values: &mut dyn Iterator<Item = f32>| values.fold(0.0, f32::max);
-    Ok((largest(&mut cpu.iter().zip(&gpu).map(|(a, b)| (a - b).abs())), largest(&mut cpu.iter().map(|v| v.abs()))))
+    let mut session = Session::on(backend, model.checkpoint, plan(Preset::Paper, format, datapath)?)?;
+    let hidden = session.hidden(ids)?;
+    Ok(session.run(4, hidden.into_all_rows())?.into_values()?)
+}
+
+fn apart(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
 fn agree() -> Result<(), Failed> {
-    for (format, datapath) in
-        [("fp32", "fake"), ("hbfp8", "auto"), ("mxfp8", "auto"), ("int8", "auto"), ("mxfp4", "fake")]
-    {
-        let (apart, size) = difference(format, datapath)?;
-        eprintln!("{format} {datapath}: {apart} of {size}");
+    // Both add the same FP32 products in another order; each is within 2e-5 of PyTorch (see `goldens::LOGITS`).
+    let fp32 = logits(Backend::Flex, "fp32", "fake")?;
+    let (fp32_gpu, bound) = (logits(Backend::Wgpu, "fp32", "fake")?, 4e-5);
+    assert!(apart(&fp32, &fp32_gpu) <= bound, "fp32: {} apart", apart(&fp32, &fp32_gpu));
+    for (format, datapath) in [("hbfp8", "auto"), ("mxfp8", "auto"), ("int8", "auto"), ("mxfp4", "fake")] {
+        let (cpu, gpu) = (logits(Backend::Flex, format, datapath)?, logits(Backend::Wgpu, format, datapath)?);
+        // A difference of 1e-6 before a layer tips the rounding of an activation that lies that near to a tie: it moves by one
+        // step, where the format itself has moved every activation by up to half of one. So few tip that what they make of the
+        // logits stays below what the format makes of them.
+        let own = apart(&cpu, &fp32);
+        assert!(apart(&cpu, &gpu) < own, "{format}: {} apart, {own} from FP32", apart(&cpu, &gpu));
     }
     Ok(())
 }
@@ -238,8 +234,7 @@ fn refused() -> Result<(), Failed> {
         on(Backend::Wgpu, &linear, forward, &tensor([2, 64], 1), &plan(Preset::All, "fp32", "ampere.mma.f16.f32")?);
     let message = error.err().map(|e| e.message().unwrap_or_default().to_owned()).unwrap_or_default();
     assert!(message.contains("input format"), "{message}");
-    // Nothing of the kind in an ordinary block.
-    let block = Block::new(32, 64, 4);
-    on(Backend::Wgpu, &block, Block::forward_owned, &tensor([1, 4, 32], 1), &plan(Preset::All, "mxfp8", "auto")?)?;
+    // Nothing of the kind in an ordinary layer.
+    on(Backend::Wgpu, &linear, forward, &tensor([2, 64], 1), &plan(Preset::All, "mxfp8", "auto")?)?;
     Ok(())
 }
