@@ -130,7 +130,8 @@ pub struct Configuration {
 /// What runs everything that is no modelled product.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Host {
-    /// Burn's CPU backend: `flex`, or `ndarray`, which Burn deprecates and only a build with `--features ndarray` has.
+    /// Burn's backend: `flex` on the CPU; `wgpu` on a GPU, with the modelled units there too, in a build with `--features wgpu`;
+    /// `ndarray`, which Burn deprecates, in one with `--features ndarray`.
     #[arg(long, value_name = "NAME", default_value = "flex", value_parser = Backend::by_name)]
     pub backend: Backend,
 }

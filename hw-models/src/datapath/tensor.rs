@@ -28,6 +28,21 @@ pub enum TensorUnit {
 }
 
 impl Datapath {
+    /// Whether kernels for GPUs compute what the record says: the host's own products, exact sums of integers or of blocks, and
+    /// tensor cores with two dense operands that align and truncate. Everything else runs on the CPU only.
+    ///
+    /// ```
+    /// use interplay_hw::Datapath;
+    ///
+    /// assert!(Datapath::by_name("block")?.has_gpu_kernel());
+    /// assert!(!Datapath::by_name("ideal")?.has_gpu_kernel());
+    /// # Ok::<(), interplay_hw::Error>(())
+    /// ```
+    pub fn has_gpu_kernel(&self) -> bool {
+        let dense = !matches!(self.inputs, Inputs::Codes(Codes { sparse: Some(_), .. }));
+        self.is_host() || self.exact_sums().is_some() || dense && self.tensor_unit().is_some()
+    }
+
     /// The aligning and truncating unit that this record describes, recognised by the record's parts; none for records
     /// of other arithmetic, and for those that are wider than the fast kernels are proved for.
     ///

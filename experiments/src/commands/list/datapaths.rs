@@ -23,7 +23,7 @@ pub fn list(word: Option<&str>, declared: &[&'static Datapath]) -> Result<(Table
 
 /// One line a record.
 fn each(records: &[&Datapath]) -> Table {
-    let mut table = Table::new("", ["name", "a step", "depths", "result", "proof", "what it does"]).text();
+    let mut table = Table::new("", ["name", "a step", "depths", "result", "runs on", "proof", "what it does"]).text();
     for record in records {
         let depths: Vec<String> = record.depths.iter().map(usize::to_string).collect();
         table.row([
@@ -31,6 +31,7 @@ fn each(records: &[&Datapath]) -> Table {
             step(record),
             if depths.is_empty() { "any".to_owned() } else { depths.join(" ") },
             record.sum.round.last().map_or("-", |round| round.format.name).to_owned(),
+            runs_on([*record]).to_owned(),
             proof(record.proof).to_owned(),
             record.about.to_owned(),
         ]);
@@ -41,13 +42,14 @@ fn each(records: &[&Datapath]) -> Table {
 /// One line a unit and kind of proof: `arch.unit` with its inputs and accumulators, and units that are no machine's by
 /// name.
 fn units(records: &[&Datapath]) -> Table {
-    let mut table = Table::new("", ["unit", "inputs", "accumulators", "proof", "records"]).text();
-    type Unit<'a> = (String, Vec<&'a str>, Vec<&'a str>, Proof, usize);
+    let mut table = Table::new("", ["unit", "inputs", "accumulators", "runs on", "proof", "records"]).text();
+    type Unit<'a> = (String, Vec<&'a str>, Vec<&'a str>, Proof, Vec<&'a Datapath>);
     let mut rows: Vec<Unit<'_>> = Vec::new();
     for record in records {
         let parts: Vec<&str> = record.name.splitn(3, '.').collect();
         let [arch, unit, rest] = parts[..] else {
-            rows.push((record.name.to_owned(), vec![inputs(record)], vec![record.accumulator.d.name], record.proof, 1));
+            let (name, result) = (record.name.to_owned(), record.accumulator.d.name);
+            rows.push((name, vec![inputs(record)], vec![result], record.proof, vec![record]));
             continue;
         };
         let (input, accumulator) = rest.rsplit_once('.').unwrap_or((rest, "-"));
@@ -55,10 +57,10 @@ fn units(records: &[&Datapath]) -> Table {
         let known = rows.iter().position(|row| row.0 == name && row.3 == record.proof);
         let at = known.unwrap_or(rows.len());
         if known.is_none() {
-            rows.push((name, Vec::new(), Vec::new(), record.proof, 0));
+            rows.push((name, Vec::new(), Vec::new(), record.proof, Vec::new()));
         }
-        let (_, inputs, accumulators, _, count) = &mut rows[at];
-        *count += 1;
+        let (_, inputs, accumulators, _, all) = &mut rows[at];
+        all.push(record);
         for part in input.split_once('-').map_or(input, |(kind, _)| kind).split('x') {
             push(inputs, part);
         }
@@ -72,10 +74,11 @@ fn units(records: &[&Datapath]) -> Table {
         }
     });
     rows.sort_by_key(|row| order.iter().position(|name| *name == row.0));
-    for (name, inputs, accumulators, known, count) in rows {
-        table.row([name, inputs.join(" "), accumulators.join(" "), proof(known).to_owned(), count.to_string()]);
+    for (name, inputs, accumulators, known, all) in rows {
+        let (count, devices) = (all.len().to_string(), runs_on(all).to_owned());
+        table.row([name, inputs.join(" "), accumulators.join(" "), devices, proof(known).to_owned(), count]);
     }
-    table.row(["auto", "-", "-", "-", "1"].map(str::to_owned));
+    table.row(["auto", "-", "-", "-", "-", "1"].map(str::to_owned));
     table
 }
 
@@ -94,6 +97,16 @@ fn inputs(record: &Datapath) -> &'static str {
         Inputs::Blocks(_) => "blocks",
         Inputs::Codes(codes) => codes.a.format.name,
         _ => "-",
+    }
+}
+
+/// On what the records run: the CPU always, a GPU where there are kernels.
+fn runs_on<'a>(records: impl IntoIterator<Item = &'a Datapath>) -> &'static str {
+    let (with, without): (Vec<&Datapath>, Vec<&Datapath>) = records.into_iter().partition(|record| record.has_gpu_kernel());
+    match (with.is_empty(), without.is_empty()) {
+        (true, _) => "CPU only",
+        (false, true) => "CPU, GPU",
+        (false, false) => "CPU, some GPU",
     }
 }
 
