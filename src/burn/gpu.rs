@@ -33,7 +33,7 @@ pub(crate) struct GpuUnit {
 /// Who multiplies.
 enum Multiplier {
     /// Burn, by `[.., k, n]`, or by the second activation.
-    Burn(Option<CubeTensor>),
+    Burn(Option<Box<CubeTensor>>),
     /// A kernel of ours, by one matrix a batch; none for a product of two activations.
     Kernel(Kernels, Vec<Prepared>),
 }
@@ -50,7 +50,7 @@ impl GpuUnit {
     /// # Errors
     /// There is no GPU, or a format that its kernels do not have.
     pub(crate) fn fake(activations: &'static Format, runs: Runs, weight: Option<FlexTensor>) -> Result<Self, Error> {
-        Self::new(activations, runs, Multiplier::Burn(weight.map(Wgpu::lift).transpose()?))
+        Self::new(activations, runs, Multiplier::Burn(weight.map(Wgpu::lift).transpose()?.map(Box::new)))
     }
 
     /// A modelled unit; `stored` has one matrix a batch, none for a product of two activations.
@@ -108,7 +108,7 @@ impl GpuUnit {
             (Multiplier::Burn(weight), rhs) => {
                 let lhs = self.round(lhs, product.span)?;
                 let rhs = match (weight, rhs) {
-                    (Some(weight), _) => weight.clone(),
+                    (Some(weight), _) => (**weight).clone(),
                     (None, Some(rhs)) => Wgpu::float_transpose(self.round(Wgpu::float_transpose(rhs), product.n)?),
                     (None, None) => return Err(missing(product)),
                 };

@@ -44,7 +44,7 @@ enum Unit {
     Gpu {
         /// The name of the unit; `fake` where Burn multiplies.
         datapath: &'static str,
-        unit: GpuUnit,
+        unit: Box<GpuUnit>,
     },
 }
 
@@ -173,11 +173,12 @@ impl Prepared {
             return Ok(match made {
                 Made::Nothing => Unit::Host,
                 Made::Values(weight) => {
-                    Unit::Gpu { datapath: "fake", unit: GpuUnit::fake(self.activations, self.runs, weight)? }
+                    let unit = GpuUnit::fake(self.activations, self.runs, weight)?;
+                    Unit::Gpu { datapath: "fake", unit: Box::new(unit) }
                 }
                 Made::Stored(stored) => {
                     let unit = GpuUnit::machine(datapath, self.activations, self.runs, &stored)?;
-                    Unit::Gpu { datapath: datapath.name, unit }
+                    Unit::Gpu { datapath: datapath.name, unit: Box::new(unit) }
                 }
             });
         }

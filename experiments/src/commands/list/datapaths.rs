@@ -102,7 +102,8 @@ fn inputs(record: &Datapath) -> &'static str {
 
 /// On what the records run: the CPU always, a GPU where there are kernels.
 fn runs_on<'a>(records: impl IntoIterator<Item = &'a Datapath>) -> &'static str {
-    let (with, without): (Vec<&Datapath>, Vec<&Datapath>) = records.into_iter().partition(|record| record.has_gpu_kernel());
+    let (with, without): (Vec<&Datapath>, Vec<&Datapath>) =
+        records.into_iter().partition(|record| record.has_gpu_kernel());
     match (with.is_empty(), without.is_empty()) {
         (true, _) => "CPU only",
         (false, true) => "CPU, GPU",
