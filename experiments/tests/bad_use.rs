@@ -37,7 +37,7 @@ const WRONG: [(&[&str], &[&str]); 45] = [
     (&["eval", "--tasks", "nowhere"], &["nowhere", "no such folder"]),
     (&["eval", "--model", "vit", "--data", "nowhere"], &["nowhere", "interplay list data"]),
     (&["eval", "--backend", "flax"], &["flax", "`flex`"]),
-    (&["study", "orders", "--quick", "--backend", "cuda"], &["cuda", "`flex` or `ndarray`"]),
+    (&["study", "orders", "--quick", "--backend", "cuda"], &["cuda", "`flex`, `ndarray` or `wgpu`"]),
     (&["trace", "--window", "300"], &["300", "1 to 256"]),
     (&["study", "orders", "--formats", "fp31"], &["fp31", "fp32"]),
     (&["compress", "--out", "here", "--pipeline", "wnada(2:4)"], &["wnada", "`wanda`", "list methods"]),
