@@ -1,6 +1,6 @@
 //! Number formats and matrix units on the GPU, with the bits of the CPU.
 //!
-//! [`Quantizer`] rounds matrices to a format, [`Kernels`] multiply them as a datapath does; operands and results stay on the device.
+//! `Quantizer` rounds matrices to a format, `Kernels` multiply them as a datapath does; operands and results stay on the device.
 //! Every rule is a function over 32-bit words that is called on the host as it is in a kernel.
 //!
 //! What is not here: which layer of a model is computed how, and Burn's tensors. Without the feature `wgpu` this crate is empty.
