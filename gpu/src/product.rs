@@ -13,5 +13,5 @@ mod tiled;
 
 mod unit;
 
-pub use host::{Prepared, Product, Which, gpu_support};
+pub use host::{Prepared, Product, Which};
 pub use unit::{Element, Register, Scale, Sums, Unit};

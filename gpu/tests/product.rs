@@ -3,8 +3,8 @@
 use crate::device::{on_device, trial};
 use cubecl::client::Client;
 use interplay_formats::{Codes, Encoding, Format, Quantized, Scale, Scales, Stream};
-use interplay_gpu::product::{Product, gpu_support};
-use interplay_gpu::{DeviceOperand, Error, device};
+use interplay_gpu::product::Product;
+use interplay_gpu::{DeviceOperand, Error, Kernels, device};
 use interplay_hw::datapath::{Arm, Inputs, Node, Overflow, Round, Sum};
 use interplay_hw::{Datapath, Operand};
 use libtest_mimic::{Failed, Trial};
@@ -229,12 +229,20 @@ fn nan_scales(client: &Client) -> Result<(), Failed> {
 }
 
 fn unsupported() -> Result<(), Failed> {
-    for name in ["fake", "ideal", "fp32", "hopper.wgmma.e4m3.f32"] {
-        let why = gpu_support(&datapath(name));
-        assert!(why.is_some_and(|why| why.contains(name) && why.contains("CPU")), "{name}");
-    }
-    for name in ["block", "int8"] {
-        assert_eq!(gpu_support(&datapath(name)), None, "{name}");
+    // What listings say of a record is what its kernels do.
+    for record in Datapath::all().iter().filter(|record| !record.is_host()) {
+        let format = match record.inputs {
+            Inputs::Integers => format("int8"),
+            Inputs::Blocks(_) => format("hbfp8"),
+            _ => Format::fp32(),
+        };
+        match Kernels::new(record, format, format) {
+            Ok(_) => assert!(record.has_gpu_kernel(), "{}", record.name),
+            Err(Error::CpuOnly { datapath, .. }) => {
+                assert!(!record.has_gpu_kernel() && datapath == record.name, "{}", record.name)
+            }
+            Err(error) => panic!("{}: {error}", record.name),
+        }
     }
     assert!(matches!(datapath("block").inputs, Inputs::Blocks(_)));
     for (record, x, w) in [("block", "hbfp8", "mxfp4"), ("block", "int8", "int8"), ("int8", "mxfp4", "mxfp4")] {

@@ -2,7 +2,7 @@
 
 use super::simple::simple;
 use super::tiled::{SIDE, Side, TILE, prepare, tiled};
-use super::unit::{Unit, sums, table};
+use super::unit::{Unit, table};
 use crate::device::check_size;
 use crate::operand::bytes;
 use crate::{DeviceOperand, Error};
@@ -11,11 +11,6 @@ use cubecl::prelude::*;
 use cubecl::server::Handle;
 use interplay_formats::Format;
 use interplay_hw::Datapath;
-
-/// Why a datapath runs on the CPU only; `None` where kernels of this module compute it.
-pub fn gpu_support(datapath: &Datapath) -> Option<String> {
-    sums(datapath).err().map(|error| error.to_string())
-}
 
 /// Products of one datapath for a pair of formats.
 #[derive(Clone, Debug)]
