@@ -124,10 +124,14 @@ impl Session {
     pub fn run(&mut self, index: usize, input: Activation) -> Result<Activation, Error> {
         let (captured, units) = self.ready(index, &input)?;
         let output = captured.run(input, units)?;
-        if index + 1 == self.stages.len() {
-            self.stages.iter().try_for_each(|stage| stage.units.check())?;
-        }
+        self.after(index)?;
         Ok(output)
+    }
+
+    /// Behind the last stage: whether a GPU refused anything on the way there.
+    fn after(&self, index: usize) -> Result<(), Error> {
+        let last = index + 1 == self.stages.len();
+        self.stages.iter().filter(|_| last).try_for_each(|stage| stage.units.check())
     }
 
     /// [`Session::run`], showing every product's output to `observer`.
@@ -141,7 +145,9 @@ impl Session {
         observer: &mut Observer<'_>,
     ) -> Result<Activation, Error> {
         let (captured, units) = self.ready(index, &input)?;
-        captured.run(input, &mut units.observed(observer))
+        let output = captured.run(input, &mut units.observed(observer))?;
+        self.after(index)?;
+        Ok(output)
     }
 
     /// The residual stream before the head.
@@ -187,6 +193,7 @@ impl Session {
             }
             workload.layers.extend(stage.layers);
             workload.elementwise.extend(stage.elementwise);
+            self.after(index)?;
         }
         Ok(workload)
     }

@@ -121,7 +121,7 @@ impl GpuUnit {
         }
     }
 
-    /// What formats or units refused since the last look.
+    /// What formats or units refused so far: a note stays, and so does the refusal.
     ///
     /// # Errors
     /// [`Error::Invalid`] names the layer; the GPU did not answer.

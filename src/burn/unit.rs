@@ -281,7 +281,7 @@ impl Prepared {
         out.map_err(|e| at(product, e))
     }
 
-    /// Whether the GPU has refused nothing of the layer `name` since the last look; waits for it.
+    /// Whether the GPU has refused nothing of the layer `name` so far; waits for it.
     ///
     /// # Errors
     /// A value that is not finite, or that the unit's input format does not have; the GPU did not answer.

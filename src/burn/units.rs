@@ -71,7 +71,7 @@ impl Units {
         Ok(())
     }
 
-    /// What the GPU refused of these products since the last look; waits for it. Nothing elsewhere.
+    /// What the GPU refused of these products so far, which stays refused; waits for it. Nothing elsewhere.
     ///
     /// # Errors
     /// A value that is not finite, or that a unit's input format does not have; the GPU did not answer.

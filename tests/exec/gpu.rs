@@ -229,6 +229,14 @@ fn refused() -> Result<(), Failed> {
     let error = on(Backend::Wgpu, &linear, forward, &x, &plan(Preset::All, "hbfp8", "auto")?);
     let message = error.err().map(|e| e.message().unwrap_or_default().to_owned()).unwrap_or_default();
     assert!(message.contains("not finite"), "{message}");
+    // A session says so behind its last stage, observed or not.
+    let model = embedded::lm().open()?;
+    let mut session = Session::on(Backend::Wgpu, model.checkpoint, plan(Preset::All, "hbfp8", "auto")?)?;
+    let rows = || Activation::Rows(tensor([2, 192], 1).mul_scalar(f32::INFINITY));
+    for error in [session.run(4, rows()).err(), session.run_observed(4, rows(), &mut |_, _| {}).err()] {
+        let message = error.map_or_else(String::new, |error| error.to_string());
+        assert!(message.contains("not finite") && message.contains("lm_head"), "{message}");
+    }
     // Full mantissas are no FP16 numbers.
     let error =
         on(Backend::Wgpu, &linear, forward, &tensor([2, 64], 1), &plan(Preset::All, "fp32", "ampere.mma.f16.f32")?);
