@@ -7,10 +7,9 @@ use clap_complete::Shell;
 
 use crate::commands::train::Train;
 use crate::commands::{
-    bench, compress, cost, dequantize, dot, eval, explain, fetch, finetune, format, identify, logits, quantize,
-    sparsify, sweep, trace, verify,
+    bench, compress, cost, dequantize, dot, eval, explain, fetch, figures, finetune, format, identify, logits, merge,
+    quantize, sparsify, study, sweep, trace, verify,
 };
-use crate::studies::{methods, orders};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -52,8 +51,11 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a study: a table, figures and machine-readable results.
-    #[command(subcommand)]
-    Study(Study),
+    Study(study::Args),
+    /// Join the parts of a study that were done apart.
+    Merge(merge::Args),
+    /// Draw the figures and captions of studies again from their tables.
+    Figures(figures::Args),
     /// Evaluate one model in one format, sparsity and order.
     Eval(eval::Args),
     /// Prune and quantise a language model by a recipe of published methods, and save it.
@@ -108,15 +110,6 @@ pub enum Command {
         /// The shell.
         shell: Shell,
     },
-}
-
-/// The studies.
-#[derive(Debug, Subcommand)]
-pub enum Study {
-    /// Formats x sparsity x order: does the order of sparsifying and quantising matter, and what does each point cost?
-    Orders(orders::Args),
-    /// Methods x order x format x sparsity: what calibration gains, and is PQP right to prune after rounding?
-    Methods(methods::Args),
 }
 
 /// What `list` can list.

@@ -3,6 +3,7 @@
 mod cell;
 mod cli;
 mod commands;
+mod engine;
 mod fetch;
 mod images;
 mod interrupt;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
 
-use cli::{Cli, Command, Study};
+use cli::{Cli, Command};
 
 /// Bad use or bad input, as clap's own errors.
 const BAD_USE: u8 = 2;
@@ -55,10 +56,12 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         pool.build_global().with_context(|| format!("cannot start {threads} threads"))?;
     }
     let declared = commands::define::Declared::read(&cli.define)?;
-    let default = Command::Study(Study::Orders(studies::orders::Args::parse_from(["orders"])));
-    match cli.command.as_ref().unwrap_or(&default) {
-        Command::Study(Study::Orders(args)) => return studies::orders::run(args),
-        Command::Study(Study::Methods(args)) => return studies::methods::run(args),
+    let main_job = Cli::parse_from(["interplay", "study", commands::study::DEFAULT]).command;
+    let Some(command) = cli.command.as_ref().or(main_job.as_ref()) else { return Ok(ExitCode::SUCCESS) };
+    match command {
+        Command::Study(args) => return commands::study::run(args),
+        Command::Merge(args) => return commands::merge::run(args),
+        Command::Figures(args) => commands::figures::run(args)?,
         Command::Eval(args) => commands::eval::run(args)?,
         Command::Compress(args) => return commands::compress::run(args),
         Command::Finetune(args) => return commands::finetune::run(args),

@@ -16,6 +16,8 @@ pub struct Progress {
     /// Units by kind, and the part of their time that was known beforehand.
     expected: BTreeMap<String, (u32, Duration)>,
     started: Option<(String, Instant)>,
+    /// Units that are worked on at the same time.
+    workers: u32,
 }
 
 impl Progress {
@@ -32,7 +34,7 @@ impl Progress {
         let style =
             ProgressStyle::with_template("{bar:32} {pos}/{len} {elapsed} {msg}").expect("the template is constant");
         bar.set_style(style);
-        Self { bar, left, done: BTreeMap::new(), expected: BTreeMap::new(), started: None }
+        Self { bar, left, done: BTreeMap::new(), expected: BTreeMap::new(), started: None, workers: 1 }
     }
 
     /// How many units there are in all.
@@ -70,13 +72,26 @@ impl Progress {
 
     /// Ends the unit that was started last.
     pub fn finish_unit(&mut self) {
-        let Some((kind, since)) = self.started.take() else { return };
-        if let Some(n) = self.left.get_mut(&kind) {
+        if let Some((kind, since)) = self.started.take() {
+            self.finished(&kind, since.elapsed());
+        }
+    }
+
+    /// Shows the unit that one of `workers` begins.
+    pub fn show(&mut self, label: &str, workers: usize) {
+        self.workers = u32::try_from(workers.max(1)).unwrap_or(1);
+        self.say(label);
+        self.bar.tick();
+    }
+
+    /// Counts one unit of `kind` as done that took so long.
+    pub fn finished(&mut self, kind: &str, took: Duration) {
+        if let Some(n) = self.left.get_mut(kind) {
             *n = n.saturating_sub(1);
         }
-        let entry = self.done.entry(kind).or_default();
+        let entry = self.done.entry(kind.to_owned()).or_default();
         entry.0 += 1;
-        entry.1 += since.elapsed();
+        entry.1 += took;
         self.bar.inc(1);
     }
 
@@ -92,7 +107,7 @@ impl Progress {
         });
         let rest = others.1.checked_div(others.0)?;
         let unit = |kind: &str| mean(kind, &self.done).unwrap_or(rest + expected(kind));
-        Some(self.left.iter().map(|(kind, &n)| unit(kind) * n).sum())
+        Some(self.left.iter().map(|(kind, &n)| unit(kind) * n).sum::<Duration>() / self.workers)
     }
 
     /// Prints a line above the bar.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The version of the JSON layout; docs/json.md describes it.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -12,10 +12,16 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct Metric {
     /// `perplexity`, `top1`, `cross_entropy`, `kl_to_fp32`, …
     pub name: String,
-    /// The value.
+    /// The value; JSON has no infinity and says null.
+    #[serde(deserialize_with = "finite_or_infinite")]
     pub value: f64,
     /// The standard error; for a perplexity that of the mean window NLL, on the log scale.
+    #[serde(deserialize_with = "finite_or_infinite")]
     pub stderr: f64,
+}
+
+fn finite_or_infinite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::INFINITY))
 }
 
 /// Stored bits of the compressed layers, and of the whole model.
@@ -54,7 +60,7 @@ pub struct Energy {
 /// What a result depends on beside its inputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {
-    /// The command line, without where results go and how many threads there are: neither changes a bit.
+    /// The command line, without where results go and how the work is spread: neither changes a bit.
     pub command: String,
     /// The CPU features that kernels are chosen by; bits do not depend on them, Burn's own float code may.
     pub cpu_features: Vec<String>,
@@ -76,14 +82,18 @@ impl Provenance {
 /// The version that the workspace pins.
 const BURN_VERSION: &str = "0.22.1";
 
-/// `interplay` with `arguments`, less `--out` and `--threads`.
+/// Options that change no bit of a result, each with a value.
+const PASSING: [&str; 4] = ["--out", "--threads", "--jobs", "--shard"];
+
+/// `interplay` with `arguments`, less what changes no bit.
 fn repeatable(arguments: impl Iterator<Item = String>) -> String {
     let mut words = vec!["interplay".to_owned()];
     let mut arguments = arguments.peekable();
     while let Some(word) = arguments.next() {
         match word.as_str() {
-            "--out" | "--threads" => drop(arguments.next()),
-            _ if word.starts_with("--out=") || word.starts_with("--threads=") => {}
+            option if PASSING.contains(&option) => drop(arguments.next()),
+            _ if word.split_once('=').is_some_and(|(option, _)| PASSING.contains(&option)) => {}
+            "--restart" => {}
             _ => words.push(word),
         }
     }

@@ -5,20 +5,61 @@ use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
+use crate::engine::frame::Row;
 use crate::report::style::{self, Area, Error, FONT, FRONT, INK, Marker};
-use crate::result::Cell;
 
 const PANEL: (u32, u32) = (620, 560);
 const LEGEND_WIDTH: u32 = 150;
 /// Points further than this factor above the best metric are drawn at the upper edge: nobody ships them.
 const TALLEST: f64 = 30.0;
 
+/// One point of the figure: a configuration of a model with what it stores and how well it does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mark {
+    /// The model.
+    pub model: String,
+    /// The data.
+    pub data: String,
+    /// The metric's name; lower is better.
+    pub metric: String,
+    /// The format.
+    pub format: String,
+    /// The sparsity pattern.
+    pub sparsity: String,
+    /// `sq`, `qs` or `none`.
+    pub order: String,
+    /// Stored KiB of the compressed layers.
+    pub kib: f64,
+    /// The metric.
+    pub value: f64,
+    /// The same of the dense FP32 model.
+    pub fp32: f64,
+}
+
+impl Mark {
+    /// The mark of a row of evaluated cells.
+    pub fn of(row: Row<'_>) -> Self {
+        let text = |column: &str| row.text(column).to_owned();
+        Self {
+            model: text("model"),
+            data: text("data"),
+            metric: text("metric"),
+            format: text("format"),
+            sparsity: text("sparsity"),
+            order: text("order"),
+            kib: ["values_bits", "scales_bits", "metadata_bits"].map(|c| row.number(c)).iter().sum::<f64>() / 8192.0,
+            value: row.number("value"),
+            fp32: row.number("fp32_value"),
+        }
+    }
+}
+
 /// Draws one panel a model. The x axis is the stored size of the compressed layers in KiB, the y axis the metric (lower is
 /// better), both logarithmic.
 ///
 /// # Errors
 /// The drawing backend refuses, which a string backend does not.
-pub fn pareto(cells: &[Cell]) -> Result<String> {
+pub fn pareto(cells: &[Mark]) -> Result<String> {
     let models = models(cells);
     let width = PANEL.0 * models.len().max(1) as u32 + LEGEND_WIDTH;
     let mut svg = String::new();
@@ -27,7 +68,7 @@ pub fn pareto(cells: &[Cell]) -> Result<String> {
         root.fill(&WHITE).map_err(|e| anyhow!("{e}"))?;
         let (panels, legend) = root.split_horizontally(width - LEGEND_WIDTH);
         for (area, model) in panels.split_evenly((1, models.len().max(1))).iter().zip(&models) {
-            let of_model: Vec<&Cell> = cells.iter().filter(|c| &c.model == model).collect();
+            let of_model: Vec<&Mark> = cells.iter().filter(|c| &c.model == model).collect();
             panel(area, &of_model).map_err(|e| anyhow!("{e}"))?;
         }
         draw_legend(&legend, cells).map_err(|e| anyhow!("{e}"))?;
@@ -37,7 +78,7 @@ pub fn pareto(cells: &[Cell]) -> Result<String> {
 }
 
 /// The models in order of appearance.
-pub fn models(cells: &[Cell]) -> Vec<String> {
+pub fn models(cells: &[Mark]) -> Vec<String> {
     in_order(cells.iter().map(|c| c.model.clone()))
 }
 
@@ -52,34 +93,28 @@ pub fn in_order(values: impl Iterator<Item = String>) -> Vec<String> {
     seen
 }
 
-/// Stored KiB of the compressed layers.
-fn kib(cell: &Cell) -> f64 {
-    let f = cell.footprint_bits;
-    (f.values + f.scales + f.metadata) as f64 / 8192.0
-}
-
 /// The cells that no other cell beats in both size and metric, by size.
-pub fn front<'a>(cells: &[&'a Cell]) -> Vec<&'a Cell> {
-    let mut sorted: Vec<&Cell> = cells.iter().copied().filter(|c| c.metric.value.is_finite()).collect();
-    sorted.sort_by(|a, b| kib(a).total_cmp(&kib(b)).then(a.metric.value.total_cmp(&b.metric.value)));
+pub fn front<'a>(cells: &[&'a Mark]) -> Vec<&'a Mark> {
+    let mut sorted: Vec<&Mark> = cells.iter().copied().filter(|c| c.value.is_finite()).collect();
+    sorted.sort_by(|a, b| a.kib.total_cmp(&b.kib).then(a.value.total_cmp(&b.value)));
     let mut best = f64::INFINITY;
     sorted.retain(|c| {
-        c.metric.value < best && {
-            best = c.metric.value;
+        c.value < best && {
+            best = c.value;
             true
         }
     });
     sorted
 }
 
-fn panel(area: &Area<'_>, cells: &[&Cell]) -> Result<(), Error> {
+fn panel(area: &Area<'_>, cells: &[&Mark]) -> Result<(), Error> {
     let Some(first) = cells.first() else { return Ok(()) };
-    let best = cells.iter().map(|c| c.metric.value).fold(f64::INFINITY, f64::min);
+    let best = cells.iter().map(|c| c.value).fold(f64::INFINITY, f64::min);
     let ceiling = best * TALLEST;
-    let y = |c: &Cell| if c.metric.value.is_finite() { c.metric.value.min(ceiling) } else { ceiling };
-    let (x_low, x_high) = bounds(cells.iter().map(|c| kib(c)), 1.15);
+    let y = |c: &Mark| if c.value.is_finite() { c.value.min(ceiling) } else { ceiling };
+    let (x_low, x_high) = bounds(cells.iter().map(|c| c.kib), 1.15);
     let (y_low, y_high) = bounds(cells.iter().map(|c| y(c)), 1.08);
-    let title = format!("{}: {} on {}", first.model, first.metric.name.replace('_', " "), first.data);
+    let title = format!("{}: {} on {}", first.model, first.metric.replace('_', " "), first.data);
     let mut chart = ChartBuilder::on(area)
         .caption(title, (FONT, 20).into_font().color(&INK))
         .margin(14)
@@ -88,16 +123,16 @@ fn panel(area: &Area<'_>, cells: &[&Cell]) -> Result<(), Error> {
         .build_cartesian_2d(Log::new(x_low, x_high), Log::new(y_low, y_high))?;
     style::mesh(&mut chart)
         .x_desc("compressed layers, KiB (values, scales, metadata)")
-        .y_desc(format!("{} (lower is better)", first.metric.name.replace('_', " ")))
+        .y_desc(format!("{} (lower is better)", first.metric.replace('_', " ")))
         .x_label_formatter(&short)
         .y_label_formatter(&short)
         .draw()?;
-    let steps = front(cells).into_iter().map(|c| (kib(c), y(c)));
+    let steps = front(cells).into_iter().map(|c| (c.kib, y(c)));
     chart.draw_series(LineSeries::new(steps, FRONT.stroke_width(2)))?;
-    let fp32 = first.fp32.value;
+    let fp32 = first.fp32;
     chart.draw_series(DashedLineSeries::new([(x_low, fp32), (x_high, fp32)], 4, 4, INK.mix(0.5).stroke_width(1)))?;
     for c in cells {
-        let mark = style::marker(&c.sparsity).draw((kib(c), y(c)), style::colour(&c.format), c.order != "qs");
+        let mark = style::marker(&c.sparsity).draw((c.kib, y(c)), style::colour(&c.format), c.order != "qs");
         chart.plotting_area().draw(&mark)?;
     }
     Ok(())
@@ -121,7 +156,7 @@ pub fn short(value: &f64) -> String {
     }
 }
 
-fn draw_legend(area: &Area<'_>, cells: &[Cell]) -> Result<(), Error> {
+fn draw_legend(area: &Area<'_>, cells: &[Mark]) -> Result<(), Error> {
     let mut y = 52;
     let mut line = |marker: Option<(Marker, RGBColor, bool)>, label: &str| -> Result<(), Error> {
         if let Some((marker, colour, filled)) = marker {

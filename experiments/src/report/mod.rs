@@ -4,5 +4,6 @@ pub mod cost;
 pub mod csv;
 pub mod figure;
 pub mod layers;
+pub mod numbers;
 pub mod style;
 pub mod table;

@@ -30,11 +30,21 @@ impl Table {
         self.rows.push(row);
     }
 
-    /// The same table as GitHub Markdown.
+    /// The same table as GitHub Markdown, with columns that line up in a terminal too.
     pub fn markdown(&self) -> String {
-        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-        let rule: Vec<String> =
-            (0..self.header.len()).map(|i| if i == 0 { "---" } else { "---:" }.to_owned()).collect();
+        let widths = self.widths();
+        let line = |cells: &[String]| {
+            let padded = cells.iter().zip(&widths).enumerate().map(|(i, (cell, &width))| match i {
+                0 => format!("{cell:<width$}"),
+                _ => format!("{cell:>width$}"),
+            });
+            format!("| {} |\n", padded.collect::<Vec<_>>().join(" | "))
+        };
+        let dashes = |(i, &width): (usize, &usize)| match i {
+            0 => "-".repeat(width.max(3)),
+            _ => format!("{}:", "-".repeat(width.max(4) - 1)),
+        };
+        let rule: Vec<String> = widths.iter().enumerate().map(dashes).collect();
         let rows: String = self.rows.iter().map(|r| line(r)).collect();
         format!("**{}**\n\n{}{}{rows}", self.title, line(&self.header), line(&rule))
     }
@@ -82,6 +92,6 @@ mod tests {
         t.row(["dense", "5.1"]);
         let expected = "perplexity\n           int8  mxfp4\n  --------------------\n  2:4 S→Q  9.37   10.5\n  dense     5.1       \n";
         assert_eq!(t.to_string(), expected);
-        assert!(t.markdown().contains("| 2:4 S→Q | 9.37 | 10.5 |"));
+        assert!(t.markdown().contains("| 2:4 S→Q | 9.37 |  10.5 |"), "{}", t.markdown());
     }
 }

@@ -1,12 +1,15 @@
 //! The studies: one file each, one entry each.
 
+mod evaluated;
 pub mod methods;
-pub mod orders;
+mod orders;
 
 use std::str::FromStr;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use interplay_formats::{Format, Pattern};
+
+use crate::engine::kind::Kind;
 
 /// What a study asks.
 pub struct Study {
@@ -14,6 +17,29 @@ pub struct Study {
     pub name: &'static str,
     /// The question in one sentence.
     pub question: &'static str,
+}
+
+/// Every kind of study that the engine runs.
+pub const KINDS: &[&Kind] = &[&orders::KIND];
+
+/// Every study.
+pub fn all() -> impl Iterator<Item = Study> {
+    KINDS.iter().map(|kind| Study { name: kind.name, question: kind.question }).chain([methods::STUDY])
+}
+
+/// The kind of study of that name.
+///
+/// # Errors
+/// There is none; the nearest name is named.
+pub fn kind(name: &str) -> Result<&'static Kind> {
+    let wanted = name.trim().to_lowercase();
+    KINDS.iter().copied().find(|kind| kind.name == wanted).ok_or_else(|| {
+        let near = all().map(|study| study.name).min_by_key(|known| strsim::damerau_levenshtein(known, &wanted));
+        anyhow!(
+            "there is no study `{name}`; the nearest is `{}`. Give a name of `interplay list studies`, or a TOML file",
+            near.unwrap_or_default()
+        )
+    })
 }
 
 /// The names that were given, or the default ones.
@@ -30,6 +56,3 @@ fn formats(given: &[String], default: &[&str]) -> Result<Vec<&'static Format>> {
 fn patterns(given: &[String], default: &[&str]) -> Result<Vec<Pattern>> {
     names(given, default).iter().map(|name| Ok(Pattern::from_str(name)?)).collect()
 }
-
-/// Every study.
-pub const ALL: &[Study] = &[orders::STUDY, methods::STUDY];

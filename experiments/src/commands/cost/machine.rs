@@ -34,6 +34,15 @@ pub struct Chosen {
 }
 
 impl MachineNames {
+    /// Those names.
+    pub fn new(accelerator: &str, prices: &str, cycle_model: Option<&str>) -> Self {
+        Self {
+            accelerator: accelerator.to_owned(),
+            prices: prices.to_owned(),
+            cycle_model: cycle_model.map(str::to_owned),
+        }
+    }
+
     /// Looks the names up and reads the files.
     ///
     /// # Errors

@@ -136,9 +136,9 @@ fn roundings() -> (Table, Value) {
 
 fn studies() -> (Table, Value) {
     let mut table = Table::new("", ["name", "question"]);
-    for study in studies::ALL {
+    for study in studies::all() {
         table.row([study.name, study.question]);
     }
-    let json = studies::ALL.iter().map(|s| json!({"name": s.name, "question": s.question})).collect();
+    let json = studies::all().map(|s| json!({"name": s.name, "question": s.question})).collect();
     (table, json)
 }

@@ -7,9 +7,9 @@ use super::entries::{NONE, Point, TABLE};
 use super::run::Model;
 use super::{Request, layers, pqp};
 use crate::report::figure::in_order;
+use crate::report::numbers::{Paired, number};
 use crate::report::table::Table;
 use crate::result::Metric;
-use crate::studies::orders::tables::{Paired, number};
 
 /// Which text.
 #[derive(Clone, Copy, PartialEq, Eq)]

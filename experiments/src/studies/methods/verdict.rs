@@ -6,7 +6,7 @@ use super::bench::Measured;
 use super::entries::Point;
 use super::run::Model;
 use super::{Request, pqp};
-use crate::studies::orders::tables::Paired;
+use crate::report::numbers::Paired;
 
 /// How many standard errors hold 95 % of the means of so few windows that differ by nothing: Student's t from one degree of freedom.
 const STUDENT: [f64; 10] = [12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23];

@@ -1,148 +1,167 @@
-//! The study's tables: the metric by sparsity and order like the paper's, then what each point costs.
+//! The caption: the metric by sparsity and order like the paper's table, what the orders differ by, and what each point costs.
 
-use crate::report::figure::in_order;
+use std::fmt::Write;
+
+use anyhow::Result;
+
+use super::MORE;
+use crate::engine::frame::{Frame, Row, distinct};
+use crate::report::numbers::number;
 use crate::report::table::Table;
-use crate::result::Cell;
+use crate::studies::evaluated::{COLUMNS, linear_bits};
 
-/// A cell with the loss of each window or image, in the order of the data, for paired comparisons.
-pub struct Measured {
-    /// What is printed and stored.
-    pub cell: Cell,
-    /// The loss of each window or image.
-    pub losses: Vec<f64>,
+const INTRODUCTION: &str = "\
+`figure.svg`: stored size of the compressed layers against the metric, both axes logarithmic, with the Pareto front; one panel a model. \
+Filled marks: dense, or sparsified before quantising (S→Q); hollow marks: quantised first (Q→S). Nothing was trained: every cell is one \
+shot.\n\n\
+Both orders of one format and pattern store the same bits and take the same cycles. Differences between the orders carry the standard \
+error of the paired difference over windows or images. The orthogonality bound is the dense FP32 metric plus what rounding alone and \
+pruning alone add to it; S→Q above it means that the two errors compound.\n\n";
+
+/// The caption without its title.
+pub(super) fn caption(frame: &Frame) -> Result<String> {
+    frame.expect(&[&COLUMNS[..], &MORE].concat())?;
+    let mut text = INTRODUCTION.to_owned();
+    if let Some(first) = frame.rows().next() {
+        let _ = writeln!(
+            text,
+            "Machine: `{}`; cycles: `{}`; prices: `{}`; seed {}.\n",
+            first.text("accelerator"),
+            first.text("cycle_model"),
+            first.text("prices"),
+            first.text("seed")
+        );
+    }
+    for model in distinct(frame.rows(), "model") {
+        let rows: Vec<Row> = frame.rows().filter(|row| row.text("model") == model).collect();
+        let _ = writeln!(text, "{}", verdict(&rows));
+        for table in tables(&rows) {
+            let _ = writeln!(text, "{}", table.markdown());
+        }
+    }
+    Ok(text)
 }
 
-/// All tables of one model's cells.
-pub fn all(cells: &[Measured]) -> Vec<Table> {
-    let Some(first) = cells.first() else { return Vec::new() };
-    let c = &first.cell;
-    let unit = if c.window == 0 { "an image" } else { "a window" };
-    let kib = |bits: u64| format!("{:.1}", bits as f64 / 8192.0);
-    let linears = |c: &Cell| c.footprint_bits.values + c.footprint_bits.scales + c.footprint_bits.metadata;
+/// What the table says, in words: which pairs of orders differ by more than two standard errors, and which way.
+fn verdict(rows: &[Row]) -> String {
+    let pairs: Vec<&Row> = rows.iter().filter(|row| !row.number("gap_percent").is_nan()).collect();
+    let beyond = |row: &&&Row, sign: f64| sign * row.number("gap_percent") > 2.0 * row.number("gap_stderr");
+    let (worse, better) =
+        (pairs.iter().filter(|r| beyond(r, 1.0)).count(), pairs.iter().filter(|r| beyond(r, -1.0)).count());
+    let largest = pairs.iter().max_by(|a, b| a.number("gap_percent").total_cmp(&b.number("gap_percent")));
+    let mut text = format!(
+        "**{}**: of {} pairs, Q→S is worse by more than two standard errors in {worse} and better in {better}.",
+        rows.first().map_or("", |row| row.text("model")),
+        pairs.len()
+    );
+    if let Some(row) = largest {
+        let _ = write!(
+            text,
+            " The largest gap is {:+.2} % ± {:.2} ({}, {}).",
+            row.number("gap_percent"),
+            row.number("gap_stderr"),
+            row.text("format"),
+            row.text("sparsity")
+        );
+    }
+    let over =
+        rows.iter().filter(|r| r.text("order") == "sq" && r.number("excess") > 2.0 * r.number("excess_stderr")).count();
+    let all = rows.iter().filter(|r| r.text("order") == "sq" && !r.number("excess").is_nan()).count();
+    let _ = writeln!(
+        text,
+        " S→Q exceeds the orthogonality bound by more than two standard errors in {over} of {all} cells."
+    );
+    text
+}
+
+/// All tables of one model's rows.
+fn tables(rows: &[Row]) -> Vec<Table> {
+    let Some(first) = rows.first() else { return Vec::new() };
+    let unit = if first.text("window") == "0" { "an image" } else { "a window" };
+    let kib = |bits: f64| format!("{:.1}", bits / 8192.0);
     vec![
-        metric(cells),
-        by_pattern(cells, "compressed layers, KiB (values, scales, metadata)", |c| kib(linears(c))),
-        by_pattern(cells, "whole model, KiB", |c| kib(c.footprint_bits.total)),
-        by_pattern(cells, &format!("cycles {unit}, model {}", c.cycles.model), |c| c.cycles.total.to_string()),
-        by_pattern(cells, &format!("energy {unit}, uJ, prices {}", c.energy_pj.prices), |c| {
-            format!("{:.2}", c.energy_pj.total / 1e6)
+        metric(rows),
+        bound(rows),
+        by_pattern(rows, "compressed layers, KiB (values, scales, metadata)", |row| kib(linear_bits(*row))),
+        by_pattern(rows, "whole model, KiB", |row| kib(row.number("total_bits"))),
+        by_pattern(rows, &format!("cycles {unit}, model {}", first.text("cycle_model")), |row| {
+            row.text("cycles").to_owned()
+        }),
+        by_pattern(rows, &format!("energy {unit}, uJ, prices {}", first.text("prices")), |row| {
+            format!("{:.2}", row.number("energy_pj") / 1e6)
         }),
     ]
 }
 
+fn find<'a, 'b>(rows: &'b [Row<'a>], pattern: &str, format: &str, order: &str) -> Option<&'b Row<'a>> {
+    let alone = |row: &&Row| row.text("order") == "none" && order == "sq";
+    rows.iter()
+        .find(|row| row.is(&[("sparsity", pattern), ("format", format)]) && (row.text("order") == order || alone(row)))
+}
+
 /// The metric, one row a pattern and order, and under each pair of orders their difference with its paired standard error.
-fn metric(cells: &[Measured]) -> Table {
-    let c = &cells[0].cell;
-    let formats = in_order(cells.iter().map(|m| m.cell.format.clone()));
-    let patterns = in_order(cells.iter().map(|m| m.cell.sparsity.clone()));
-    let size = match c.window {
-        0 => format!("{} images", c.windows),
-        window => format!("{} windows of {window} tokens", c.windows),
+fn metric(rows: &[Row]) -> Table {
+    let first = &rows[0];
+    let formats = distinct(rows.iter().copied(), "format");
+    let size = match first.text("window") {
+        "0" => format!("{} images", first.text("windows")),
+        window => format!("{} windows of {window} tokens", first.text("windows")),
     };
     let title = format!(
         "{}: {} on {} ({size}); FP32 {}; lower is better",
-        c.model,
-        c.metric.name.replace('_', " "),
-        c.data,
-        number(c.fp32.value)
+        first.text("model"),
+        first.text("metric").replace('_', " "),
+        first.text("data"),
+        number(first.number("fp32_value"))
     );
-    let mut table = Table::new(title, ["".to_owned()].into_iter().chain(formats.iter().cloned()));
-    for pattern in &patterns {
-        let find = |format: &String, order: &str| {
-            cells.iter().find(|m| {
-                m.cell.sparsity == *pattern
-                    && m.cell.format == *format
-                    && (m.cell.order == order || (m.cell.order == "none" && order == "sq"))
-            })
+    let mut table = Table::new(title, [""].into_iter().chain(formats.iter().copied()));
+    for pattern in distinct(rows.iter().copied(), "sparsity") {
+        let mut line = |label: String, order: &str, text: &dyn Fn(&Row) -> String| {
+            let cells = formats.iter().map(|format| find(rows, pattern, format, order).map_or_else(String::new, text));
+            table.row([label].into_iter().chain(cells));
         };
-        let row = |order: &str| formats.iter().map(move |f| find(f, order)).collect::<Vec<_>>();
-        let (sq, qs) = (row("sq"), row("qs"));
-        let value = |m: &Option<&Measured>| m.map_or_else(String::new, |m| number(m.cell.metric.value));
+        let value = |row: &Row| number(row.number("value"));
         if pattern == "dense" {
-            table.row(["dense".to_owned()].into_iter().chain(sq.iter().map(value)));
+            line("dense".to_owned(), "sq", &value);
             continue;
         }
-        table.row([format!("{pattern} S→Q")].into_iter().chain(sq.iter().map(value)));
-        table.row([format!("{pattern} Q→S")].into_iter().chain(qs.iter().map(value)));
-        let gaps = sq.iter().zip(&qs).map(|pair| match pair {
-            (Some(sq), Some(qs)) => gap(sq, qs),
-            _ => String::new(),
-        });
-        table.row([format!("{pattern} Q→S − S→Q, %")].into_iter().chain(gaps));
+        line(format!("{pattern} S→Q"), "sq", &value);
+        line(format!("{pattern} Q→S"), "qs", &value);
+        line(format!("{pattern} Q→S − S→Q, %"), "qs", &|row| spread(row, "gap_percent", "gap_stderr"));
     }
     table
 }
 
-/// By how many percent Q→S is worse, with the standard error of the paired difference: both orders see the same windows, so
-/// the spread between windows cancels.
-fn gap(sq: &Measured, qs: &Measured) -> String {
-    let paired = Paired::of(&sq.losses, &qs.losses);
-    // A perplexity is the exponential of the mean loss, so a small loss difference is a relative change of it; a
-    // cross-entropy is the loss itself.
-    let scale = if sq.cell.metric.name == "perplexity" { 100.0 } else { 100.0 / sq.cell.metric.value };
-    let mean = if sq.cell.metric.name == "perplexity" { paired.mean.exp_m1() * 100.0 } else { paired.mean * scale };
-    format!("{mean:+.2} ±{:.2}", paired.stderr * scale)
+/// A signed value with its standard error; nothing where there is none.
+fn spread(row: &Row, value: &str, stderr: &str) -> String {
+    let (value, stderr) = (row.number(value), row.number(stderr));
+    if value.is_nan() { String::new() } else { format!("{value:+.2} ±{stderr:.2}") }
 }
 
-/// The mean of paired differences with its standard error.
-pub struct Paired {
-    /// Mean of `b - a`.
-    pub mean: f64,
-    /// Its standard error.
-    pub stderr: f64,
-}
-
-impl Paired {
-    /// Differences of samples of the same windows in the same order.
-    pub fn of(a: &[f64], b: &[f64]) -> Self {
-        let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| b - a).collect();
-        let estimate = interplay::eval::Estimate::of(&differences);
-        Self { mean: estimate.mean, stderr: estimate.stderr }
+/// The orthogonality bound and how far S→Q is above it.
+fn bound(rows: &[Row]) -> Table {
+    let formats: Vec<&str> = distinct(rows.iter().filter(|row| !row.number("bound").is_nan()).copied(), "format");
+    let title = "orthogonality bound, and S→Q above it (in the metric's unit)";
+    let mut table = Table::new(title, [""].into_iter().chain(formats.iter().copied()));
+    for pattern in distinct(rows.iter().copied(), "sparsity").into_iter().filter(|pattern| *pattern != "dense") {
+        let mut line = |label: String, text: &dyn Fn(&Row) -> String| {
+            let cells = formats.iter().map(|format| find(rows, pattern, format, "sq").map_or_else(String::new, text));
+            table.row([label].into_iter().chain(cells));
+        };
+        line(format!("{pattern} bound"), &|row| number(row.number("bound")));
+        line(format!("{pattern} S→Q − bound"), &|row| spread(row, "excess", "excess_stderr"));
     }
+    table
 }
 
 /// One row a pattern; both orders have the same cost, so it is printed once.
-fn by_pattern(cells: &[Measured], title: &str, text: impl Fn(&Cell) -> String) -> Table {
-    let formats = in_order(cells.iter().map(|m| m.cell.format.clone()));
-    let patterns = in_order(cells.iter().map(|m| m.cell.sparsity.clone()));
-    let mut table = Table::new(title, ["".to_owned()].into_iter().chain(formats.iter().cloned()));
-    for pattern in &patterns {
-        let cell = |f: &String| cells.iter().map(|m| &m.cell).find(|c| c.format == *f && c.sparsity == *pattern);
-        let texts = formats.iter().map(|f| cell(f).map_or_else(String::new, &text));
-        table.row([pattern.clone()].into_iter().chain(texts));
+fn by_pattern(rows: &[Row], title: &str, text: impl Fn(&Row) -> String) -> Table {
+    let formats = distinct(rows.iter().copied(), "format");
+    let mut table = Table::new(title, [""].into_iter().chain(formats.iter().copied()));
+    for pattern in distinct(rows.iter().copied(), "sparsity") {
+        let cell = |format: &&str| rows.iter().find(|row| row.is(&[("format", format), ("sparsity", pattern)]));
+        let texts = formats.iter().map(|format| cell(format).map_or_else(String::new, &text));
+        table.row([pattern.to_owned()].into_iter().chain(texts));
     }
     table
-}
-
-/// Four significant digits, and exponents only where a reader would want them.
-pub fn number(value: f64) -> String {
-    match value {
-        v if !v.is_finite() => v.to_string(),
-        v if v >= 1e6 => format!("{v:.2e}"),
-        v if v >= 1000.0 => format!("{v:.0}"),
-        v if v >= 100.0 => format!("{v:.1}"),
-        v if v >= 10.0 => format!("{v:.2}"),
-        v => format!("{v:.4}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_shared_spread_cancels_in_the_paired_difference() {
-        let a = [1.0, 5.0, 9.0];
-        let b = [1.5, 5.5, 9.5];
-        let paired = Paired::of(&a, &b);
-        assert_eq!((paired.mean, paired.stderr), (0.5, 0.0));
-    }
-
-    #[test]
-    fn numbers_keep_four_digits() {
-        assert_eq!(number(21.1356), "21.14");
-        assert_eq!(number(0.07391), "0.0739");
-        assert_eq!(number(12345.6), "12346");
-        assert_eq!(number(f64::INFINITY), "inf");
-    }
 }

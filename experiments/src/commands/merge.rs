@@ -1,0 +1,70 @@
+//! `interplay merge`: the parts of a study, done apart, as one run.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::engine::store::Store;
+use crate::engine::write::{self, Facts};
+use crate::output::{sayln, write_atomic};
+
+/// Arguments of `merge`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  interplay study orders --shard 1/2 --out part1        on one machine
+  interplay study orders --shard 2/2 --out part2        on another
+  interplay merge part1 part2 --out figures/orders      the bytes of a run on one machine
+
+Exit code 1: the parts do not hold all cells; what they hold is merged, and `interplay study … --out DIR` does the rest.")]
+pub struct Args {
+    /// The folders of the parts.
+    #[arg(value_name = "DIR", required = true)]
+    parts: Vec<PathBuf>,
+
+    /// The folder of the whole.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// Merges the parts.
+///
+/// # Errors
+/// A folder is no run's, the parts are of different studies, or a file cannot be written.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let parts: Vec<Store> = args.parts.iter().map(|part| Store::existing(part)).collect::<Result<_>>()?;
+    let first = &parts[0];
+    let (plan, facts) = (first.plan()?, Facts::read(first.folder())?);
+    let file = |store: &Store| {
+        let path = store.folder().join("study.toml");
+        std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let study = file(first)?;
+    for part in &parts[1..] {
+        let same = part.plan()? == plan && file(part)? == study;
+        ensure!(
+            same,
+            "{} is a part of another study, or of other models or another version, than {}: their cells differ",
+            part.folder().display(),
+            first.folder().display()
+        );
+    }
+    let whole = Store::make(&args.out, &facts.mark())?;
+    whole.write_list(&plan)?;
+    write_atomic(&args.out.join("study.toml"), &study)?;
+    let mut results = Vec::with_capacity(plan.len());
+    for listed in &plan {
+        let found = parts.iter().chain([&whole]).find_map(|part| part.by_name(&listed.cell));
+        if let Some((key, result)) = &found {
+            whole.write(key, result)?;
+        }
+        results.push(found.map(|(_, result)| result));
+    }
+    let missing = results.iter().filter(|result| result.is_none()).count();
+    if missing < plan.len() {
+        write::all(facts.kind()?, &whole, &facts, results)?;
+    }
+    sayln!("{}: {} of {} cells", args.out.display(), plan.len() - missing, plan.len());
+    Ok(if missing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,206 @@
+//! The loop over cells.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use interplay::burn::Backend;
+use serde_json::Value;
+
+use super::bench::{Bench, Worker};
+use super::kind::{Done, Kind, Planned};
+use super::shard::Shard;
+use super::spec::Spec;
+use super::store::Store;
+use super::{rehearse, write};
+use crate::interrupt;
+use crate::output::sayln;
+use crate::progress::Progress;
+
+/// How a study is run.
+pub struct Options {
+    /// The run's folder.
+    pub out: PathBuf,
+    /// The part of the cells that is this run's.
+    pub shard: Shard,
+    /// Workers; none is one a thread where models are small.
+    pub jobs: Option<usize>,
+    /// Measure again what an earlier run left.
+    pub restart: bool,
+    /// Only say what there is to do.
+    pub dry_run: bool,
+    /// Print the cells as JSON lines instead of the caption.
+    pub json: bool,
+    /// Where models run.
+    pub backend: Backend,
+}
+
+/// What workers hold in common.
+struct Shared {
+    queue: VecDeque<Planned>,
+    progress: Progress,
+    failures: Vec<(String, anyhow::Error)>,
+    /// Why no further cell is begun.
+    stopped: Option<anyhow::Error>,
+}
+
+/// Runs a study.
+///
+/// # Errors
+/// Bad use, or a folder that cannot be written; finished cells are kept.
+pub fn run(kind: &'static Kind, spec: Spec, options: &Options) -> Result<ExitCode> {
+    let bench = Bench::open(spec, options.backend)?;
+    let mut planned = (kind.plan)(&bench, &Done::default())?;
+    if planned.is_empty() {
+        bail!("the grid of the study `{}` is empty: no cell follows from its lists", bench.spec.name);
+    }
+    let jobs = options.jobs.unwrap_or_else(|| jobs(&bench)).clamp(1, planned.len());
+    if options.dry_run {
+        return rehearse::print(kind, &bench, &planned, options, jobs);
+    }
+    if options.restart {
+        Store::discard(&options.out)?;
+    }
+    let store = Store::open(&options.out, &bench.spec)?;
+    store.reserve(planned.len())?;
+    let mut failures = Vec::new();
+    loop {
+        store.write_plan(&bench.spec, &planned)?;
+        failures.extend(work(kind, &bench, &store, &planned, options.shard, jobs)?);
+        if interrupt::asked() || !failures.is_empty() {
+            break;
+        }
+        // What is measured may ask for more.
+        let done: Vec<_> = planned.iter().filter_map(|p| Some((p.key.clone(), store.read(&p.key)?))).collect();
+        let next = (kind.plan)(&bench, &Done::new(done))?;
+        if next.len() <= planned.len() {
+            break;
+        }
+        planned = next;
+    }
+    finish(kind, &bench, &store, &planned, options, &failures)
+}
+
+/// Writes the files of the run and says how it ended.
+fn finish(
+    kind: &'static Kind,
+    bench: &Bench,
+    store: &Store,
+    planned: &[Planned],
+    options: &Options,
+    failures: &[(String, anyhow::Error)],
+) -> Result<ExitCode> {
+    let results: Vec<Option<Value>> = planned.iter().map(|p| store.read(&p.key)).collect();
+    let missing = results.iter().filter(|result| result.is_none()).count();
+    let shown = options.out.display();
+    if missing < planned.len() {
+        let written = write::all(kind, store, &write::Facts::of(kind, bench), results)?;
+        if options.json {
+            crate::output::say(format_args!("{}", written.lines));
+        } else {
+            crate::output::say(format_args!("{}", written.caption));
+            sayln!("wrote {shown}: {}", write::FILES.join(", "));
+        }
+    }
+    for (label, error) in failures {
+        eprintln!("error: {label}: {}", crate::sentence(error));
+    }
+    if interrupt::asked() {
+        eprintln!("interrupted: {shown} holds the cells that were finished; the same command goes on from there");
+        return Ok(ExitCode::from(interrupt::EXIT_CODE));
+    }
+    if !failures.is_empty() {
+        bail!("{} of {} cells could not be measured; {shown} holds the others", failures.len(), planned.len());
+    }
+    if missing > 0 {
+        eprintln!(
+            "part {} is done: {missing} of {} cells are of other parts; `interplay merge` joins them",
+            options.shard,
+            planned.len()
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Workers where the command line does not say: one a thread, but one alone where each would hold a large model.
+fn jobs(bench: &Bench) -> usize {
+    let large = bench.subjects.iter().any(|subject| rehearse::weights(subject) > 256 << 20);
+    if large { 1 } else { rayon::current_num_threads() }
+}
+
+/// Measures what is not there yet, and gives what could not be measured.
+fn work(
+    kind: &'static Kind,
+    bench: &Bench,
+    store: &Store,
+    planned: &[Planned],
+    shard: Shard,
+    jobs: usize,
+) -> Result<Vec<(String, anyhow::Error)>> {
+    let of_this_part = planned.iter().enumerate().filter(|(place, _)| shard.has(*place)).map(|(_, p)| p);
+    let (there, queue): (Vec<_>, Vec<_>) = of_this_part.partition(|p| store.read(&p.key).is_some());
+    let progress = Progress::new(queue.iter().map(|p| p.work.clone()), false);
+    if !there.is_empty() && !queue.is_empty() {
+        progress.note(&format!("{} cells are there already, {} to do", there.len(), queue.len()));
+    }
+    let queue = queue.into_iter().cloned().collect();
+    let shared = Mutex::new(Shared { queue, progress, failures: Vec::new(), stopped: None });
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| worker(kind, bench, store, &shared, jobs));
+        }
+    });
+    let shared = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    shared.progress.clear();
+    match shared.stopped {
+        Some(error) => Err(error),
+        None => Ok(shared.failures),
+    }
+}
+
+/// One worker: takes a cell, measures it, keeps it, until there is none.
+fn worker(kind: &'static Kind, bench: &Bench, store: &Store, shared: &Mutex<Shared>, jobs: usize) {
+    let mut worker = Worker::new(bench);
+    loop {
+        let Some(planned) = next(shared, jobs) else { return };
+        let since = Instant::now();
+        let result = (kind.measure)(&mut worker, &planned.key);
+        let kept = match &result {
+            Ok(result) => store.write(&planned.key, result),
+            Err(_) => Ok(()),
+        };
+        let mut shared = lock(shared);
+        shared.progress.finished(&planned.work, since.elapsed());
+        if let Err(error) = result {
+            shared.failures.push((planned.label, error));
+        }
+        if let Err(error) = kept {
+            shared.stopped.get_or_insert(error.context("a cell was measured that cannot be kept"));
+        }
+    }
+}
+
+fn next(shared: &Mutex<Shared>, jobs: usize) -> Option<Planned> {
+    let mut shared = lock(shared);
+    if interrupt::asked() || shared.stopped.is_some() {
+        return None;
+    }
+    let planned = shared.queue.pop_front()?;
+    shared.progress.show(&planned.label, jobs);
+    Some(planned)
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The result of a cell as its study's type.
+///
+/// # Errors
+/// It was written by another version.
+pub fn typed<T: serde::de::DeserializeOwned>(result: &Value) -> Result<T> {
+    T::deserialize(result).context("a cell's file is of another version of the study; use --restart")
+}

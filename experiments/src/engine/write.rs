@@ -1,0 +1,112 @@
+//! The files of a run's folder, made from its cells.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::bench::Bench;
+use super::frame::Frame;
+use super::kind::Kind;
+use super::store::{Mark, Store};
+use crate::output::write_atomic;
+use crate::result::{Provenance, SCHEMA_VERSION};
+use crate::studies;
+
+/// The files beside `study.toml`.
+pub const FILES: [&str; 5] = ["results.jsonl", "data.csv", "figure.svg", "caption.md", "run.json"];
+
+/// What a run says of itself: `run.json`.
+pub struct Facts(Value);
+
+impl Facts {
+    /// Those of a run in this process.
+    pub fn of(kind: &Kind, bench: &Bench) -> Self {
+        let provenance = Provenance::current();
+        let checksums: BTreeMap<&String, &String> = bench.subjects.iter().flat_map(|s| &s.checksums).collect();
+        let mut caveats: Vec<&str> = bench.subjects.iter().filter_map(|s| s.caveat).collect();
+        caveats.dedup();
+        Self(json!({
+            "schema_version": SCHEMA_VERSION,
+            "study": bench.spec.study,
+            "name": bench.spec.name,
+            "title": kind.title,
+            "question": kind.question,
+            "command": provenance.command,
+            "version": env!("CARGO_PKG_VERSION"),
+            "burn": provenance.burn,
+            "cpu_features": provenance.cpu_features,
+            "seeds": bench.spec.seeds,
+            "checksums": checksums,
+            "caveats": caveats,
+        }))
+    }
+
+    /// Those that a run wrote.
+    ///
+    /// # Errors
+    /// There are none, or they are malformed.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join("run.json");
+        let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_slice(&text).map(Self).with_context(|| format!("{} is not JSON", path.display()))
+    }
+
+    /// Whose results these are.
+    pub fn mark(&self) -> Mark {
+        Mark::new(self.0["study"].as_str().unwrap_or_default())
+    }
+
+    /// The kind of study.
+    ///
+    /// # Errors
+    /// It is none of this version's.
+    pub fn kind(&self) -> Result<&'static Kind> {
+        studies::kind(self.0["study"].as_str().unwrap_or_default())
+    }
+}
+
+/// What was written, for the terminal.
+pub struct Written {
+    /// `results.jsonl`.
+    pub lines: String,
+    /// `caption.md`.
+    pub caption: String,
+}
+
+/// Writes every file, each whole. `results` are in the order of the plan, none where a cell is missing.
+///
+/// # Errors
+/// A result is of another version, or a file cannot be written.
+pub fn all(kind: &Kind, store: &Store, facts: &Facts, results: Vec<Option<Value>>) -> Result<Written> {
+    let planned = results.len();
+    let results: Vec<Value> = results.into_iter().flatten().collect();
+    let mut lines = String::new();
+    for result in &results {
+        let _ = writeln!(lines, "{result}");
+    }
+    let frame = (kind.frame)(&results)?;
+    let mut facts = facts.0.clone();
+    facts["cells"] = results.len().into();
+    facts["missing"] = (planned - results.len()).into();
+    let folder = store.folder();
+    write_atomic(&folder.join("results.jsonl"), lines.as_bytes())?;
+    write_atomic(&folder.join("data.csv"), frame.csv()?.as_bytes())?;
+    let caption = drawn(kind, folder, &frame)?;
+    write_atomic(&folder.join("run.json"), format!("{facts:#}\n").as_bytes())?;
+    Ok(Written { lines, caption })
+}
+
+/// Draws `figure.svg` and writes `caption.md` from the table alone; gives the caption.
+///
+/// # Errors
+/// The table is not of this study or version, or a file cannot be written.
+pub fn drawn(kind: &Kind, folder: &Path, frame: &Frame) -> Result<String> {
+    let figure = (kind.figure)(frame)?;
+    let caption = format!("# {}\n\n{}\n\n{}", kind.title, kind.question, (kind.caption)(frame)?);
+    write_atomic(&folder.join("figure.svg"), figure.as_bytes())?;
+    write_atomic(&folder.join("caption.md"), caption.as_bytes())?;
+    Ok(caption)
+}

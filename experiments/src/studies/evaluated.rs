@@ -1,0 +1,190 @@
+//! The cell of every study that evaluates a model: what `eval` measures, with the loss of each input and the cost of each layer.
+
+use anyhow::Result;
+use interplay::plan::{LayerConfig, Plan};
+use interplay_hw::Layer;
+use interplay_hw::cost::{Second, cost};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use crate::cell::{Labels, cell, evaluate, one_input};
+use crate::engine::bench::{Bench, Point, Worker, inputs};
+use crate::engine::frame::field;
+use crate::engine::key::Key;
+use crate::engine::kind::Planned;
+use crate::result::Cell;
+use crate::subject::Subject;
+
+/// One evaluated configuration: a line of `results.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluated {
+    /// What `eval --json` prints.
+    #[serde(flatten)]
+    pub cell: Cell,
+    /// The machine that it was costed on.
+    pub accelerator: String,
+    /// The loss of each window or image, in the order of the data.
+    #[serde(deserialize_with = "finite_or_infinite")]
+    pub losses: Vec<f64>,
+    /// What each product stores and costs.
+    pub layers: Vec<LayerCost>,
+}
+
+/// One product of a model on a machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayerCost {
+    /// The layer.
+    pub layer: String,
+    /// The format of its weights.
+    pub format: String,
+    /// The pattern of its weights.
+    pub sparsity: String,
+    /// The unit of the machine that is counted.
+    pub datapath: String,
+    /// Multiply-accumulates of the dense product.
+    pub macs: u64,
+    /// Stored bits of the weights; none of a product of two activations, or where the module keeps them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bits: Option<u64>,
+    /// Cycles of one window or image.
+    pub cycles: u64,
+    /// Picojoules of one window or image.
+    pub energy_pj: f64,
+}
+
+/// JSON has no infinity: what overflowed is written as null.
+fn finite_or_infinite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+    let values = Vec::<Option<f64>>::deserialize(deserializer)?;
+    Ok(values.into_iter().map(|value| value.unwrap_or(f64::INFINITY)).collect())
+}
+
+/// One cell of an evaluated point of a subject.
+pub fn planned(bench: &Bench, subject: &Subject, point: &Point, datapath: &str, seed: u64) -> Planned {
+    let key = bench.with_machines(point.name(bench.key_of(subject), datapath)).with("seed", seed);
+    let labels = point.labels();
+    let unit = point.datapath.map_or_else(|| interplay_hw::Datapath::auto(point.format, point.format).name, |d| d.name);
+    Planned {
+        key,
+        label: format!("{} {} {} {}", subject.model_name, labels.format, labels.sparsity, labels.order),
+        work: format!("{} {unit} {}", subject.model_name, point.format.element.bits()),
+        amount: inputs(subject),
+    }
+}
+
+/// Evaluates and costs the point of a key on the study's first machine.
+///
+/// # Errors
+/// The model cannot run under the point, or the machine has no unit for it.
+pub fn measure(worker: &mut Worker<'_>, key: &Key) -> Result<Value> {
+    let point = Point::of(key)?;
+    let (config, labels) = (point.config()?, point.labels());
+    Ok(serde_json::to_value(under(worker, key, config, labels)?)?)
+}
+
+/// Evaluates and costs one configuration of the preset's layers on the study's first machine.
+///
+/// # Errors
+/// Those of [`measure`].
+pub fn under(worker: &mut Worker<'_>, key: &Key, config: LayerConfig, labels: Labels) -> Result<Evaluated> {
+    let plan = Plan::new(worker.bench.preset()?, config);
+    of_plan(worker, key, plan, labels)
+}
+
+/// Evaluates and costs one plan on the study's first machine.
+///
+/// # Errors
+/// Those of [`measure`].
+pub fn of_plan(worker: &mut Worker<'_>, key: &Key, plan: Plan, labels: Labels) -> Result<Evaluated> {
+    let bench = worker.bench;
+    let (place, subject) = bench.subject(key.text("model")?)?;
+    let name = bench.spec.accelerators.first().map(String::as_str).unwrap_or_default();
+    let machine = bench.machine(name)?;
+    let baseline = worker.baseline(place)?;
+    let session = worker.session(place, "cell")?;
+    session.set_plan(plan)?;
+    let outcome = evaluate(subject, session, Some(&baseline))?;
+    let cell = cell(subject, session, machine, labels, &outcome, &baseline.metric, key.number("seed").unwrap_or(0))?;
+    let workload = session.workload(&one_input(subject, session)?)?;
+    let stored: Vec<Option<u64>> = workload.layers.iter().map(stored).collect();
+    let cost = cost(&workload, &machine.accelerator, machine.cycle_model, &machine.prices)?;
+    let layers = cost.layers.iter().zip(stored).map(|(layer, bits)| LayerCost {
+        layer: layer.gemm.name.clone(),
+        format: layer.weights.to_owned(),
+        sparsity: layer.sparsity.clone(),
+        datapath: layer.datapath.clone(),
+        macs: layer.figures.macs,
+        bits,
+        cycles: layer.figures.cycles.0,
+        energy_pj: layer.figures.energy.total.typical,
+    });
+    Ok(Evaluated { cell, accelerator: name.to_owned(), losses: outcome.losses, layers: layers.collect() })
+}
+
+/// Bits of a layer's stored weights.
+fn stored(layer: &Layer) -> Option<u64> {
+    let bits = layer.stored.values + layer.stored.scales + layer.stored.metadata;
+    (layer.second == Second::Weights).then(|| bits * layer.gemm.count)
+}
+
+/// The columns of [`values`].
+pub const COLUMNS: [&str; 23] = [
+    "model",
+    "data",
+    "window",
+    "windows",
+    "format",
+    "sparsity",
+    "order",
+    "datapath",
+    "metric",
+    "value",
+    "stderr",
+    "fp32_value",
+    "top1",
+    "values_bits",
+    "scales_bits",
+    "metadata_bits",
+    "total_bits",
+    "accelerator",
+    "cycle_model",
+    "cycles",
+    "prices",
+    "energy_pj",
+    "seed",
+];
+
+/// A cell as the columns of a table.
+pub fn values(one: &Evaluated) -> Vec<String> {
+    let (c, f) = (&one.cell, one.cell.footprint_bits);
+    let top1 = c.more.iter().find(|m| m.name == "top1").map_or(f64::NAN, |m| m.value);
+    vec![
+        c.model.clone(),
+        c.data.clone(),
+        c.window.to_string(),
+        c.windows.to_string(),
+        c.format.clone(),
+        c.sparsity.clone(),
+        c.order.clone(),
+        c.datapath.clone(),
+        c.metric.name.clone(),
+        field(c.metric.value),
+        field(c.metric.stderr),
+        field(c.fp32.value),
+        field(top1),
+        f.values.to_string(),
+        f.scales.to_string(),
+        f.metadata.to_string(),
+        f.total.to_string(),
+        one.accelerator.clone(),
+        c.cycles.model.clone(),
+        c.cycles.total.to_string(),
+        c.energy_pj.prices.clone(),
+        field(c.energy_pj.total),
+        c.seed.to_string(),
+    ]
+}
+
+/// Bits of the compressed layers of a row with [`COLUMNS`].
+pub fn linear_bits(row: crate::engine::frame::Row<'_>) -> f64 {
+    ["values_bits", "scales_bits", "metadata_bits"].map(|column| row.number(column)).iter().sum()
+}
