@@ -9,9 +9,11 @@
 //! A session reads no files and knows no tokens.
 
 mod compare;
+mod operands;
 mod trace;
 
-pub use compare::{LayerError, compare};
+pub use compare::{LayerError, compare, propagation};
+pub use operands::{Operands, operands};
 pub use trace::{Multiplication, Operation};
 
 use std::collections::{BTreeMap, BTreeSet};

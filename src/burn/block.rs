@@ -72,6 +72,11 @@ impl Block {
         Ok(block)
     }
 
+    /// The shape of what the block gives.
+    pub(crate) fn output_shape(&self) -> Vec<usize> {
+        self.captured.output_shape()
+    }
+
     /// The covered linear layers, in the order in which the block computes them.
     pub(crate) fn linears(&self) -> &[Linear] {
         &self.linears

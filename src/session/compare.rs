@@ -6,12 +6,18 @@ use super::Session;
 use crate::Error;
 use crate::burn::{Activation, Product};
 
-/// The relative output error of one layer over all inputs.
+/// The output error of one layer over all inputs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerError {
-    /// The layer's name; products of one name are taken together.
+    /// The layer's name; products of one name are taken together. `stream.N` is what stage N hands on.
     pub layer: String,
-    /// `||y - y_ref|| / ||y_ref||`, in `f64`; 0 where both are zero.
+    /// The stage it belongs to.
+    pub stage: usize,
+    /// Whether this is what a stage hands on, not a product.
+    pub is_stream: bool,
+    /// `||y - y_ref||`, in `f64`.
+    pub absolute: f64,
+    /// `||y - y_ref|| / ||y_ref||`, in `f64`; 0 where both are equal.
     pub error: f64,
 }
 
@@ -22,6 +28,20 @@ pub struct LayerError {
 /// # Errors
 /// A stage of either session fails, or the two are not sessions of one model.
 pub fn compare(
+    reference: &mut Session,
+    session: &mut Session,
+    inputs: &[Activation],
+) -> Result<Vec<LayerError>, Error> {
+    let mut errors = propagation(reference, session, inputs)?;
+    errors.retain(|error| !error.is_stream);
+    Ok(errors)
+}
+
+/// [`compare`] with what every stage before the head hands on, each behind the stage's products.
+///
+/// # Errors
+/// Those of [`compare`].
+pub fn propagation(
     reference: &mut Session,
     session: &mut Session,
     inputs: &[Activation],
@@ -38,8 +58,17 @@ pub fn compare(
             let want = reference.run_observed(stage, want, &mut |_, y| outputs.push(y.to_vec()))?;
             // Both run the same graph, so outputs come in the same order.
             let mut outputs = outputs.into_iter();
-            let mut add = |product: &Product, y: &[f32]| sums.add(product, &outputs.next().unwrap_or_default(), y);
+            let mut add = |product: &Product, y: &[f32]| {
+                sums.add(&product.name, stage, false, &outputs.next().unwrap_or_default(), y)
+            };
             let got = session.run_observed(stage, got, &mut add)?;
+            sums.add(
+                &format!("stream.{stage}"),
+                stage,
+                true,
+                &want.clone().into_values()?,
+                &got.clone().into_values()?,
+            );
             streams = [want, got];
         }
     }
@@ -50,25 +79,35 @@ pub fn compare(
 #[derive(Default)]
 struct Sums {
     index: BTreeMap<String, usize>,
-    layers: Vec<(String, f64, f64)>,
+    layers: Vec<Sum>,
+}
+
+struct Sum {
+    layer: String,
+    stage: usize,
+    is_stream: bool,
+    difference: f64,
+    magnitude: f64,
 }
 
 impl Sums {
-    fn add(&mut self, product: &Product, want: &[f32], got: &[f32]) {
+    fn add(&mut self, layer: &str, stage: usize, is_stream: bool, want: &[f32], got: &[f32]) {
         let next = self.layers.len();
-        let i = *self.index.entry(product.name.clone()).or_insert(next);
+        let i = *self.index.entry(layer.to_owned()).or_insert(next);
         if i == next {
-            self.layers.push((product.name.clone(), 0.0, 0.0));
+            self.layers.push(Sum { layer: layer.to_owned(), stage, is_stream, difference: 0.0, magnitude: 0.0 });
         }
         let square = |x: f64| x * x;
-        let (_, difference, magnitude) = &mut self.layers[i];
-        *difference += want.iter().zip(got).map(|(&w, &g)| square(f64::from(g) - f64::from(w))).sum::<f64>();
-        *magnitude += want.iter().map(|&w| square(f64::from(w))).sum::<f64>();
+        let sum = &mut self.layers[i];
+        sum.difference += want.iter().zip(got).map(|(&w, &g)| square(f64::from(g) - f64::from(w))).sum::<f64>();
+        sum.magnitude += want.iter().map(|&w| square(f64::from(w))).sum::<f64>();
     }
 
     fn errors(self) -> Vec<LayerError> {
-        let error =
-            |difference: f64, magnitude: f64| if difference == 0.0 { 0.0 } else { (difference / magnitude).sqrt() };
-        self.layers.into_iter().map(|(layer, d, m)| LayerError { layer, error: error(d, m) }).collect()
+        let error = |Sum { layer, stage, is_stream, difference, magnitude }| {
+            let relative: f64 = if difference == 0.0 { 0.0 } else { f64::sqrt(difference / magnitude) };
+            LayerError { layer, stage, is_stream, absolute: f64::sqrt(difference), error: relative }
+        };
+        self.layers.into_iter().map(error).collect()
     }
 }
