@@ -12,7 +12,7 @@ pub fn cases() -> Vec<Trial> {
 }
 
 /// Arguments, and what the message must say.
-const WRONG: [(&[&str], &[&str]); 45] = [
+const WRONG: [(&[&str], &[&str]); 57] = [
     (&["format", "hbpf8"], &["hbpf8", "hbfp8"]),
     (&["eval", "--format", "mxpf4"], &["mxpf4", "mxfp4"]),
     (&["eval", "--format", "int8", "--sparsity", "2:4"], &["order", "sq", "qs"]),
@@ -40,6 +40,18 @@ const WRONG: [(&[&str], &[&str]); 45] = [
     (&["study", "orders", "--quick", "--backend", "cuda"], &["cuda", "`flex`, `ndarray` or `wgpu`"]),
     (&["trace", "--window", "300"], &["300", "1 to 256"]),
     (&["study", "orders", "--formats", "fp31"], &["fp31", "fp32"]),
+    (&["study", "ordres"], &["ordres", "`orders`", "list studies"]),
+    (&["study", "nowhere.toml"], &["cannot read nowhere.toml"]),
+    (&["study", "orders", "--set", "formatz=['int8']"], &["formatz", "formats"]),
+    (&["study", "orders", "--set", "formats=[]"], &["formats = []", "at least one"]),
+    (&["study", "orders", "--set", "ranks"], &["KEY=VALUE"]),
+    (&["study", "orders", "--full"], &["[full]"]),
+    (&["study", "orders", "--shard", "3/2"], &["3/2", "I/N"]),
+    (&["study", "orders", "--data", "wiki", "--model", "lm", "--model", "vit"], &["--model once"]),
+    (&["study", "orders", "--quick", "--out", "/proc/here"], &["cannot make the folder"]),
+    (&["merge", "nowhere", "--out", "here"], &["nowhere", "no folder of a run"]),
+    (&["figures"], &["cannot read figures"]),
+    (&["figures", "nowhere"], &["nowhere", "data.csv"]),
     (&["compress", "--out", "here", "--pipeline", "wnada(2:4)"], &["wnada", "`wanda`", "list methods"]),
     (&["compress", "--out", "here", "--pipeline", "wanda"], &["a sparsity pattern", "wanda(2:4)"]),
     (&["compress", "--out", "here", "--pipeline", "wanda(2:4,powr=1)"], &["powr", "wanda takes"]),

@@ -45,8 +45,8 @@ fn eval_prints_the_documented_fields() -> Result<(), Failed> {
 }
 
 fn two_runs_write_the_same_bytes() -> Result<(), Failed> {
-    let names = ["caption.md", "data.csv", "figure.svg", "layers.csv", "layers.svg", "results.jsonl"];
-    let folder = same_on_any_threads(&STUDY, &names, &[])?;
+    let names = [".cells", "caption.md", "data.csv", "figure.svg", "results.jsonl", "run.json", "study.toml"];
+    let folder = same_on_any_threads(&STUDY, &names, &[".cells"])?;
     orders_share_their_cost(&fs::read_to_string(folder.path().join("a/results.jsonl"))?)
 }
 

@@ -120,7 +120,10 @@ fn completions_for_every_shell() -> Result<(), Failed> {
 fn help_has_examples() -> Result<(), Failed> {
     for command in [
         &["--help"][..],
-        &["study", "orders", "--help"],
+        &["study", "--help"],
+        &["study", "methods", "--help"],
+        &["merge", "--help"],
+        &["figures", "--help"],
         &["eval", "--help"],
         &["trace", "--help"],
         &["fetch", "--help"],

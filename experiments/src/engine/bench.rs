@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use interplay::burn::Backend;
 use interplay::plan::{LayerConfig, Plan, Preset};
 use interplay::session::Session;
@@ -249,6 +249,26 @@ impl<'a> Worker<'a> {
             self.sessions.insert((place, role), session);
         }
         self.sessions.get_mut(&(place, role)).context("a session that was just made is there")
+    }
+
+    /// Two sessions of a model at once, as [`Worker::session`] gives one.
+    ///
+    /// # Errors
+    /// The model cannot be built, or both roles are one.
+    pub fn sessions(&mut self, place: usize, roles: [&'static str; 2]) -> Result<[&mut Session; 2]> {
+        for role in roles {
+            self.session(place, role)?;
+        }
+        let mut found = roles.map(|_| None);
+        for (key, session) in &mut self.sessions {
+            if let Some(i) = roles.iter().position(|role| *key == (place, role)) {
+                found[i] = Some(session);
+            }
+        }
+        match found {
+            [Some(one), Some(other)] => Ok([one, other]),
+            _ => bail!("the roles {roles:?} are not two"),
+        }
     }
 
     /// The result of the dense FP32 model.

@@ -3,7 +3,7 @@
 pub mod cost;
 pub mod csv;
 pub mod figure;
-pub mod layers;
 pub mod numbers;
+pub mod panels;
 pub mod style;
 pub mod table;

@@ -3,6 +3,8 @@
 mod evaluated;
 pub mod methods;
 mod orders;
+mod propagation;
+mod theory_dot;
 
 use std::str::FromStr;
 
@@ -20,7 +22,7 @@ pub struct Study {
 }
 
 /// Every kind of study that the engine runs.
-pub const KINDS: &[&Kind] = &[&orders::KIND];
+pub const KINDS: &[&Kind] = &[&theory_dot::KIND, &orders::KIND, &propagation::KIND];
 
 /// Every study.
 pub fn all() -> impl Iterator<Item = Study> {
