@@ -1,5 +1,7 @@
-//! Fine-tuning in small: recipes, bits that repeat on any threads and after any stop, folders that are refused, losses that diverge.
+//! Fine-tuning in small: recipes, bits that repeat on any threads and after any stop, a teacher, folders that are refused, losses that
+//! diverge.
 
+mod distill;
 mod folder;
 mod runs;
 mod small;
@@ -8,5 +10,5 @@ use libtest_mimic::Trial;
 
 /// Every case of this file's modules.
 pub fn cases() -> Vec<Trial> {
-    [runs::cases(), folder::cases()].into_iter().flatten().collect()
+    [runs::cases(), folder::cases(), distill::cases()].into_iter().flatten().collect()
 }

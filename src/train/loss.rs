@@ -34,6 +34,12 @@ pub fn lean(gradient: &mut [f32], classes: &[u32], share: f32, mut teacher: impl
     }
 }
 
+/// The distribution that a row of logits stands for.
+pub fn softmax(row: &[f32], out: &mut [f32]) {
+    let normaliser = exponentials(row, out);
+    out.iter_mut().for_each(|value| *value /= normaliser);
+}
+
 /// The cross-entropies of the rows of `logits` `[R, C]`, in nats.
 pub fn negative_log_likelihoods(logits: &[f32], classes: &[u32]) -> Vec<f64> {
     let width = logits.len() / classes.len().max(1);

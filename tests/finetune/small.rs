@@ -43,6 +43,7 @@ pub fn settings(recipe: &str) -> Settings {
         epsilon: 1e-8,
         clip: Some(1.0),
         dropout: 0.1,
+        distill: 0.0,
         seed: 1,
         held_out: Some(3),
         evaluate_every: 3,

@@ -152,6 +152,10 @@ struct Training {
     #[arg(long, value_name = "P", default_value_t = 0.0)]
     dropout: f64,
 
+    /// How far the targets lean from the right class to what the dense FP32 model says that the run starts from, 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    distill: f64,
+
     /// Seed of the order of the data, of augmentation and of dropout.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -226,6 +230,7 @@ impl Args {
             epsilon: training.epsilon,
             clip,
             dropout: training.dropout,
+            distill: training.distill,
             seed: training.seed,
             held_out: training.held_out.or(defaults.held_out),
             evaluate_every: training.evaluate_every,

@@ -30,8 +30,8 @@ pub(super) trait Learner: Sync {
     /// The logits `[R, C]` of a part.
     fn logits(model: &Self::Model, shard: &Self::Shard, device: &Device, dropout: &mut Dropout) -> Tensor<2>;
 
-    /// The mean loss of a part's logits, and its gradient.
-    fn loss(shard: &Self::Shard, logits: &[f32]) -> (f64, Vec<f32>);
+    /// The right class of each row of a part's logits.
+    fn classes(shard: &Self::Shard) -> &[u32];
 
     /// The mean held-out loss.
     fn held_out_loss(&self, model: &Self::Model) -> f64;

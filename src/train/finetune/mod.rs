@@ -16,6 +16,7 @@ mod recipe;
 mod run;
 mod settings;
 mod start;
+mod teacher;
 mod text;
 mod trainee;
 

@@ -14,6 +14,7 @@ use super::learner::Learner;
 use super::measure::{HeldOut, Measured};
 use super::settings::{Masks, Settings};
 use super::start::Start;
+use super::teacher::{Teacher, loss};
 use super::text::{Decoder, Text};
 use super::trainee::{Divergence, Trainee};
 use crate::Error;
@@ -246,12 +247,14 @@ impl Job<'_> {
         checkpoints: &mut Checkpoints,
         report: &mut dyn FnMut(Event) -> bool,
     ) -> Result<Option<Stop>, Error> {
-        let Settings { steps, evaluate_every, checkpoint_every, dropout, seed, .. } = *self.settings;
+        let Settings { steps, evaluate_every, checkpoint_every, dropout, distill, seed, .. } = *self.settings;
+        let teacher = Teacher::new(learner, &*self.subject.start.weights, distill)?;
+        let loss = |shard: &L::Shard, logits: &[f32]| loss::<L>(teacher.as_ref(), shard, logits);
         let dropout = |step, shard| Dropout::new(dropout as f32, seed, step, shard);
         while trainee.step() < steps {
             let shards = learner.shards(trainee.step());
             let step = trainee.step() + 1;
-            match trainee.advance(&shards, L::logits, L::loss, dropout) {
+            match trainee.advance(&shards, L::logits, loss, dropout) {
                 Ok(loss) => sums.add(loss),
                 Err(Divergence::Loss(loss)) => {
                     return Ok(Some(Stop::NotFinite(format!("the loss of step {step} is {loss}"))));

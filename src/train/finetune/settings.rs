@@ -73,6 +73,10 @@ pub struct Settings {
     pub clip: Option<f64>,
     /// Dropout on the embeddings and on every branch.
     pub dropout: f64,
+    /// How far the targets lean from the right class to what the dense FP32 model that the run starts from says, 0 to 1; at 0 there is
+    /// no teacher, and records do not say it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub distill: f64,
     /// Seed of the order of the data, of augmentation and of dropout.
     pub seed: u64,
     /// Held-out windows or images that are looked at; none is all.
@@ -172,6 +176,8 @@ impl Settings {
         } else if ![self.beta_1, self.beta_2, self.dropout].into_iter().all(share) {
             let (one, two, dropout) = (self.beta_1, self.beta_2, self.dropout);
             format!("betas {one} and {two} and dropout {dropout} must be from 0 to below 1")
+        } else if !(0.0..=1.0).contains(&self.distill) {
+            format!("targets that lean towards the teacher by {} do not lean by 0 to 1", self.distill)
         } else if !(self.epsilon.is_finite() && self.epsilon > 0.0 && self.epsilon as f32 > 0.0) {
             format!("an epsilon of {} is not a number above 0", self.epsilon)
         } else if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
@@ -183,6 +189,10 @@ impl Settings {
         };
         Err(Error::Invalid(format!("fine-tuning: {problem}")))
     }
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 impl Masks {

@@ -11,7 +11,6 @@ use crate::models::Weights;
 use crate::models::opt::{OptConfig, OptModel};
 use crate::train::engine::{Dropout, SHARDS};
 use crate::train::lm::{Windows, evaluate};
-use crate::train::loss::cross_entropy;
 use crate::train::random::SplitMix64;
 use crate::train::text::{Document, join, split};
 
@@ -118,8 +117,8 @@ impl Learner for Decoder<'_> {
         model.forward_with(shard.tensor(device), &mut |x| dropout.apply(x))
     }
 
-    fn loss(shard: &Windows, logits: &[f32]) -> (f64, Vec<f32>) {
-        cross_entropy(logits, shard.next())
+    fn classes(shard: &Windows) -> &[u32] {
+        shard.next()
     }
 
     fn held_out_loss(&self, model: &OptModel) -> f64 {
