@@ -2,7 +2,7 @@
 //!
 //! Checkpoints are in `DIR/.checkpoints`; a killed run is finished by the same command.
 
-mod data;
+pub mod data;
 mod figure;
 mod job;
 mod show;

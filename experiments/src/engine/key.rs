@@ -40,6 +40,15 @@ impl Key {
         self.0.get(name).and_then(Value::as_u64).ok_or_else(|| self.lacks(name, "number"))
     }
 
+    /// The texts of a field.
+    ///
+    /// # Errors
+    /// There is no such field, or it is no list of texts.
+    pub fn texts(&self, name: &str) -> Result<Vec<&str>> {
+        let list = self.0.get(name).and_then(Value::as_array).ok_or_else(|| self.lacks(name, "list"))?;
+        list.iter().map(|value| value.as_str().ok_or_else(|| self.lacks(name, "list of texts"))).collect()
+    }
+
     fn lacks(&self, name: &str, kind: &str) -> anyhow::Error {
         anyhow!("a cell of study `{}` has no {kind} `{name}`", self.0.get("study").unwrap_or(&Value::Null))
     }

@@ -172,6 +172,9 @@ fn worker(kind: &'static Kind, bench: &Bench, store: &Store, shared: &Mutex<Shar
             Ok(result) => store.write(&planned.key, result),
             Err(_) => Ok(()),
         };
+        if result.is_err() && interrupt::asked() {
+            return;
+        }
         let mut shared = lock(shared);
         shared.progress.finished(&planned.work, since.elapsed());
         if let Err(error) = result {

@@ -2,6 +2,7 @@
 
 pub mod cost;
 pub mod csv;
+pub mod dots;
 pub mod figure;
 pub mod numbers;
 pub mod panels;

@@ -1,10 +1,12 @@
 //! The studies: one file each, one entry each.
 
 mod evaluated;
+mod finetune;
 pub mod methods;
 mod orders;
 mod propagation;
 mod theory_dot;
+mod training;
 
 use std::str::FromStr;
 
@@ -22,7 +24,7 @@ pub struct Study {
 }
 
 /// Every kind of study that the engine runs.
-pub const KINDS: &[&Kind] = &[&theory_dot::KIND, &orders::KIND, &propagation::KIND];
+pub const KINDS: &[&Kind] = &[&theory_dot::KIND, &orders::KIND, &finetune::KIND, &propagation::KIND];
 
 /// Every study.
 pub fn all() -> impl Iterator<Item = Study> {

@@ -12,14 +12,14 @@ use interplay::train::digits::{parse, split};
 use interplay::train::finetune::{Data, Digits, Start, Subject, Text};
 use interplay::train::vit;
 
-use super::{Args, Defaults};
+use super::Defaults;
 use crate::commands::train::digit_files;
 
 /// Opens the model alone: `lm`, `vit` or a folder.
 ///
 /// # Errors
 /// There is none, or it cannot be fine-tuned.
-pub(super) fn start(model: &str) -> Result<Start> {
+pub fn start(model: &str) -> Result<Start> {
     let path = match model {
         "lm" => return Ok(Start::embedded(&embedded::lm(), Vec::new())?),
         "vit" => {
@@ -55,17 +55,17 @@ pub(super) fn defaults(start: &Start) -> Defaults {
 ///
 /// # Errors
 /// The data are missing or malformed, or the tokenizer refuses.
-pub(super) fn subject(args: &Args, start: Start) -> Result<Subject> {
+pub fn subject(model: &str, data: Option<&Path>, start: Start) -> Result<Subject> {
     let images = start.architecture() == "vit";
-    let path = match &args.data {
-        Some(path) => path.clone(),
+    let path = match data {
+        Some(path) => path.to_owned(),
         None => locate(if images { "mnist" } else { "wiki" })?,
     };
     let mut checksums = BTreeMap::new();
     let data = if images {
         let (digits, sums) = parse(&digit_files(&path)?)?;
         checksums.insert("digits".to_owned(), text::sha256(sums.concat().as_bytes()));
-        let (per_class, seed) = division(&args.model)?;
+        let (per_class, seed) = division(model)?;
         let split = split(digits, per_class, seed)?;
         Data::Digits(Digits { train: split.train, held_out: split.test })
     } else {

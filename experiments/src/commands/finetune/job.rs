@@ -22,7 +22,7 @@ const DIVERGED: u8 = 1;
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let start = data::start(&args.model)?;
     let settings = args.settings(&data::defaults(&start))?;
-    let subject = data::subject(args, start)?;
+    let subject = data::subject(&args.model, args.data.as_deref(), start)?;
     let out = out(args);
     if args.restart {
         discard(&out)?;
