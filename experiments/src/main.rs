@@ -9,6 +9,7 @@ mod images;
 mod interrupt;
 mod output;
 mod progress;
+mod published;
 mod report;
 mod result;
 mod studies;

@@ -35,13 +35,13 @@ impl Table {
         let widths = self.widths();
         let line = |cells: &[String]| {
             let padded = cells.iter().zip(&widths).enumerate().map(|(i, (cell, &width))| match i {
-                0 => format!("{cell:<width$}"),
+                _ if i == 0 || self.text => format!("{cell:<width$}"),
                 _ => format!("{cell:>width$}"),
             });
             format!("| {} |\n", padded.collect::<Vec<_>>().join(" | "))
         };
         let dashes = |(i, &width): (usize, &usize)| match i {
-            0 => "-".repeat(width.max(3)),
+            _ if i == 0 || self.text => "-".repeat(width.max(3)),
             _ => format!("{}:", "-".repeat(width.max(4) - 1)),
         };
         let rule: Vec<String> = widths.iter().enumerate().map(dashes).collect();
