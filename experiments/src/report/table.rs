@@ -93,5 +93,7 @@ mod tests {
         let expected = "perplexity\n           int8  mxfp4\n  --------------------\n  2:4 S→Q  9.37   10.5\n  dense     5.1       \n";
         assert_eq!(t.to_string(), expected);
         assert!(t.markdown().contains("| 2:4 S→Q | 9.37 |  10.5 |"), "{}", t.markdown());
+        let words = t.text().markdown();
+        assert!(words.contains("| 2:4 S→Q | 9.37 | 10.5  |") && !words.contains("-: |"), "{words}");
     }
 }
