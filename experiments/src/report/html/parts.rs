@@ -73,11 +73,11 @@ pub fn data(data: &Data) -> String {
     )
 }
 
-/// A number with more than six decimals, with fewer of them; for reading only.
+/// A number with more than five decimals, with fewer of them; for reading only.
 fn short(cell: &str) -> String {
     let decimals = cell.split_once('.').map_or(0, |(_, decimals)| decimals.len());
     match cell.parse::<f64>() {
-        Ok(number) if decimals > 6 && number.is_finite() => match number.abs() {
+        Ok(number) if decimals > 5 && number.is_finite() => match number.abs() {
             0.0 => "0".to_owned(),
             size if size < 1e-4 => format!("{number:.4e}"),
             size if size < 1e3 => format!("{number:.5}"),
