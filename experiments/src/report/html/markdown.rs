@@ -1,6 +1,6 @@
 //! The caption, from Markdown to HTML.
 
-use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd, html};
+use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
 /// A caption as HTML, and its paragraphs that start with `Note:`, which are caveats.
 pub struct Caption {
@@ -23,7 +23,21 @@ fn harmless(event: Event<'_>) -> Option<Event<'_>> {
         Event::Html(text) | Event::InlineHtml(text) => Some(Event::Text(text)),
         Event::Start(Tag::Link { .. } | Tag::Image { .. } | Tag::HtmlBlock)
         | Event::End(TagEnd::Link | TagEnd::Image | TagEnd::HtmlBlock) => None,
+        Event::Start(Tag::Heading { level, .. }) => {
+            Some(Event::Start(Tag::Heading { level: below(level), id: None, classes: Vec::new(), attrs: Vec::new() }))
+        }
+        Event::End(TagEnd::Heading(level)) => Some(Event::End(TagEnd::Heading(below(level)))),
         event => Some(event),
+    }
+}
+
+/// The level of a caption's heading in the page, whose own headings are of the first two levels.
+fn below(level: HeadingLevel) -> HeadingLevel {
+    match level {
+        HeadingLevel::H1 => HeadingLevel::H3,
+        HeadingLevel::H2 => HeadingLevel::H4,
+        HeadingLevel::H3 => HeadingLevel::H5,
+        _ => HeadingLevel::H6,
     }
 }
 
@@ -54,6 +68,11 @@ mod tests {
         assert!(!caption.html.contains("<b") && !caption.html.contains("<script"), "{}", caption.html);
         assert!(!caption.html.contains("http"), "{}", caption.html);
         assert!(caption.html.contains("&lt;script&gt;"), "{}", caption.html);
+    }
+
+    #[test]
+    fn headings_are_below_those_of_the_page() {
+        assert_eq!(caption("# a\n\n#### b\n").html, "<h3>a</h3>\n<h6>b</h6>\n");
     }
 
     #[test]

@@ -102,7 +102,12 @@ function showTip(row, box) {
 }
 const hideTip = () => { tip.hidden = true; };
 document.addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
-document.addEventListener("scroll", hideTip, { passive: true });
+// Reaching a mark by Tab may scroll to it: its row moves along. Other rows go.
+document.addEventListener("scroll", () => {
+  const mark = document.activeElement;
+  if (mark?.tagName === "circle") mark.dispatchEvent(new Event("focus"));
+  else hideTip();
+}, { passive: true });
 document.addEventListener("pointerdown", (event) => { if (event.target.tagName !== "circle") hideTip(); });
 
 // The chart.
@@ -115,9 +120,21 @@ const svgNode = (name, attributes, ...children) => {
   node.append(...children);
   return node;
 };
-const short = (v) => v !== 0 && (Math.abs(v) >= 1e5 || Math.abs(v) < 1e-3) ? v.toExponential(1).replace(".0e", "e") : String(+v.toPrecision(4));
+// A tick's text, with as many digits as tell it from a neighbour that is `step` away.
+function short(v, step) {
+  if (v === 0 || Math.abs(v) < step / 2) return "0";
+  const digits = Math.min(9, Math.max(0, Math.ceil(Math.log10(Math.abs(v) / step) - 1e-9)));
+  if (Math.abs(v) < 1e5 && Math.abs(v) >= 1e-3) return String(+v.toPrecision(digits + 1));
+  return v.toExponential(digits).replace(/\.?0+e/, "e").replace("e+", "e");
+}
+// Whether a column's axis is logarithmic: all is positive, and one of the panels spans more than a factor of eight.
+function logarithmic(column, panels) {
+  const values = panels.map((cells) => cells.map(number).filter(Number.isFinite));
+  return column.number && values.flat().every((v) => v > 0) &&
+    values.some((panel) => panel.reduce((a, b) => Math.max(a, b), 0) > 8 * panel.reduce((a, b) => Math.min(a, b), Infinity));
+}
 // A scale over the finite values of a column: its place of a cell from 0 to 1, and its ticks.
-function scale(column, cells) {
+function scale(column, cells, log) {
   if (!column.number) {
     const texts = [...new Set(cells)];
     const place = (text) => (texts.indexOf(text) + 0.5) / texts.length;
@@ -126,21 +143,22 @@ function scale(column, cells) {
   }
   const values = cells.map(number).filter(Number.isFinite);
   const [least, most] = values.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
-  const log = least > 0 && most / least > 8;
   const to = log ? Math.log10 : (v) => v;
   const room = (to(most) - to(least)) * 0.05 || Math.abs(to(most)) * 0.05 || 1;
   const [from, until] = [to(least) - room, to(most) + room];
   const place = (text) => (to(number(text)) - from) / (until - from);
   const ticks = [];
+  let gap = 0;
   if (log) {
-    const marks = until - from > 2 ? [1] : [1, 2, 5];
+    const marks = until - from > 2.5 ? [1] : until - from > 0.5 ? [1, 2, 5] : [1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9];
     for (let e = Math.floor(from); e <= until; e++) for (const m of marks) ticks.push(m * 10 ** e);
   } else {
     const raw = (until - from) / 5, unit = 10 ** Math.floor(Math.log10(raw));
     const step = unit * [1, 2, 5, 10].find((m) => m * unit >= raw);
+    gap = step;
     for (let i = Math.ceil(from / step); i * step <= until; i++) ticks.push(i * step);
   }
-  return { place, log, ticks: ticks.map((v) => [(to(v) - from) / (until - from), short(v)]).filter(([p]) => p >= 0 && p <= 1) };
+  return { place, log, ticks: ticks.map((v) => [(to(v) - from) / (until - from), short(v, gap || v / 10)]).filter(([p]) => p >= 0 && p <= 1) };
 }
 const [WIDE, HIGH, LEFT, LOW] = [540, 360, 68, 46];
 function panel(title, members, x, y, hue, sx, sy, hues) {
@@ -176,7 +194,7 @@ const first = {
   x: prefer(numbers.length ? numbers : filled, ["total_bits", "cycles", "energy_pj"]),
   y: prefer(numbers.length ? numbers : filled, ["value", "perplexity", "cross_entropy", "accuracy", "output_error", "cycles"]),
   colour: prefer(varied.filter((c) => !c.number && distinct(c.at).length <= 12), ["format", "quantiser", "pruner", "sparsity"]),
-  panel: prefer(varied.filter((c) => !c.number && distinct(c.at).length <= 6), ["model"]),
+  panel: varied.find(({ name }) => name === "model"),
 };
 const picks = {};
 function draw() {
@@ -184,17 +202,21 @@ function draw() {
   const [x, y, hue, split] = ["x", "y", "colour", "panel"].map(pick);
   const hues = hue ? distinct(hue.at) : [];
   const groups = split ? distinct(split.at) : [null];
-  const nodes = groups.map((group) => {
-    const members = rows.filter((row) => (group === null || row[split.at] === group) && row[x.at] !== "" && row[y.at] !== "");
-    if (!members.length) return null;
-    return panel(group === null ? "" : `${split.name}: ${group}`, members, x, y, hue, scale(x, members.map((r) => r[x.at])), scale(y, members.map((r) => r[y.at])), hues);
+  const panels = groups.map((group) => ({
+    title: group === null ? "" : `${split.name}: ${group}`,
+    members: rows.filter((row) => (group === null || row[split.at] === group) && row[x.at] !== "" && row[y.at] !== ""),
+  })).filter(({ members }) => members.length);
+  const logs = [x, y].map((column) => logarithmic(column, panels.map(({ members }) => members.map((row) => row[column.at]))));
+  const nodes = panels.map(({ title, members }) => {
+    const [sx, sy] = [x, y].map((column, i) => scale(column, members.map((row) => row[column.at]), logs[i]));
+    return panel(title, members, x, y, hue, sx, sy, hues);
   });
   if (hue) nodes.push(make("div", { className: "legend" }, ...hues.map((text, at) => {
     const dot = make("i");
     dot.style.background = colour(at);
     return make("span", {}, dot, text || "(empty)");
   })));
-  byId("chart").replaceChildren(...nodes.filter(Boolean));
+  byId("chart").replaceChildren(...nodes);
 }
 if (rows.length && filled.length) {
   for (const role of ["x", "y", "colour", "panel"]) {

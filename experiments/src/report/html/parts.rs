@@ -39,7 +39,10 @@ pub fn figures(figures: &[(String, String)]) -> String {
             svg_address(svg)
         )
     };
-    figures.iter().map(figure).collect()
+    match figures {
+        [] => String::new(),
+        figures => format!("<h2>Figures</h2>{}", figures.iter().map(figure).collect::<String>()),
+    }
 }
 
 /// The caption, each of its tables in a box of its own that scrolls.
