@@ -15,16 +15,16 @@ const ROWS: [(&str, &str); 4] = [("ten", "10"), ("none", ""), ("thousand", "1e3"
 
 pub fn cases() -> Vec<Trial> {
     let browser = BROWSERS.into_iter().find(|name| Command::new(name).arg("--version").output().is_ok());
-    let missing = "[no Chromium: scripts/chromium.sh installs it] ";
-    let opened = |name: &str, case: fn(&str) -> Result<(), Failed>| {
-        let name = format!("{}report::{name}", if browser.is_some() { "" } else { missing });
+    let in_browser = |name: &str, case: fn(&str) -> Result<(), Failed>| {
+        let missing = if browser.is_none() { " (no Chromium: scripts/chromium.sh installs it)" } else { "" };
+        let name = format!("report::{name}{missing}");
         Trial::test(name, move || case(browser.unwrap_or_default())).with_ignored_flag(browser.is_none())
     };
     vec![
         Trial::test("report::a_folder_without_a_run_is_refused", a_folder_without_a_run_is_refused),
         Trial::test("report::the_page_stands_alone", the_page_stands_alone),
-        opened("the_fragment_sorts_as_numbers", the_fragment_sorts_as_numbers),
-        opened("the_chart_and_the_layers_are_drawn", the_chart_and_the_layers_are_drawn),
+        in_browser("the_fragment_sorts_as_numbers", the_fragment_sorts_as_numbers),
+        in_browser("the_chart_and_the_layers_are_drawn", the_chart_and_the_layers_are_drawn),
     ]
 }
 

@@ -160,8 +160,10 @@ function scale(column, cells, log) {
   }
   return { place, log, ticks: ticks.map((v) => [(to(v) - from) / (until - from), short(v, gap || v / 10)]).filter(([p]) => p >= 0 && p <= 1) };
 }
-const [WIDE, HIGH, LEFT, LOW] = [540, 360, 68, 46];
+const [HIGH, LEFT, LOW] = [360, 68, 46];
 function panel(title, members, x, y, hue, sx, sy, hues) {
+  // A narrow screen gets a narrow chart rather than small letters.
+  const WIDE = Math.max(280, Math.min(540, byId("chart").clientWidth));
   const px = (p) => LEFT + p * (WIDE - LEFT - 12), py = (p) => HIGH - LOW - p * (HIGH - LOW - 12);
   const svg = svgNode("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "group", "aria-label": `${y.name} by ${x.name}${title ? ", " + title : ""}` });
   for (const [p, text] of sx.ticks) svg.append(
@@ -232,6 +234,7 @@ if (rows.length && filled.length) {
     byId("axes").append(make("label", {}, role, select));
   }
   draw();
+  addEventListener("resize", draw);
 } else {
   byId("explore").hidden = true;
 }
