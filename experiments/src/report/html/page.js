@@ -258,7 +258,7 @@ function showCell() {
       row.cells[at].style.setProperty("--part", `${100 * v / most}%`);
       if (row.cells[at].textContent.length > 9) {
         row.cells[at].dataset.v = row.cells[at].title = row.cells[at].textContent;
-        row.cells[at].textContent = Number.isInteger(v) ? v.toString() : v.toPrecision(6);
+        row.cells[at].textContent = Number.isInteger(v) ? v.toString() : v >= 1000 ? v.toFixed(1) : String(+v.toPrecision(6));
       }
     }
   });
