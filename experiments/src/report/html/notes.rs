@@ -18,7 +18,7 @@ const NOTES: &[(&[&str], &str)] = &[
     (&["perplexity*"], "Perplexities compare only under one tokeniser, one window length and one text."),
     (
         &["total_bits", "values_bits", "scales_bits", "metadata_bits", "other_bits"],
-        "Sizes are what the formats store, bit by bit; padding to memory lines and file headers are not counted.",
+        "Sizes count the bits of values, scales, metadata and all other parameters of the model, not the bytes of a file.",
     ),
     (&["*_s", "seconds", "ns", "*_ns"], "Times are of the machine that ran the study, and differ from run to run."),
 ];
