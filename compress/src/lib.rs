@@ -9,6 +9,7 @@ mod exponents;
 mod hessian;
 mod layer;
 pub mod learn;
+pub mod lowrank;
 mod permute;
 pub mod quantize;
 pub mod recipe;
