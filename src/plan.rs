@@ -30,6 +30,25 @@ pub struct LayerConfig {
     pub datapath: Option<&'static Datapath>,
     /// The weights themselves, where a compression has made them: `weights` then says what they are, and is not run.
     pub given: Option<Given>,
+    /// What is kept beside the stored weights to make good what they lost.
+    pub correction: Option<Correction>,
+}
+
+/// A low-rank correction: the best approximation `A B` of rank `rank` of `R = W - C(W)`, what the dense weights `W` `[n, k]` lost when the
+/// pipeline made the stored ones `C(W)` of them.
+///
+/// `A` `[n, rank]` and `B` `[rank, k]` share the singular values evenly and are stored in bfloat16, which takes `16 rank (n + k)` bits of the
+/// layer's values. The layer then gives `unit(x, C(W)) + (x Bᵀ) Aᵀ`: the second term takes the activations as they come, not as the unit
+/// rounds them, in bfloat16 as every operand of it, with sums of FP32. It is a layer's own business, before its bias.
+///
+/// Rank 0 is no correction; a rank above the smaller side of a matrix is that side. A layer whose weights stay as they came has lost nothing and a
+/// product of two activations has no weights: neither gets a correction, as neither is pruned. A convolution's matrices are corrected as they
+/// are multiplied, one a group. It runs on the CPU, and for weights that the plan's own steps made: a
+/// [given](LayerConfig::given) layer and the GPU are refused when the plan meets the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Correction {
+    /// Columns of `A`, rows of `B`.
+    pub rank: usize,
 }
 
 /// A layer's weights as a compression left them.
@@ -46,7 +65,13 @@ impl PartialEq for Given {
 impl LayerConfig {
     /// FP32 on the host.
     pub fn fp32() -> Self {
-        Self { weights: Pipeline::default(), activations: Format::fp32(), datapath: None, given: None }
+        Self {
+            weights: Pipeline::default(),
+            activations: Format::fp32(),
+            datapath: None,
+            given: None,
+            correction: None,
+        }
     }
 
     /// One format for weights and activations, with weights pruned before or after they are quantised.
@@ -63,7 +88,7 @@ impl LayerConfig {
         let prune = Some(layer.pattern()).filter(|p| *p != Pattern::Dense).map(Step::Prune);
         let quantize = Some(layer.format()).filter(|f| !f.is_exact()).map(Step::Quantize);
         let weights = Pipeline { steps: prune.into_iter().chain(quantize).collect() };
-        Self { weights, activations, datapath, given: Some(Given(layer)) }
+        Self { weights, activations, datapath, given: Some(Given(layer)), correction: None }
     }
 
     /// The format that weights end up in.

@@ -187,12 +187,10 @@ impl Session {
                 activation = self.checkpoint.task().head_input(activation);
             }
             let (captured, units) = self.ready(index, &activation)?;
-            let mut stage = units.workload(captured)?;
             let mut watched = units.watched();
             activation = captured.run(activation, &mut watched)?;
-            for (layer, seen) in stage.layers.iter_mut().zip(watched.seen) {
-                layer.statistics = seen;
-            }
+            let seen = watched.seen;
+            let stage = units.workload_seen(captured, &seen)?;
             workload.layers.extend(stage.layers);
             workload.elementwise.extend(stage.elementwise);
             self.after(index)?;

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+pub mod allocate;
 mod criterion;
 mod cumulative;
 mod error;
@@ -8,6 +9,7 @@ mod exponents;
 mod hessian;
 mod layer;
 pub mod learn;
+pub mod lowrank;
 mod permute;
 pub mod quantize;
 pub mod recipe;

@@ -3,6 +3,7 @@
 mod bad_use;
 mod compress;
 mod cost;
+mod engine;
 mod evaluation;
 mod files;
 mod finetune;
@@ -19,6 +20,7 @@ fn main() -> std::process::ExitCode {
     cases.extend(bad_use::cases());
     cases.extend(compress::cases());
     cases.extend(cost::cases());
+    cases.extend(engine::cases());
     cases.extend(evaluation::cases());
     cases.extend(files::cases());
     cases.extend(finetune::cases());

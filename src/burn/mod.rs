@@ -6,6 +6,7 @@ mod block;
 mod broadcast;
 mod capture;
 mod conv;
+mod correction;
 mod differentiate;
 pub(crate) mod emulator;
 mod executor;

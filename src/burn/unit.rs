@@ -13,6 +13,7 @@ use crate::burn::backend::Backend;
 use crate::burn::backend::Engine;
 use crate::burn::broadcast::Broadcast;
 use crate::burn::capture::{Captured, Host};
+use crate::burn::correction::Corrected;
 use crate::burn::executor::transpose;
 #[cfg(feature = "wgpu")]
 use crate::burn::gpu::GpuUnit;
@@ -21,7 +22,7 @@ use crate::burn::store::{Runs, Stored};
 use crate::burn::value::{self, tensor};
 use crate::formats::{Footprint, Format, Input, Mask, Pipeline};
 use crate::hw::{Datapath, Operand, Weights};
-use crate::plan::LayerConfig;
+use crate::plan::{Correction, LayerConfig};
 
 /// Who multiplies a product, with its weights ready.
 #[derive(Debug)]
@@ -63,8 +64,10 @@ enum Made {
 pub(crate) struct Prepared {
     /// The configuration that it was prepared for.
     pub(crate) config: Option<LayerConfig>,
-    /// Bits of the stored weights, all matrices of the product together.
+    /// Bits of the weights as the pipeline stores them, all matrices of the product together.
     pub(crate) footprint: Option<Footprint>,
+    /// What is kept beside the stored weights.
+    pub(crate) correction: Option<Corrected>,
     /// The share of zeros among the stored weights.
     pub(crate) weight_zeros: f64,
     /// The type of the product's output, where the weights' or the activations' recipe has one.
@@ -93,6 +96,7 @@ impl Prepared {
         let prepared = Self {
             config: None,
             footprint: None,
+            correction: None,
             weight_zeros: 0.0,
             output: w.input.or(x.input),
             activations: x,
@@ -199,9 +203,33 @@ impl Prepared {
             None => self.make(captured, product, &cfg.weights)?,
         };
         self.footprint = Some(stored.iter().map(|s| s.footprint).sum());
+        if let Some(Correction { rank }) = cfg.correction.filter(|correction| correction.rank > 0) {
+            self.correctable(cfg)?;
+            let rows = captured.weight_rows(product)?;
+            let dense = rows.as_slice::<f32>().unwrap_or_default();
+            let stored = stored.iter().map(|stored| &stored.values[..]);
+            self.correction = Some(Corrected::new(product, dense, stored, rank)?);
+        }
         let zeros = stored.iter().flat_map(|s| &s.values).filter(|value| **value == 0.0).count();
         self.weight_zeros = zeros as f64 / (product.count * product.n * product.k).max(1) as f64;
         Ok(stored)
+    }
+
+    /// Whether a correction can be made and run.
+    fn correctable(&self, cfg: &LayerConfig) -> Result<(), Error> {
+        #[cfg(feature = "wgpu")]
+        if self.backend == Backend::Wgpu {
+            return Err(Error::Invalid(
+                "a low-rank correction runs on the CPU; leave `low_rank` out, or take the backend `flex`".into(),
+            ));
+        }
+        if cfg.given.is_some() {
+            return Err(Error::Invalid(
+                "a low-rank correction needs the weights that were stored, and a compression may have scaled or moved those it was given; leave `low_rank` out, or give the steps instead of their result"
+                    .into(),
+            ));
+        }
+        Ok(())
     }
 
     /// Every weight matrix of the module through a pipeline.
@@ -250,6 +278,7 @@ impl Prepared {
         lhs: FlexTensor,
         rhs: Option<FlexTensor>,
     ) -> Result<FlexTensor, Error> {
+        let uncorrected = self.correction.as_ref().map(|correction| (correction, lhs.clone()));
         let out = match &self.unit {
             Unit::Host => Err(Error::Invalid("the host multiplies this layer".into())),
             Unit::Fake { weight } => self.fake(product, lhs, rhs, weight.clone()),
@@ -259,6 +288,10 @@ impl Prepared {
                 let rhs = rhs.map(Wgpu::lift).transpose();
                 rhs.and_then(|rhs| unit.multiply(product, Wgpu::lift(lhs)?, rhs)).and_then(Wgpu::lower)
             }
+        };
+        let out = match uncorrected {
+            Some((correction, x)) => out.and_then(|y| correction.add(product, y, x, self.backend)),
+            None => out,
         };
         out.map_err(|e| at(product, e))
     }

@@ -36,7 +36,7 @@ pub struct Placement {
     pub layer: String,
     /// The name of the unit; `fake` where Burn multiplies.
     pub datapath: &'static str,
-    /// Bits of the stored weights; `None` where they stay as the module holds them.
+    /// Bits of the stored weights and of what corrects them; `None` where they stay as the module holds them.
     pub footprint: Option<Footprint>,
 }
 
@@ -87,7 +87,9 @@ impl Units {
     pub fn placements(&self) -> Vec<Placement> {
         let place = |key: &(String, usize)| {
             let p = self.prepared.get(key)?;
-            Some(Placement { layer: key.0.clone(), datapath: p.datapath(), footprint: p.footprint })
+            let correction = p.correction.as_ref().map(|correction| correction.footprint);
+            let footprint = p.footprint.map(|stored| stored + correction.unwrap_or_default());
+            Some(Placement { layer: key.0.clone(), datapath: p.datapath(), footprint })
         };
         self.keys.iter().filter_map(place).collect()
     }
@@ -104,19 +106,39 @@ impl Units {
         stored.filter_map(|(_, p)| captured.name(p.weight.as_ref()?.root).map(str::to_owned)).collect()
     }
 
-    /// The products of `captured` as the cost model takes them, in execution order, products left to the host included.
+    /// The products of `captured` as the cost model takes them, in execution order, products left to the host included. Behind a layer
+    /// with a low-rank correction come the two products of that, `NAME.low_rank.right` and `NAME.low_rank.left`.
     ///
     /// # Errors
     /// A product without elements.
     pub fn workload(&self, captured: &Captured) -> Result<Workload, Error> {
-        let layers = captured.products().iter().map(|p| self.layer(p)).collect::<Result<_, _>>()?;
+        self.workload_seen(captured, &[])
+    }
+
+    /// The same with what was `seen` of each product.
+    ///
+    /// # Errors
+    /// A product without elements.
+    pub(crate) fn workload_seen(&self, captured: &Captured, seen: &[Option<Statistics>]) -> Result<Workload, Error> {
+        let mut layers = Vec::with_capacity(captured.products().len());
+        for (index, product) in captured.products().iter().enumerate() {
+            let statistics = seen.get(index).copied().flatten();
+            layers.push(Layer { statistics, ..self.layer(product)? });
+            if let Some(correction) = self.of(product).and_then(|prepared| prepared.correction.as_ref()) {
+                layers.extend(correction.layers(product)?);
+            }
+        }
         Ok(Workload { layers, elementwise: captured.elementwise() })
+    }
+
+    fn of(&self, product: &Product) -> Option<&Prepared> {
+        self.prepared.get(&(product.name.clone(), product.occurrence))
     }
 
     fn layer(&self, product: &Product) -> Result<Layer, Error> {
         let [m, k, n, count] = [product.m, product.k, product.n, product.count].map(|x| x as u64);
         let gemm = Gemm { count, ..Gemm::new(product.name.clone(), m, k, n) };
-        let prepared = self.prepared.get(&(product.name.clone(), product.occurrence));
+        let prepared = self.of(product);
         let config = prepared.and_then(|p| p.config.clone()).unwrap_or_else(LayerConfig::fp32);
         let activations = config.activations.for_activations();
         if product.role == Role::Activation {

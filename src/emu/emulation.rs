@@ -31,12 +31,17 @@ impl Emulation {
     /// time, and gradients stay FP32.
     ///
     /// # Errors
-    /// Weights that the configuration itself gives: there is nothing to train.
+    /// Weights that the configuration itself gives: there is nothing to train. A low-rank correction, which is made once, of trained weights.
     pub fn new(name: impl Into<String>, config: LayerConfig) -> Result<Self, Error> {
         let name = name.into();
         if config.given.is_some() {
             return Err(Error::Invalid(format!(
                 "`{name}` has weights of its own from a compression; to train it, give the steps that make them"
+            )));
+        }
+        if config.correction.is_some_and(|correction| correction.rank > 0) {
+            return Err(Error::Invalid(format!(
+                "`{name}` has a low-rank correction, which is made of weights that stay; train without it and correct the result"
             )));
         }
         Ok(Self(Arc::new(Rules { name, config, run: None, gradients: None, mask: None, failure: OnceLock::new() })))

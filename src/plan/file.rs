@@ -10,6 +10,7 @@
 //! sparsity = "2:4"
 //! order = "sq"
 //! datapath = "block"
+//! low_rank = 16
 //!
 //! [[layer]]
 //! match = "decoder.layers.0.*"
@@ -18,9 +19,10 @@
 
 use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
-use super::{LayerConfig, Plan, Preset, Rule};
+use super::{Correction, LayerConfig, Plan, Preset, Rule};
 use crate::Error;
 use crate::formats::{Format, Order, Pattern, Pipeline};
 use crate::hw::Datapath;
@@ -41,6 +43,9 @@ pub struct LayerSpec {
     pub order: Option<String>,
     /// The unit; `auto` where it is left out.
     pub datapath: Option<String>,
+    /// The rank of the correction of what the weights lost; none where it is left out.
+    #[serde(deserialize_with = "rank")]
+    pub low_rank: Option<usize>,
 }
 
 impl LayerSpec {
@@ -65,8 +70,16 @@ impl LayerSpec {
             activations: format(&self.activations)?,
             datapath,
             given: None,
+            correction: self.low_rank.filter(|rank| *rank > 0).map(|rank| Correction { rank }),
         })
     }
+}
+
+/// A rank that says what it must be: from inside a flattened table an error does not name its key.
+fn rank<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    let given = toml::Value::deserialize(deserializer)?;
+    let rank = given.as_integer().and_then(|rank| usize::try_from(rank).ok());
+    rank.map(Some).ok_or_else(|| D::Error::custom(format!("`low_rank` is {given}, not a whole number from 0")))
 }
 
 /// The whole file.
@@ -91,8 +104,10 @@ struct RuleFile {
 }
 
 /// The keys that a table may have: a misspelt one is refused, since a flattened table cannot refuse it by itself.
-const BASE_KEYS: [&str; 8] = ["preset", "layer", "format", "weights", "activations", "sparsity", "order", "datapath"];
-const RULE_KEYS: [&str; 8] = ["match", "host", "format", "weights", "activations", "sparsity", "order", "datapath"];
+const BASE_KEYS: [&str; 9] =
+    ["preset", "layer", "format", "weights", "activations", "sparsity", "order", "datapath", "low_rank"];
+const RULE_KEYS: [&str; 9] =
+    ["match", "host", "format", "weights", "activations", "sparsity", "order", "datapath", "low_rank"];
 
 impl Plan {
     /// Reads the TOML form.

@@ -22,6 +22,7 @@ pub fn cases() -> Vec<Trial> {
         case("exec::gpu_models_stay_on_the_device", resident),
         case("exec::gpu_models_agree_with_the_cpu", agree),
         case("exec::gpu_says_what_it_refuses", refused),
+        case("exec::gpu_refuses_a_correction", correction),
     ]
 }
 
@@ -244,5 +245,15 @@ fn refused() -> Result<(), Failed> {
     assert!(message.contains("input format"), "{message}");
     // Nothing of the kind in an ordinary layer.
     on(Backend::Wgpu, &linear, forward, &tensor([2, 64], 1), &plan(Preset::All, "mxfp8", "auto")?)?;
+    Ok(())
+}
+
+/// A correction runs on the CPU, and is not left out in silence elsewhere.
+fn correction() -> Result<(), Failed> {
+    let linear = LinearConfig::new(32, 9).init(&Device::flex());
+    let captured = capture(&linear, |l: &Linear, x: Tensor<2>| l.forward(x), &tensor([3, 32], 1))?.on(Backend::Wgpu);
+    let plan = Plan::from_toml("format = \"mxfp8\"\nlow_rank = 2")?;
+    let error = Units::new(&captured, &plan, "").err().ok_or("it was taken")?.to_string();
+    assert!(error.contains("`low_rank`") && error.contains("`flex`"), "{error}");
     Ok(())
 }

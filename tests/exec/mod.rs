@@ -1,6 +1,7 @@
 //! The plug into Burn: capture, replay, names, and products through modelled units.
 
 mod backends;
+mod correction;
 #[cfg(feature = "wgpu")]
 mod gpu;
 pub mod modules;
@@ -16,7 +17,8 @@ use libtest_mimic::Trial;
 
 /// Every case of this file's modules.
 pub fn cases() -> Vec<Trial> {
-    let plain = [replay::cases(), units::cases(), plans::cases(), sessions::cases(), quantized::cases()];
+    let plain =
+        [replay::cases(), units::cases(), plans::cases(), sessions::cases(), quantized::cases(), correction::cases()];
     let cases = plain.into_iter().chain([vision::cases(), zoo::cases(), backends::cases()]).flatten();
     #[cfg(feature = "wgpu")]
     let cases = cases.chain(gpu::cases());

@@ -79,7 +79,7 @@ fn refused() -> Result<(), Failed> {
         (
             "formt = \"int8\"",
             "unknown key `formt` in a plan; the keys there are preset, layer, format, weights, activations, sparsity, order, \
-             datapath",
+             datapath, low_rank",
         ),
         ("preset = \"some\"", "unknown preset `some`; it is `paper`, `all` or `none`"),
         (

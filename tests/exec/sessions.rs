@@ -25,7 +25,7 @@ pub fn cases() -> Vec<Trial> {
     ]
 }
 
-fn opt() -> Result<Arc<dyn Checkpoint>, Failed> {
+pub fn opt() -> Result<Arc<dyn Checkpoint>, Failed> {
     let config = OptConfig {
         vocab_size: 40,
         hidden_size: 32,
@@ -53,7 +53,7 @@ fn vit() -> Result<Arc<dyn Checkpoint>, Failed> {
     Ok(Arc::new(VitCheckpoint::new(config, Arc::new(Generated))?))
 }
 
-fn ids(length: usize) -> Activation {
+pub fn ids(length: usize) -> Activation {
     Activation::ids(&(0..2 * length as i64).map(|i| i * 7 % 40).collect::<Vec<_>>(), length)
 }
 

@@ -118,6 +118,10 @@ pub struct Configuration {
     #[arg(long, value_name = "NAME|FILE.toml")]
     datapath: Option<String>,
 
+    /// Rank of a low-rank correction of what the weights lose, kept beside them in bfloat16.
+    #[arg(long, value_name = "RANK")]
+    low_rank: Option<usize>,
+
     /// Which layers have it: `paper` (as in the publication), `all`, `none` [default: paper].
     #[arg(long)]
     preset: Option<String>,
@@ -160,6 +164,7 @@ impl Configuration {
             sparsity: self.sparsity.clone(),
             order: self.order.clone(),
             datapath: unit,
+            low_rank: self.low_rank,
         };
         if spec != LayerSpec::default() {
             plan.base = spec.resolve()?;
@@ -183,6 +188,9 @@ impl Configuration {
     fn labels(&self, plan: &Plan) -> Labels {
         let (weights, activations) = (plan.base.weight_format().name, plan.base.activations.name);
         let mut format = if weights == activations { weights.to_owned() } else { format!("{weights}/{activations}") };
+        if let Some(correction) = plan.base.correction {
+            format = format!("{format} + rank {}", correction.rank);
+        }
         if let Some(rules) = &self.layers {
             format = format!("{format} + {}", rules.display());
         }

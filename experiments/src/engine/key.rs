@@ -49,6 +49,20 @@ impl Key {
         list.iter().map(|value| value.as_str().ok_or_else(|| self.lacks(name, "list of texts"))).collect()
     }
 
+    /// The object of a field.
+    ///
+    /// # Errors
+    /// There is no such field, or it is no object of that kind.
+    pub fn object<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T> {
+        let value = self.0.get(name).ok_or_else(|| self.lacks(name, "object"))?;
+        T::deserialize(value).map_err(|_| self.lacks(name, "object"))
+    }
+
+    /// Whether a field is true.
+    pub fn flag(&self, name: &str) -> bool {
+        self.0.get(name).and_then(Value::as_bool) == Some(true)
+    }
+
     fn lacks(&self, name: &str, kind: &str) -> anyhow::Error {
         anyhow!("a cell of study `{}` has no {kind} `{name}`", self.0.get("study").unwrap_or(&Value::Null))
     }

@@ -1,5 +1,6 @@
 //! The studies: one file each, one entry each.
 
+mod adaptive;
 mod evaluated;
 mod finetune;
 pub mod methods;
@@ -24,7 +25,7 @@ pub struct Study {
 }
 
 /// Every kind of study that the engine runs.
-pub const KINDS: &[&Kind] = &[&theory_dot::KIND, &orders::KIND, &finetune::KIND, &propagation::KIND];
+pub const KINDS: &[&Kind] = &[&theory_dot::KIND, &orders::KIND, &finetune::KIND, &propagation::KIND, &adaptive::KIND];
 
 /// Every study.
 pub fn all() -> impl Iterator<Item = Study> {

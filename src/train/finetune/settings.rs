@@ -121,6 +121,7 @@ impl Settings {
             sparsity: Some(self.sparsity.clone()),
             order: recipe.order.map(str::to_owned).or_else(|| self.order.clone()),
             datapath: unit,
+            low_rank: None,
         };
         Ok(Plan::new(Preset::by_name(&self.preset)?, spec.resolve()?))
     }

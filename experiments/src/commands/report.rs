@@ -1,0 +1,40 @@
+//! `interplay report`: one HTML page about the run of a study.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::output::{sayln, write_atomic};
+use crate::report::html;
+
+/// Arguments of `report`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The page needs no other file and no network: figures, a chart to explore, tables that sort, the layers of each cell,
+caveats, and how to run the study again. An address that ends in `#sort=data:energy_pj:desc` opens it sorted.
+
+Examples:
+  interplay report runs/orders
+  interplay report runs/orders --out orders.html")]
+pub struct Args {
+    /// The folder that a study wrote, with data.csv and run.json.
+    #[arg(value_name = "RUN_DIR")]
+    run: PathBuf,
+
+    /// The page to write [default: RUN_DIR/report.html].
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Writes the page and says where.
+///
+/// # Errors
+/// A file of the run is missing or malformed, or the page cannot be written.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let page = html::page(&args.run)?;
+    let out = args.out.clone().unwrap_or_else(|| args.run.join("report.html"));
+    write_atomic(&out, page.as_bytes())?;
+    sayln!("{}", out.display());
+    Ok(ExitCode::SUCCESS)
+}
