@@ -34,19 +34,23 @@ impl Table {
     pub fn markdown(&self) -> String {
         let widths = self.widths();
         let line = |cells: &[String]| {
-            let padded = cells.iter().zip(&widths).enumerate().map(|(i, (cell, &width))| match i {
-                _ if i == 0 || self.text => format!("{cell:<width$}"),
-                _ => format!("{cell:>width$}"),
+            let padded = cells.iter().zip(&widths).enumerate().map(|(i, (cell, &width))| match self.is_left(i) {
+                true => format!("{cell:<width$}"),
+                false => format!("{cell:>width$}"),
             });
             format!("| {} |\n", padded.collect::<Vec<_>>().join(" | "))
         };
-        let dashes = |(i, &width): (usize, &usize)| match i {
-            _ if i == 0 || self.text => "-".repeat(width.max(3)),
-            _ => format!("{}:", "-".repeat(width.max(4) - 1)),
+        let dashes = |(i, &width): (usize, &usize)| match self.is_left(i) {
+            true => "-".repeat(width.max(3)),
+            false => format!("{}:", "-".repeat(width.max(4) - 1)),
         };
         let rule: Vec<String> = widths.iter().enumerate().map(dashes).collect();
         let rows: String = self.rows.iter().map(|r| line(r)).collect();
         format!("**{}**\n\n{}{}{rows}", self.title, line(&self.header), line(&rule))
+    }
+
+    fn is_left(&self, column: usize) -> bool {
+        column == 0 || self.text
     }
 
     fn widths(&self) -> Vec<usize> {
