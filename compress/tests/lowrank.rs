@@ -58,16 +58,16 @@ fn fixed() {
     let matrix: Vec<f32> = terms(4).into_iter().map(|x| x as f32).collect();
     let negative: Vec<f32> = matrix.iter().map(|x| -x).collect();
     let [plus, minus] = [&matrix, &negative].map(|matrix| approximate(matrix, 8, 4, 4).expect("finite"));
-    for r in 0..4 {
+    for (r, singular) in SINGULAR.into_iter().enumerate() {
         let column = |factors: &LowRank| (0..8).map(|i| factors.left[i * 4 + r]).collect::<Vec<_>>();
         let squares = |values: &[f32]| values.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
         for (factors, sign) in [(&plus, 1.0), (&minus, -1.0)] {
             let (left, right) = (column(factors), &factors.right[r * 4..][..4]);
             // All entries of these vectors are as large as each other; in FP64 one of them is the largest, and that is positive.
             assert!(left.iter().any(|x| *x > 0.0), "{left:?}");
-            assert!((squares(&left) - SINGULAR[r]).abs() < CLOSE && (squares(right) - SINGULAR[r]).abs() < CLOSE);
+            assert!((squares(&left) - singular).abs() < CLOSE && (squares(right) - singular).abs() < CLOSE);
             let first = f64::from(left[0] * right[0]) * sign;
-            assert!((first - SINGULAR[r] / 32f64.sqrt()).abs() < CLOSE, "{first}");
+            assert!((first - singular / 32f64.sqrt()).abs() < CLOSE, "{first}");
         }
     }
     let skewed: Vec<f32> = (0..12).map(|at| ((at * 7 + 3) % 11) as f32 - 4.0).collect();
