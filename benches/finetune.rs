@@ -52,6 +52,7 @@ fn settings(recipe: &str, format: &str, sparsity: &str) -> Settings {
         epsilon: 1e-8,
         clip: Some(1.0),
         dropout: 0.0,
+        distill: 0.0,
         seed: 1,
         held_out: Some(1),
         evaluate_every: STEPS + 2,

@@ -64,23 +64,3 @@ impl LowRank {
         Ok(self)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn by_hand_and_refusals() {
-        // 3 e1 e2ᵀ - 12 e2 e1ᵀ: the larger one first, its left vector positive.
-        let matrix = [0.0, 3.0, -12.0, 0.0];
-        let one = approximate(&matrix, 2, 2, 1).expect("finite");
-        let product: Vec<f32> = (0..4).map(|i| one.left[i / 2] * one.right[i % 2]).collect();
-        assert!(product.iter().zip([0.0, 0.0, -12.0, 0.0]).all(|(a, b)| (a - b).abs() < 1e-5), "{product:?}");
-        assert!((one.left[1] - 12f32.sqrt()).abs() < 1e-6 && one.left[1] == -one.right[0], "{one:?}");
-        assert_eq!(approximate(&matrix, 2, 2, 9), approximate(&matrix, 2, 2, 2));
-        assert_eq!(one.into_bf16().expect("finite").left[1], 3.46875);
-        assert!(approximate(&matrix, 2, 3, 1).is_err());
-        assert!(approximate(&[1.0, f32::NAN], 1, 2, 1).is_err_and(|error| error.to_string().contains("column 1")));
-        assert_eq!(approximate(&[], 0, 5, 1), Ok(LowRank { left: Vec::new(), right: Vec::new() }));
-    }
-}

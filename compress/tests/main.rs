@@ -3,6 +3,7 @@
 mod criteria;
 mod laws;
 mod learn;
+mod lowrank;
 mod permute;
 mod quantize;
 mod recipe;
@@ -18,6 +19,7 @@ fn main() {
         criteria::trials(),
         laws::trials(),
         learn::trials(),
+        lowrank::trials(),
         permute::trials(),
         quantize::trials(),
         recipe::trials(),
