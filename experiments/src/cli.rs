@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use crate::commands::train::Train;
 use crate::commands::{
     bench, compress, cost, dequantize, dot, eval, explain, fetch, figures, finetune, format, identify, logits, merge,
-    quantize, sparsify, study, sweep, trace, verify,
+    quantize, report, sparsify, study, sweep, trace, verify,
 };
 
 const EXAMPLES: &str = "\
@@ -54,6 +54,8 @@ pub enum Command {
     Study(study::Args),
     /// Join the parts of a study that were done apart.
     Merge(merge::Args),
+    /// Make a page of a run: tables that sort, figures, layers, and everything needed to run it again.
+    Report(report::Args),
     /// Draw the figures and captions of studies again from their tables.
     Figures(figures::Args),
     /// Evaluate one model in one format, sparsity and order.

@@ -62,6 +62,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     match command {
         Command::Study(args) => return commands::study::run(args),
         Command::Merge(args) => return commands::merge::run(args),
+        Command::Report(args) => return commands::report::run(args),
         Command::Figures(args) => commands::figures::run(args)?,
         Command::Eval(args) => commands::eval::run(args)?,
         Command::Compress(args) => return commands::compress::run(args),

@@ -8,6 +8,7 @@ mod evaluation;
 mod files;
 mod finetune;
 mod methods;
+mod report;
 mod results;
 mod run;
 mod text;
@@ -25,6 +26,7 @@ fn main() -> std::process::ExitCode {
     cases.extend(files::cases());
     cases.extend(finetune::cases());
     cases.extend(methods::cases());
+    cases.extend(report::cases());
     cases.extend(results::cases());
     cases.extend(verify::cases());
     libtest_mimic::run(&Arguments::from_args(), cases).exit_code()

@@ -17,6 +17,7 @@ pub mod list;
 pub mod logits;
 pub mod merge;
 pub mod quantize;
+pub mod report;
 pub mod sparsify;
 pub mod study;
 pub mod sweep;

@@ -1,6 +1,7 @@
 //! The studies: one file each, one entry each.
 
 mod adaptive;
+mod combined;
 mod evaluated;
 mod finetune;
 pub mod methods;
@@ -25,7 +26,8 @@ pub struct Study {
 }
 
 /// Every kind of study that the engine runs.
-pub const KINDS: &[&Kind] = &[&theory_dot::KIND, &orders::KIND, &finetune::KIND, &propagation::KIND, &adaptive::KIND];
+pub const KINDS: &[&Kind] =
+    &[&theory_dot::KIND, &orders::KIND, &finetune::KIND, &propagation::KIND, &adaptive::KIND, &combined::KIND];
 
 /// Every study.
 pub fn all() -> impl Iterator<Item = Study> {

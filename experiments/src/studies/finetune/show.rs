@@ -3,9 +3,11 @@
 use std::fmt::Write;
 
 use anyhow::Result;
+use interplay_formats::Order;
 
 use super::{ARMS, COLUMNS};
 use crate::engine::frame::{Frame, Row};
+use crate::published::{self, Setup};
 use crate::report::dots::{self, Dots, Group};
 use crate::report::numbers::number;
 use crate::report::table::Table;
@@ -122,13 +124,32 @@ pub(super) fn caption(frame: &Frame) -> Result<String> {
     }
     let _ = writeln!(text, "{}\n{}", results.markdown(), parts.markdown());
     text.push_str(&words);
-    let steps = frame.rows().next().map_or("", |row| row.text("steps"));
-    let _ = write!(
-        text,
-        "\nThe publication has 30.22 for S→Q and 34.71 for Q→S on OPT-125M (HBFP8, 50 %, WikiText-2; quoted by a third party): a gap of +14.9 %. It stands here for its \
-         sign and size alone: that is another model, another window and a longer training (3 passes; here {steps} steps).\n"
-    );
+    text.push('\n');
+    let ours: Vec<Setup> = frame.rows().map(setup).collect();
+    text.push_str(&published::markdown(&published::beside(&ours)));
     Ok(text)
+}
+
+/// A run as a published number is held against it.
+fn setup(row: Row<'_>) -> Setup<'_> {
+    let order = ARMS
+        .iter()
+        .find(|arm| arm.name == row.text("arm"))
+        .map_or("", |arm| if arm.order == Order::Sq { "sq" } else { "qs" });
+    Setup {
+        model: row.text("model"),
+        data: row.text("data"),
+        window: row.text("window").parse().unwrap_or(0),
+        whole: false,
+        metric: row.text("metric"),
+        fine_tuned: true,
+        format: row.text("format"),
+        sparsity: row.text("sparsity"),
+        order,
+        method: "magnitude",
+        calibration: "none",
+        value: row.number("after"),
+    }
 }
 
 /// What one case says in words.

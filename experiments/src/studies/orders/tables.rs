@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::MORE;
 use crate::engine::frame::{Frame, Row, distinct};
+use crate::published::{self, Setup};
 use crate::report::numbers::number;
 use crate::report::table::Table;
 use crate::studies::evaluated::{COLUMNS, linear_bits};
@@ -39,7 +40,27 @@ pub(super) fn caption(frame: &Frame) -> Result<String> {
             let _ = writeln!(text, "{}", table.markdown());
         }
     }
+    let ours: Vec<Setup> = frame.rows().map(setup).collect();
+    text.push_str(&published::markdown(&published::beside(&ours)));
     Ok(text)
+}
+
+/// A row as a published number is held against it: one shot, by magnitude.
+fn setup(row: Row<'_>) -> Setup<'_> {
+    Setup {
+        model: row.text("model"),
+        data: row.text("data"),
+        window: row.text("window").parse().unwrap_or(0),
+        whole: false,
+        metric: row.text("metric"),
+        fine_tuned: false,
+        format: row.text("format"),
+        sparsity: row.text("sparsity"),
+        order: row.text("order"),
+        method: "magnitude",
+        calibration: "none",
+        value: row.number("value"),
+    }
 }
 
 /// What the table says, in words: which pairs of orders differ by more than two standard errors, and which way.
