@@ -3,6 +3,7 @@
 mod evaluated;
 pub mod methods;
 mod orders;
+mod theory_tensor;
 
 use std::str::FromStr;
 
@@ -20,7 +21,7 @@ pub struct Study {
 }
 
 /// Every kind of study that the engine runs.
-pub const KINDS: &[&Kind] = &[&orders::KIND];
+pub const KINDS: &[&Kind] = &[&orders::KIND, &theory_tensor::KIND];
 
 /// Every study.
 pub fn all() -> impl Iterator<Item = Study> {
