@@ -8,7 +8,7 @@ mod frame;
 mod measure;
 mod tables;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use interplay::compress::theory::blocks::Family;
 use interplay::compress::theory::tensor::Case;
 use interplay_formats::{Encoding, Format, Pattern};
@@ -33,6 +33,9 @@ pub const KIND: Kind = Kind {
     shrink,
 };
 
+/// Which of two equal values is pruned: the one with the lower index, or the one with the higher.
+const TIES: [&str; 2] = ["lower", "higher"];
+
 /// Why a recipe that rounds nothing is left out.
 const EXACT: &str = "it holds every FP32 number, so that nothing is rounded";
 
@@ -44,8 +47,10 @@ struct Options {
     drawn: Vec<Drawn>,
     /// Blocks cut from each layer.
     weights: u64,
-    /// Blocks among which a counterexample is sought.
+    /// Blocks among which a counterexample of theorem 3.6 is sought.
     draws: u64,
+    /// The pattern under which it is.
+    search: String,
 }
 
 /// Blocks of one family.
@@ -69,6 +74,8 @@ impl Options {
             ensure!(!twice, "options.drawn: {name} comes twice; give each family once");
         }
         ensure!(options.weights > 0 && options.draws > 0, "options.weights and options.draws are 1 at least");
+        let search: Pattern = options.search.parse().context("options.search")?;
+        ensure!(search != Pattern::Dense, "options.search: under `dense` nothing is pruned");
         Ok(options)
     }
 }
@@ -130,8 +137,11 @@ impl Cells<'_> {
                 let key = key.with("blocks", one.blocks).with("both", one.both);
                 planned.push(self.cell(key, one.family.name(), times * one.blocks));
             }
-            let key = self.key("search", &list).with("seed", *seed).with("draws", self.options.draws);
-            planned.push(self.cell(key, "counterexamples", times));
+            for tie in TIES {
+                let key = self.key("search", &self.options.search).with("seed", *seed);
+                let key = key.with("draws", self.options.draws).with("tie", tie);
+                planned.push(self.cell(key, "counterexample", 1));
+            }
         }
         for subject in &self.bench.subjects {
             let inputs = digest_of(subject.checksums.iter().map(|(name, sum)| format!("{name} {sum}")));

@@ -1,11 +1,11 @@
 //! The rows of `data.csv`: one for each recipe, pattern and source of blocks, and one for each search.
 
 use anyhow::Result;
-use interplay::compress::theory::tensor::{Norms, Tie};
+use interplay::compress::theory::tensor::Norms;
 use serde_json::Value;
 
 use super::KIND;
-use super::measure::{Counted, Measured, Searched, Shown};
+use super::measure::{Counted, Measured, Place, Shown};
 use crate::engine::frame::{Frame, field};
 use crate::engine::run::typed;
 
@@ -52,8 +52,12 @@ pub(super) fn frame(results: &[Value]) -> Result<Frame> {
             Measured::Counted { format, source, rows } => {
                 rows.iter().try_for_each(|row| frame.push(KIND.name, counted(&format, &source, row)))?;
             }
-            Measured::Searched { format, rows } => {
-                rows.iter().try_for_each(|row| frame.push(KIND.name, searched(&format, row)))?;
+            Measured::Searched { format, sparsity, tie, draws, example } => {
+                let mut row = padded(["search", &format, &tie, &sparsity, ""].map(str::to_owned));
+                row.truncate(COLUMNS.len() - 3);
+                row.push(draws.to_string());
+                row.extend(shown(example.as_ref()));
+                frame.push(KIND.name, row)?;
             }
             Measured::LeftOut { format, sparsity, reason } => {
                 frame.push(KIND.name, padded(["left-out", &format, "", &sparsity, &reason].map(str::to_owned)))?;
@@ -77,17 +81,6 @@ fn counted(format: &str, source: &str, row: &Counted) -> Vec<String> {
     texts.chain(tightness.map(field)).chain([String::new()]).chain(shown(example)).collect()
 }
 
-fn searched(format: &str, row: &Searched) -> Vec<String> {
-    let tie = match row.tie {
-        Tie::Lower => "lower",
-        Tie::Higher => "higher",
-    };
-    let mut texts = padded(["search", format, tie, &row.sparsity, ""].map(str::to_owned));
-    let last = texts.len() - 3;
-    texts.truncate(last);
-    texts.into_iter().chain([row.draws.to_string()]).chain(shown(row.example.as_ref())).collect()
-}
-
 /// A row with these texts and nothing else.
 fn padded(texts: [String; 5]) -> Vec<String> {
     let empty = COLUMNS.len() - texts.len();
@@ -98,9 +91,7 @@ fn padded(texts: [String; 5]) -> Vec<String> {
 fn shown(example: Option<&Shown>) -> [String; 2] {
     let Some(example) = example else { return [String::new(), String::new()] };
     let value = |v: f32| if v == 0.0 || (1e-3..1e5).contains(&v.abs()) { format!("{v}") } else { format!("{v:e}") };
-    let place = |p: &super::measure::Place| {
-        format!("{}: {} → {} / {} / {}", p.at, value(p.x), value(p.q), value(p.s), value(p.both))
-    };
+    let place = |p: &Place| format!("{}: {} → {} / {} / {}", p.at, value(p.x), value(p.q), value(p.s), value(p.both));
     let mut text = example.values.iter().take(SHOWN).map(place).collect::<Vec<_>>().join("; ");
     if example.values.len() > SHOWN {
         text += &format!("; … {} values in all", example.values.len());
@@ -110,22 +101,22 @@ fn shown(example: Option<&Shown>) -> [String; 2] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::measure::Place;
     use super::*;
 
     #[test]
     fn rows_have_every_column() {
         let place = |at| Place { at, x: 3.6, q: 4.0, s: 0.0, both: 4.0 };
         let example = Shown { excess: 0.4, values: (0..8).map(place).collect() };
-        let found = Searched { sparsity: "1:2".to_owned(), tie: Tie::Higher, draws: 7, example: Some(example) };
-        let none = Searched { example: None, ..found.clone() };
-        let left_out = Measured::LeftOut {
-            format: "fp32".to_owned(),
-            sparsity: String::new(),
-            reason: "nothing is rounded".to_owned(),
+        let search = |example| Measured::Searched {
+            format: "s4".to_owned(),
+            sparsity: "1:2".to_owned(),
+            tie: "higher".to_owned(),
+            draws: 7,
+            example,
         };
-        let results =
-            [Measured::Searched { format: "s4".to_owned(), rows: vec![found, none] }, left_out].map(|m| serde_json::to_value(m).unwrap());
+        let reason = "nothing is rounded".to_owned();
+        let left_out = Measured::LeftOut { format: "fp32".to_owned(), sparsity: String::new(), reason };
+        let results = [search(Some(example)), search(None), left_out].map(|m| serde_json::to_value(m).unwrap());
         let frame = frame(&results).unwrap();
         let rows: Vec<_> = frame.rows().collect();
         assert_eq!(rows.len(), 3);

@@ -21,7 +21,14 @@ pub(super) enum Measured {
     /// Blocks were examined.
     Counted { format: String, source: String, rows: Vec<Counted> },
     /// A counterexample of theorem 3.6 was sought.
-    Searched { format: String, rows: Vec<Searched> },
+    Searched {
+        format: String,
+        sparsity: String,
+        /// Which of two equal values is pruned: that of the lower or of the higher index.
+        tie: String,
+        draws: u64,
+        example: Option<Shown>,
+    },
     /// Nothing can be examined.
     LeftOut { format: String, sparsity: String, reason: String },
 }
@@ -63,15 +70,6 @@ pub(super) struct Bounds {
     pub(super) example: Option<Shown>,
 }
 
-/// The end of a search under one pattern and tie order.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Searched {
-    pub(super) sparsity: String,
-    pub(super) tie: Tie,
-    pub(super) draws: u64,
-    pub(super) example: Option<Shown>,
-}
-
 /// A block without its zeros.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Shown {
@@ -109,9 +107,8 @@ pub(super) fn measure(worker: &mut Worker<'_>, key: &Key) -> Result<Value> {
             counted_cell(key, format, |case| counted(&case, Source::Given(&blocks), all, all))?
         }
         "search" => {
-            let rows = cases(key, format)?.into_iter().flat_map(|case| [(case, Tie::Lower), (case, Tie::Higher)]);
-            let rows = rows.map(|(case, tie)| searched(&case, tie, key.number("seed")?, key.number("draws")?));
-            Measured::Searched { format: name.to_owned(), rows: rows.collect::<Result<_>>()? }
+            let case = Case::new(format, key.text("sparsity")?.parse()?)?;
+            searched(&case, key.text("tie")?, key.number("seed")?, key.number("draws")?)?
         }
         "left-out" => Measured::LeftOut {
             format: name.to_owned(),
@@ -184,11 +181,17 @@ fn smallest(case: &Case, tally: Tally) -> Result<Option<Shown>> {
 }
 
 /// Looks for a counterexample of theorem 3.6 among adversarial blocks, and makes it small.
-fn searched(case: &Case, tie: Tie, seed: u64, draws: u64) -> Result<Searched> {
-    let found = search(case, Source::Drawn(Family::Adversarial, seed), tie, draws)?;
+fn searched(case: &Case, tie: &str, seed: u64, draws: u64) -> Result<Measured> {
+    let order = if tie == "higher" { Tie::Higher } else { Tie::Lower };
+    let found = search(case, Source::Drawn(Family::Adversarial, seed), order, draws)?;
     let example = found.example.map(|example| shrink(case, &example)).transpose()?;
-    let example = example.as_ref().map(Shown::of);
-    Ok(Searched { sparsity: case.pattern.to_string(), tie, draws: found.draws, example })
+    Ok(Measured::Searched {
+        format: case.format.name.to_owned(),
+        sparsity: case.pattern.to_string(),
+        tie: tie.to_owned(),
+        draws: found.draws,
+        example: example.as_ref().map(Shown::of),
+    })
 }
 
 /// Blocks of every linear layer of a model, as many of each as the key says, evenly spaced.
@@ -215,13 +218,8 @@ impl Summary {
 
 impl Shown {
     fn of(example: &Example) -> Self {
-        let place = |at: usize| Place {
-            at,
-            x: example.x[at],
-            q: example.q[at],
-            s: example.s[at],
-            both: example.both[at],
-        };
+        let place =
+            |at: usize| Place { at, x: example.x[at], q: example.q[at], s: example.s[at], both: example.both[at] };
         let there = |place: &Place| [place.x, place.q, place.both].iter().any(|v| *v != 0.0);
         Self { excess: example.excess, values: (0..example.x.len()).map(place).filter(there).collect() }
     }
