@@ -3,6 +3,7 @@
 mod evaluated;
 pub mod methods;
 mod orders;
+mod ranking;
 mod theory_tensor;
 
 use std::str::FromStr;
@@ -21,7 +22,7 @@ pub struct Study {
 }
 
 /// Every kind of study that the engine runs.
-pub const KINDS: &[&Kind] = &[&orders::KIND, &theory_tensor::KIND];
+pub const KINDS: &[&Kind] = &[&orders::KIND, &ranking::KIND, &theory_tensor::KIND];
 
 /// Every study.
 pub fn all() -> impl Iterator<Item = Study> {

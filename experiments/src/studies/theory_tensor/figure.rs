@@ -16,7 +16,7 @@ const FOOT: u32 = 48;
 const NAMES: u32 = 200;
 const PANEL: u32 = 460;
 const LEGEND: u32 = 200;
-/// The smallest share that is drawn; none at all is drawn there too.
+/// The left end of the axis of shares: one block among all that a recipe sees by default is more.
 const LEAST: f64 = 1e-5;
 
 /// One colour a source, in order of appearance.
@@ -76,7 +76,8 @@ fn marks(rows: &[Row], formats: &[&str], sources: &[&str]) -> Vec<Mark> {
             let own = || rows.iter().filter(|row| row.is(&[("format", format), ("source", source)]));
             let largest = |column: &str| own().map(|row| row.number(column)).fold(0.0, f64::max);
             let sum = |column: &str| own().map(|row| row.number(column)).sum::<f64>();
-            if own().next().is_some() {
+            // Where nothing exceeds there is nothing to draw.
+            if sum("exceeding") > 0.0 {
                 marks.push(Mark {
                     line,
                     colour: colour(place),
@@ -127,21 +128,21 @@ fn shares(area: &Area<'_>, lines: usize, marks: &[Mark]) -> Result<(), Error> {
         .margin_right(16)
         .margin_left(16)
         .x_label_area_size(FOOT)
-        .build_cartesian_2d(Log::new(LEAST / 1.5, 1.0), lines..0.0)?;
-    stripes(&chart, lines, (LEAST / 1.5, 1.0))?;
+        .build_cartesian_2d(Log::new(LEAST, 1.0), lines..0.0)?;
+    stripes(&chart, lines, (LEAST, 1.0))?;
     style::mesh(&mut chart)
         .disable_y_mesh()
         .y_labels(0)
         .x_labels(6)
-        .x_desc("by Q→S, both tie orders; at the left edge: none")
+        .x_desc("by Q→S, both tie orders; no mark: none")
         .x_label_formatter(&|v: &f64| match v.log10() {
             power if (power - power.round()).abs() < 1e-9 => format!("{v:e}"),
             _ => String::new(),
         })
         .draw()?;
     for mark in marks {
-        let share = if mark.share > 0.0 { mark.share.max(LEAST) } else { LEAST / 1.4 };
-        chart.plotting_area().draw(&small((share, mark.line as f64 + 0.5), mark.colour, mark.share > 0.0))?;
+        let at = (mark.share.max(LEAST), mark.line as f64 + 0.5);
+        chart.plotting_area().draw(&small(at, mark.colour, true))?;
     }
     Ok(())
 }
