@@ -16,6 +16,7 @@ use crate::engine::bench::Bench;
 use crate::engine::key::{Key, digest_of};
 use crate::engine::kind::{Done, Kind, Planned};
 use crate::engine::spec::Spec;
+use crate::subject::Subject;
 
 /// The study.
 pub const KIND: Kind = Kind {
@@ -41,6 +42,9 @@ struct Options {
     gaussian: Vec<Gaussian>,
     /// Batches of each.
     batches: u64,
+    /// Recipes that see Gaussian rows alone, with their own blocks.
+    #[serde(default)]
+    compared: Vec<String>,
 }
 
 /// Gaussian rows.
@@ -116,8 +120,13 @@ fn plan(bench: &Bench, _: &Done) -> Result<Vec<Planned>> {
     }
     let list = patterns.iter().map(Pattern::to_string).collect::<Vec<_>>().join(",");
     let mut planned = Vec::new();
-    for format in bench.formats()?.into_iter().filter(|format| !format.is_exact()) {
-        for sized in sized(format, &options.blocks) {
+    let formats: Vec<&Format> = bench.formats()?.into_iter().filter(|format| !format.is_exact()).collect();
+    let compared = options.compared.iter().map(|name| Ok(Format::by_name(name)?)).collect::<Result<Vec<_>>>()?;
+    let all = formats.iter().map(|format| (*format, &options.blocks[..], &bench.subjects[..]));
+    let compared =
+        compared.into_iter().filter(|format| !formats.contains(format)).map(|format| (format, &[][..], &[][..]));
+    for (format, blocks, subjects) in all.chain(compared) {
+        for sized in sized(format, blocks) {
             let record = digest_of([format!("{:?}", sized.record()?)]);
             let key =
                 Key::new(KIND.name).with("format", format.name).with("record", record).with("sparsity", list.as_str());
@@ -125,14 +134,14 @@ fn plan(bench: &Bench, _: &Done) -> Result<Vec<Planned>> {
                 Some(size) => key.with("block", size),
                 None => key,
             };
-            planned.extend(sources(bench, &options, &key, sized));
+            planned.extend(sources(&bench.spec, subjects, &options, &key, sized));
         }
     }
     Ok(planned)
 }
 
 /// The cells of one record: Gaussian rows that are no shorter than its blocks, and the models.
-fn sources(bench: &Bench, options: &Options, key: &Key, sized: Sized) -> Vec<Planned> {
+fn sources(spec: &Spec, subjects: &[Subject], options: &Options, key: &Key, sized: Sized) -> Vec<Planned> {
     let block = sized.block.map_or_else(String::new, |size| format!(" in blocks of {size}"));
     let cell = |key: Key, source: &str, amount: u64| Planned {
         label: format!("{}{block}, {source}", sized.format.name),
@@ -141,16 +150,16 @@ fn sources(bench: &Bench, options: &Options, key: &Key, sized: Sized) -> Vec<Pla
         amount,
     };
     let mut planned = Vec::new();
-    for seed in &bench.spec.seeds {
+    for seed in &spec.seeds {
         for one in options.gaussian.iter().filter(|one| sized.block.is_none_or(|size| size <= one.k)) {
             let key = key.clone().with("seed", *seed).with("k", one.k).with("rows", one.rows);
             let key = key.with("batches", options.batches);
             planned.push(cell(key, &format!("gaussian-{}", one.k), options.batches));
         }
     }
-    for subject in &bench.subjects {
+    for subject in subjects {
         let inputs = digest_of(subject.checksums.iter().map(|(name, sum)| format!("{name} {sum}")));
-        let key = key.clone().with("inputs", inputs).with("preset", bench.spec.preset.as_str());
+        let key = key.clone().with("inputs", inputs).with("preset", spec.preset.as_str());
         planned.push(cell(key, &subject.model_name, 1));
     }
     planned

@@ -171,11 +171,91 @@ impl Cells<'_> {
 fn shrink(spec: &mut Spec) {
     let Ok(mut options) = Options::of(spec) else { return };
     for one in &mut options.drawn {
-        one.blocks = one.blocks.min(2_000);
-        one.both = (one.both * one.blocks / 2_000).clamp(1, one.blocks);
+        let blocks = one.blocks.min(1_000);
+        one.both = (one.both * blocks / one.blocks).max(1);
+        one.blocks = blocks;
     }
     options.weights = options.weights.min(10);
     if let Ok(table) = toml::Table::try_from(&options) {
         spec.options = table;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::engine::bench::Worker;
+    use crate::engine::frame::Frame;
+    use crate::engine::spec::Size;
+    use interplay::burn::Backend;
+
+    fn spec(size: Size, changes: &str) -> Spec {
+        Spec::parse(KIND.file, KIND.name, size, &changes.parse().unwrap()).unwrap().1
+    }
+
+    fn planned(changes: &str) -> Result<Vec<Planned>> {
+        let mut spec = spec(Size::Default, changes);
+        spec.models.clear();
+        plan(&Bench::open(spec, Backend::default())?, &Done::default())
+    }
+
+    /// The theorems on every recipe, drawn blocks and the weights of both embedded models.
+    #[test]
+    fn what_records_claim_holds() {
+        let mut spec = spec(Size::Quick, "");
+        shrink(&mut spec);
+        let bench = Bench::open(spec, Backend::default()).unwrap();
+        let mut worker = Worker::new(&bench);
+        let cells = plan(&bench, &Done::default()).unwrap();
+        let results: Vec<_> = cells.iter().map(|cell| measure::measure(&mut worker, &cell.key).unwrap()).collect();
+        let frame = frame::frame(&results).unwrap();
+        for row in frame.rows() {
+            let at = format!("{} {} {}", row.text("format"), row.text("source"), row.text("sparsity"));
+            match row.text("part") {
+                "counted" => {
+                    assert!(
+                        !row.text("reason").is_empty() || row.text("sq_element") == "0",
+                        "{at}: {}",
+                        row.text("example")
+                    );
+                    let (tight, paper) = (row.text("tight_violations"), row.text("paper_violations"));
+                    assert_eq!((tight, paper), ("0", "0"), "{at}: {}", row.text("example"));
+                    assert!(row.number("sq_blocks") > 0.0 && row.text("sq_overflow") != "", "{at}");
+                }
+                "search" => assert!(!row.text("example").is_empty() && row.number("excess") > 0.0, "{at}"),
+                _ => assert_eq!(row.text("reason"), EXACT, "{at}"),
+            }
+        }
+        let seen: BTreeSet<&str> = frame.rows().map(|row| row.text("format")).collect();
+        assert_eq!(seen, Format::all().iter().map(|f| f.name).collect(), "every recipe of the catalogue");
+        assert!(!tables::caption(&frame).unwrap().contains("VIOLATED"));
+        assert_eq!(Frame::parse(frame.csv().unwrap().as_bytes()).unwrap(), frame);
+    }
+
+    /// In the size that is published every recipe that claims theorem 3.5 sees a million blocks, weights aside.
+    #[test]
+    fn a_million_blocks_a_recipe() {
+        let cells = planned("").unwrap();
+        for format in Format::all().iter().filter(|f| left_out(f).is_none()) {
+            let drawn = cells.iter().filter(|cell| {
+                cell.key.text("format").ok() == Some(format.name) && cell.key.text("part").ok() == Some("drawn")
+            });
+            let blocks: u64 = drawn.map(|cell| cell.amount).sum();
+            assert!(blocks >= 1_000_000, "{}: {blocks}", format.name);
+        }
+        assert!(Options::of(&spec(Size::Default, "")).unwrap().draws >= 10_000_000);
+    }
+
+    #[test]
+    fn what_cannot_be_examined_is_said() {
+        let cells = planned("formats = ['fp64', 'int4']\nsparsity = ['2:4', '64:2:8']").unwrap();
+        let parts: Vec<&str> = cells.iter().map(|cell| cell.key.text("part").unwrap()).collect();
+        assert_eq!(parts, ["left-out", "left-out", "drawn", "drawn", "drawn", "search", "search"]);
+        let message = |changes: &str| planned(changes).unwrap_err().to_string();
+        assert!(message("sparsity = ['dense']").contains("dense"));
+        assert!(message("options.weights = 0").contains("options.weights"));
+        assert!(message("options.drawn = [{ family = 'gaussian', blocks = 1, both = 2 }]").contains("gaussian"));
     }
 }

@@ -37,8 +37,14 @@ pub(super) fn size_name(text: &str) -> &str {
 pub(super) fn draw(frame: &Frame) -> Result<String> {
     frame.expect(&COLUMNS)?;
     let pattern = frame.rows().next().map_or("", |row| row.text("sparsity")).to_owned();
-    let rows: Vec<Row> = frame.rows().filter(|row| row.text("sparsity") == pattern).collect();
-    let (sources, formats) = (distinct(rows.iter().copied(), "source"), distinct(rows.iter().copied(), "format"));
+    let mut rows: Vec<Row> = frame.rows().filter(|row| row.text("sparsity") == pattern).collect();
+    let (sources, mut formats) = (distinct(rows.iter().copied(), "source"), distinct(rows.iter().copied(), "format"));
+    // What was measured on some sources only is no line to compare.
+    let everywhere = |format: &&str| {
+        sources.iter().all(|source| rows.iter().any(|row| row.is(&[("format", format), ("source", source)])))
+    };
+    formats.retain(everywhere);
+    rows.retain(|row| formats.contains(&row.text("format")));
     let sizes = sizes(rows.iter().copied());
     let columns = sources.len().max(1);
     let size = (PANEL.0 * columns as u32 + LEGEND, PANEL.1 * QUANTITIES.len() as u32);

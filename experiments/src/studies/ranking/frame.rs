@@ -1,7 +1,7 @@
 //! The rows of `data.csv`: one for each format, block size, source and pattern; positions, lists and pairs of all layers together.
 
 use anyhow::Result;
-use interplay::compress::theory::ranking::{Pairs, Ranking};
+use interplay::compress::theory::ranking::Pairs;
 use interplay::eval::Estimate;
 use serde_json::Value;
 
@@ -49,57 +49,34 @@ pub(super) fn frame(results: &[Value]) -> Result<Frame> {
 }
 
 fn row(of: &Measured, pattern: &ByPattern) -> Vec<String> {
-    let rankings = || pattern.parts.iter().map(|part| &part.ranking);
-    let positions: u64 = rankings().map(|r| r.positions).sum();
-    let disagreeing: u64 = rankings().map(|r| r.disagreeing).sum();
-    let by_share = |a: &&super::measure::Part, b: &&super::measure::Part| {
-        a.ranking.disagreement().total_cmp(&b.ranking.disagreement())
-    };
-    let (lowest, highest) = (pattern.parts.iter().min_by(by_share), pattern.parts.iter().max_by(by_share));
-    let extreme = |part: Option<&super::measure::Part>| {
-        let share = part.map_or(f64::NAN, |part| part.ranking.disagreement());
-        [field(share), part.map_or_else(String::new, |part| part.name.clone())]
-    };
-    let stderr = |value: &dyn Fn(&Ranking) -> f64| {
-        let values: Vec<f64> = rankings().map(value).collect();
-        if of.drawn { Estimate::of(&values).stderr } else { f64::NAN }
-    };
-    let (groups, rows) = (pooled(rankings().map(|r| &r.groups)), pooled(rankings().map(|r| &r.rows)));
-    let shares = |pairs: &Pairs| [pairs.equalised_share(), share(pairs.discordant, pairs.distinct)];
-    let mut texts = vec![
+    let parts = of.parts.iter().zip(&pattern.disagreeing);
+    let shares: Vec<(f64, &str)> = parts.map(|(part, n)| (share(*n, part.positions), part.name.as_str())).collect();
+    let by_share = |a: &&(f64, &str), b: &&(f64, &str)| a.0.total_cmp(&b.0);
+    let extreme =
+        |part: Option<&(f64, &str)>| part.map_or([String::new(), String::new()], |p| [field(p.0), p.1.to_owned()]);
+    let (lowest, highest) = (shares.iter().min_by(by_share), shares.iter().max_by(by_share));
+    let stderr = |values: Vec<f64>| if of.drawn { Estimate::of(&values).stderr } else { f64::NAN };
+    let positions: u64 = of.parts.iter().map(|part| part.positions).sum();
+    let disagreement = share(pattern.disagreeing.iter().sum(), positions);
+    let texts = [
         of.format.clone(),
         of.block.map_or_else(String::new, |block| block.to_string()),
         if of.own { "own" } else { "other" }.to_owned(),
         of.source.clone(),
         pattern.sparsity.clone(),
-        pattern.parts.len().to_string(),
+        of.parts.len().to_string(),
         positions.to_string(),
-        field(share(disagreeing, positions)),
-        field(stderr(&Ranking::disagreement)),
+        field(disagreement),
+        field(stderr(shares.iter().map(|(share, _)| *share).collect())),
     ];
-    texts.extend(extreme(lowest).into_iter().chain(extreme(highest)));
-    let there = |value: f64| if groups.pairs == 0 { f64::NAN } else { value };
-    texts.push(field(there(groups.tau)));
-    texts.extend(shares(&groups).map(|v| field(there(v))));
-    texts.extend([rows.tau, stderr(&|r| r.rows.tau)].map(field));
-    texts.extend(shares(&rows).map(field));
-    texts
-}
-
-/// Pairs of several parts together; tau is the mean over all lists in which it is defined.
-fn pooled<'a>(parts: impl Iterator<Item = &'a Pairs>) -> Pairs {
-    let mut all = Pairs::default();
-    for part in parts {
-        all.lists += part.lists;
-        all.pairs += part.pairs;
-        all.distinct += part.distinct;
-        all.equalised += part.equalised;
-        all.discordant += part.discordant;
-        all.defined += part.defined;
-        all.tau += part.tau * part.defined as f64;
-    }
-    all.tau = if all.defined == 0 { f64::NAN } else { all.tau / all.defined as f64 };
-    all
+    let pairs = |pairs: &Pairs, stderr: Option<f64>| {
+        let tau = if pairs.defined == 0 { f64::NAN } else { pairs.tau };
+        let shares = [share(pairs.equalised, pairs.distinct), share(pairs.discordant, pairs.distinct)];
+        [Some(tau), stderr, Some(shares[0]), Some(shares[1])].into_iter().flatten().map(field).collect::<Vec<_>>()
+    };
+    let row_stderr = stderr(of.parts.iter().map(|part| part.row_tau).collect());
+    let texts = texts.into_iter().chain(extreme(lowest)).chain(extreme(highest));
+    texts.chain(pairs(&pattern.groups, None)).chain(pairs(&of.rows, Some(row_stderr))).collect()
 }
 
 fn share(part: u64, all: u64) -> f64 {
@@ -111,33 +88,34 @@ mod tests {
     use super::super::measure::Part;
     use super::*;
 
-    #[test]
-    fn layers_are_pooled_by_what_they_hold() {
-        let part = |name: &str, positions, disagreeing, defined, tau| Part {
-            name: name.to_owned(),
-            ranking: Ranking {
-                positions,
-                disagreeing,
-                groups: Pairs::default(),
-                rows: Pairs { lists: defined, pairs: 10, distinct: 8, equalised: 2, discordant: 1, defined, tau },
-            },
-        };
-        let parts = vec![part("small", 100, 20, 1, 0.5), part("large", 900, 30, 3, 0.9)];
-        let pattern = ByPattern { sparsity: "50%".to_owned(), parts };
-        let measured = Measured {
+    fn measured(drawn: bool) -> Measured {
+        let part = |name: &str, positions| Part { name: name.to_owned(), positions, row_tau: 0.9 };
+        Measured {
             format: "int4".to_owned(),
             block: None,
             own: true,
             source: "lm".to_owned(),
-            drawn: false,
-            patterns: vec![pattern],
-        };
-        let frame = frame(&[serde_json::to_value(&measured).unwrap()]).unwrap();
-        let row = frame.rows().next().unwrap();
-        assert_eq!((row.number("disagreement"), row.number("row_tau")), (0.05, 0.8));
-        assert_eq!((row.number("row_equalised"), row.number("row_discordant")), (0.25, 0.125));
+            drawn,
+            parts: vec![part("small", 100), part("large", 900)],
+            rows: Pairs { lists: 4, pairs: 20, distinct: 16, equalised: 4, discordant: 2, defined: 4, tau: 0.8 },
+            patterns: vec![ByPattern {
+                sparsity: "50%".to_owned(),
+                disagreeing: vec![20, 30],
+                groups: Pairs::default(),
+            }],
+        }
+    }
+
+    #[test]
+    fn layers_are_pooled_by_their_positions() {
+        let frame = frame(&[measured(false), measured(true)].map(|m| serde_json::to_value(m).unwrap())).unwrap();
+        let rows: Vec<_> = frame.rows().collect();
+        assert_eq!((rows[0].number("disagreement"), rows[0].number("row_tau")), (0.05, 0.8));
+        assert_eq!((rows[0].number("row_equalised"), rows[0].number("row_discordant")), (0.25, 0.125));
         let told =
             [("highest_part", "small"), ("lowest_part", "large"), ("stderr", ""), ("block", ""), ("group_tau", "")];
-        assert!(row.is(&told), "{row:?}");
+        assert!(rows[0].is(&told), "{:?}", rows[0]);
+        // A fifth and a thirtieth: half their difference.
+        assert!((rows[1].number("stderr") - 1.0 / 12.0).abs() < 1e-12, "{:?}", rows[1]);
     }
 }

@@ -77,7 +77,7 @@ fn counted(format: &str, source: &str, row: &Counted) -> Vec<String> {
     let texts = ["counted", format, source, &row.sparsity, reason].map(str::to_owned).into_iter();
     let texts = texts.chain(counts.iter().chain(&bounds).map(u64::to_string));
     let tightness = [bound.tightness, bound.paper_tightness].map(|t| if bound.blocks == 0 { f64::NAN } else { t });
-    let example = row.example.as_ref().or(bound.example.as_ref().filter(|_| bound.violations > 0));
+    let example = row.example.as_ref().or(bound.example.as_ref());
     texts.chain(tightness.map(field)).chain([String::new()]).chain(shown(example)).collect()
 }
 

@@ -66,7 +66,7 @@ pub(super) struct Bounds {
     pub(super) paper_violations: u64,
     pub(super) tightness: f64,
     pub(super) paper_tightness: f64,
-    /// The block of the largest tightness.
+    /// The block of the largest tightness, where a bound is violated.
     pub(super) example: Option<Shown>,
 }
 
@@ -154,7 +154,7 @@ fn counted(case: &Case, source: Source, both: u64, blocks: u64) -> Result<Counte
             paper_violations: bound.paper_violations,
             tightness: bound.tightness,
             paper_tightness: bound.paper_tightness,
-            example: bound.example.as_ref().map(Shown::of),
+            example: bound.example.filter(|_| bound.violations > 0).as_ref().map(Shown::of),
         },
     })
 }
