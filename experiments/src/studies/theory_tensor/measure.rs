@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn an_example_of_theorem_3_5_becomes_small_and_stays_one() {
         let case = case("interplay-int8", "2:4");
-        let tally = sparsify_first(&case, Source::Drawn(Family::Gaussian, 3), 0..2_000).unwrap();
+        let tally = sparsify_first(&case, Source::Drawn(Family::Adversarial, 3), 0..2_000).unwrap();
         let first = tally.examples.l1.clone().unwrap();
         let small = smallest(&case, tally).unwrap().unwrap();
         assert!(small.values.len() < first.nonzero, "{small:?}");

@@ -133,9 +133,12 @@ fn bounds(rows: &[Row]) -> String {
     if paper + tight == 0 {
         let _ = write!(text, "**no violation** of the paper's bound, nor of the tight one.");
     } else {
-        let broken = bounded.iter().filter(|r| r.number("paper_violations") + r.number("tight_violations") > 0.0);
+        let broken = bounded
+            .iter()
+            .filter(|r| ["paper_violations", "tight_violations"].iter().any(|column| r.number(column) > 0.0));
         let names = distinct(broken.copied(), "format").join(", ");
-        let _ = write!(text, "**VIOLATED**: the paper's bound {paper} times, the tight one {tight} times, by {names}.");
+        let _ =
+            write!(text, "**VIOLATED**: the paper's bound in {paper} blocks, the tight one in {tight}, by {names}.");
     }
     let _ = write!(
         text,
@@ -294,7 +297,7 @@ mod tests {
         let broken = [fine, &[("sq_element", "2"), ("tight_violations", "1")]].concat();
         let text = caption(&frame(&[&broken])).unwrap();
         assert!(text.contains("VIOLATED WHERE IT IS CLAIMED**: 2 of") && text.contains("by int4"), "{text}");
-        assert!(text.contains("the tight one 1 times, by int4"), "{text}");
+        assert!(text.contains("the tight one in 1, by int4"), "{text}");
         let unclaimed = [&broken[..], &[("reason", "the record does not claim it")]].concat();
         assert!(!caption(&frame(&[&unclaimed])).unwrap().contains("WHERE IT IS CLAIMED"));
     }
