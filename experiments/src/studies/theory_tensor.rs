@@ -140,7 +140,7 @@ impl Cells<'_> {
             for tie in TIES {
                 let key = self.key("search", &self.options.search).with("seed", *seed);
                 let key = key.with("draws", self.options.draws).with("tie", tie);
-                planned.push(self.cell(key, "counterexample", 1));
+                planned.push(self.cell(key, &format!("counterexample, {tie}"), 1));
             }
         }
         for subject in &self.bench.subjects {
