@@ -63,7 +63,7 @@ impl Options {
         ensure!(options.blocks.iter().all(|b| *b > 0), "options.blocks: a block has one value at least");
         ensure!(options.batches > 1, "options.batches: 2 at least, or there is no standard error");
         for one in &options.gaussian {
-            let values = one.k.checked_mul(one.rows).unwrap_or(usize::MAX);
+            let values = one.k.saturating_mul(one.rows);
             ensure!((1..=1 << 26).contains(&values), "options.gaussian: `k` times `rows` is 1 to 2^26");
         }
         Ok(options)

@@ -222,7 +222,7 @@ mod tests {
                     );
                     let (tight, paper) = (row.text("tight_violations"), row.text("paper_violations"));
                     assert_eq!((tight, paper), ("0", "0"), "{at}: {}", row.text("example"));
-                    assert!(row.number("sq_blocks") > 0.0 && row.text("sq_overflow") != "", "{at}");
+                    assert!(row.number("sq_blocks") > 0.0 && !row.text("sq_overflow").is_empty(), "{at}");
                 }
                 "search" => assert!(!row.text("example").is_empty() && row.number("excess") > 0.0, "{at}"),
                 _ => assert_eq!(row.text("reason"), EXACT, "{at}"),
