@@ -7,7 +7,9 @@ mod finetune;
 pub mod methods;
 mod orders;
 mod propagation;
+mod ranking;
 mod theory_dot;
+mod theory_tensor;
 mod training;
 
 use std::str::FromStr;
@@ -26,8 +28,16 @@ pub struct Study {
 }
 
 /// Every kind of study that the engine runs.
-pub const KINDS: &[&Kind] =
-    &[&theory_dot::KIND, &orders::KIND, &finetune::KIND, &propagation::KIND, &adaptive::KIND, &combined::KIND];
+pub const KINDS: &[&Kind] = &[
+    &theory_tensor::KIND,
+    &theory_dot::KIND,
+    &orders::KIND,
+    &finetune::KIND,
+    &propagation::KIND,
+    &ranking::KIND,
+    &adaptive::KIND,
+    &combined::KIND,
+];
 
 /// Every study.
 pub fn all() -> impl Iterator<Item = Study> {
