@@ -3,6 +3,7 @@
 pub mod cost;
 pub mod csv;
 pub mod figure;
+pub mod front;
 pub mod layers;
 pub mod numbers;
 pub mod style;

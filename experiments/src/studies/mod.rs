@@ -1,5 +1,6 @@
 //! The studies: one file each, one entry each.
 
+mod accumulator;
 mod evaluated;
 pub mod methods;
 mod orders;
@@ -20,7 +21,7 @@ pub struct Study {
 }
 
 /// Every kind of study that the engine runs.
-pub const KINDS: &[&Kind] = &[&orders::KIND];
+pub const KINDS: &[&Kind] = &[&orders::KIND, &accumulator::KIND];
 
 /// Every study.
 pub fn all() -> impl Iterator<Item = Study> {
