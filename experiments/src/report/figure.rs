@@ -32,6 +32,10 @@ pub struct Mark {
     pub sparsity: String,
     /// `sq`, `qs` or `none`.
     pub order: String,
+    /// The machine, where marks of several are in one panel: each has a front of its own.
+    pub machine: String,
+    /// Whether the mark is drawn faintly.
+    pub faint: bool,
     /// Where it stands on the x axis.
     pub x: f64,
     /// The metric.
@@ -51,6 +55,8 @@ impl Mark {
             format: text("format"),
             sparsity: text("sparsity"),
             order: text("order"),
+            machine: String::new(),
+            faint: false,
             x: ["values_bits", "scales_bits", "metadata_bits"].map(|c| row.number(c)).iter().sum::<f64>() / 8192.0,
             value: row.number("value"),
             fp32: row.number("fp32_value"),
@@ -135,13 +141,26 @@ pub fn panel(area: &Area<'_>, cells: &[&Mark], x_axis: &str) -> Result<(), Error
         .x_label_formatter(&short)
         .y_label_formatter(&short)
         .draw()?;
-    let steps = front(cells).into_iter().map(|c| (c.x, y(c)));
-    chart.draw_series(LineSeries::new(steps, FRONT.stroke_width(2)))?;
+    let mut labels: Vec<(String, (i32, i32))> = Vec::new();
+    for machine in in_order(cells.iter().map(|c| c.machine.clone())) {
+        let of: Vec<&Mark> = cells.iter().copied().filter(|c| c.machine == machine).collect();
+        let steps: Vec<(f64, f64)> = front(&of).into_iter().map(|c| (c.x, y(c))).collect();
+        if let Some(first) = steps.first() {
+            let (x, y) = chart.plotting_area().map_coordinate(first);
+            labels.push((machine, (x - 4, y - 22)));
+        }
+        chart.draw_series(LineSeries::new(steps, FRONT.stroke_width(2)))?;
+    }
     let fp32 = first.fp32;
     chart.draw_series(DashedLineSeries::new([(x_low, fp32), (x_high, fp32)], 4, 4, INK.mix(0.5).stroke_width(1)))?;
-    for c in cells {
-        let mark = style::marker(&c.sparsity).draw((c.x, y(c)), style::colour(&c.format), c.order != "qs");
+    for c in cells.iter().filter(|c| c.faint).chain(cells.iter().filter(|c| !c.faint)) {
+        let colour = if c.faint { style::faint(style::colour(&c.format)) } else { style::colour(&c.format) };
+        let mark = style::marker(&c.sparsity).draw((c.x, y(c)), colour, c.order != "qs");
         chart.plotting_area().draw(&mark)?;
+    }
+    let origin = area.get_base_pixel();
+    for (machine, (x, y)) in labels {
+        area.draw_text(&machine, &style::text(12), (x - origin.0, y - origin.1))?;
     }
     Ok(())
 }

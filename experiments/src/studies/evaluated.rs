@@ -5,8 +5,9 @@ use std::sync::Arc;
 use anyhow::Result;
 use interplay::plan::{LayerConfig, Plan};
 use interplay::session::Session;
+use interplay_formats::Format;
 use interplay_hw::Layer;
-use interplay_hw::cost::{Cost, Second, Workload, cost};
+use interplay_hw::cost::{Cost, Gemm, Second, Unit, Workload, cost};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -163,6 +164,15 @@ impl Run<'_> {
         let layers = layers.collect();
         Ok(Evaluated { cell, accelerator: name.to_owned(), losses: self.outcome.losses.clone(), layers })
     }
+}
+
+/// The unit that a machine has for products of that format.
+///
+/// # Errors
+/// It has none.
+pub fn unit_of<'a>(machine: &'a Machine, format: &'static Format) -> Result<&'a Unit, interplay_hw::Error> {
+    let product = Gemm::new("any", 1, format.block_len(1) as u64, 1);
+    machine.accelerator.unit_for(&Layer::dense(product, format, format)?)
 }
 
 /// By how many percent the metric of `to` is above that of `from`, with the standard error of the paired difference: both saw the same

@@ -4,6 +4,7 @@ mod accumulator;
 mod evaluated;
 pub mod methods;
 mod orders;
+mod pareto;
 
 use std::str::FromStr;
 
@@ -21,7 +22,7 @@ pub struct Study {
 }
 
 /// Every kind of study that the engine runs.
-pub const KINDS: &[&Kind] = &[&orders::KIND, &accumulator::KIND];
+pub const KINDS: &[&Kind] = &[&orders::KIND, &accumulator::KIND, &pareto::KIND];
 
 /// Every study.
 pub fn all() -> impl Iterator<Item = Study> {

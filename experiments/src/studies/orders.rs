@@ -34,7 +34,8 @@ pub const KIND: Kind = Kind {
 /// What a row has beside the columns of an evaluated cell.
 const MORE: [&str; 5] = ["gap_percent", "gap_stderr", "bound", "excess", "excess_stderr"];
 
-fn plan(bench: &Bench, _: &Done) -> Result<Vec<Planned>> {
+/// The cells of a grid of formats, patterns and orders.
+pub(super) fn plan(bench: &Bench, _: &Done) -> Result<Vec<Planned>> {
     bench.spec.needs("models", &bench.spec.models)?;
     bench.spec.needs("accelerators", &bench.spec.accelerators)?;
     let points = points(&bench.formats()?, &bench.patterns()?, &bench.orders()?);
@@ -85,7 +86,7 @@ fn frame(results: &[Value]) -> Result<Frame> {
 }
 
 /// By how many percent Q→S is worse than S→Q, with the standard error of the paired difference.
-fn gap(cells: &[Evaluated], qs: &Evaluated) -> Vec<f64> {
+pub(super) fn gap(cells: &[Evaluated], qs: &Evaluated) -> Vec<f64> {
     let (c, sq) = (&qs.cell, find(cells, qs, &qs.cell.sparsity, &qs.cell.format, "sq"));
     let Some(sq) = sq.filter(|_| c.order == "qs") else { return vec![f64::NAN; 2] };
     evaluated::increase_percent(sq, qs).to_vec()

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use interplay_formats::{Block, Format};
 use interplay_hw::Datapath;
-use interplay_hw::cost::{Accelerator, Gemm, Unit};
+use interplay_hw::cost::{Accelerator, Unit};
 use interplay_hw::datapath::{Family, family};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::cell::Machine;
+use crate::studies::evaluated::unit_of;
 
 /// Bits of sign and exponent of a floating-point accumulator: it has FP32's range at every width.
 const SIGN_AND_EXPONENT: u32 = 9;
@@ -117,9 +118,7 @@ impl Design {
     /// The machine has none for the format, or the record cannot be.
     pub fn machine(&self, base: &Machine) -> Result<Machine> {
         let (format, unit) = (self.format()?, self.unit()?);
-        let k = format.block_len(1) as u64;
-        let probe = interplay_hw::Layer::dense(Gemm::new("any", 1, k, 1), format, format)?;
-        let own = base.accelerator.unit_for(&probe)?;
+        let own = unit_of(base, format)?;
         let name = Some(unit.name.to_owned());
         let new = Unit { name, datapath: unit.name.to_owned(), formats: vec![format.name.to_owned()], ..own.clone() };
         let units = std::iter::once(new).chain(base.accelerator.units.iter().cloned()).collect();
@@ -152,6 +151,7 @@ pub fn block_of(format: &str) -> Result<Option<usize>> {
 mod tests {
     use super::*;
     use crate::commands::cost::MachineNames;
+    use interplay_hw::cost::Gemm;
 
     fn design(base: &str, block: Option<usize>, bits: u32) -> Design {
         let sum = Summing::Accumulated { bits, rounding: "nearest-even".to_owned() };
