@@ -90,7 +90,7 @@ impl Options {
             let blocks = blocks.flat_map(|&block| widest.map(|bits| accumulated(base, Some(block), bits)));
             found.extend(widths.chain(blocks));
         }
-        for grid in &self.grid {
+        if let Some(grid) = &self.grid {
             for base in &grid.formats {
                 ensure!(block_of(base)?.is_some(), "[options.grid]: `{base}` has no blocks");
                 let both = grid.block.iter().flat_map(|&b| grid.accumulator_bits.iter().map(move |&bits| (b, bits)));
@@ -99,7 +99,7 @@ impl Options {
                 found.extend(widest.map(|bits| accumulated(base, block_of(base).ok().flatten(), bits)));
             }
         }
-        for aligned in &self.aligned {
+        if let Some(aligned) = &self.aligned {
             for base in &aligned.formats {
                 let block = block_of(base)?;
                 found.extend(aligned.fraction_bits.iter().map(|&bits| Design {

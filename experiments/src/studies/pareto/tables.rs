@@ -79,8 +79,8 @@ fn order(rows: &[Row]) -> String {
         })
         .collect();
     format!(
-        "\"Sparsify before quantising\": of {} pairs of one format and pattern, S→Q is better by more than two standard errors in \
-         {better}, worse in {worse}{}; the others cannot be told apart. {}",
+        "Sparsify first, the paper's main advice: of {} pairs of one format and pattern, S→Q is better by more than two standard \
+         errors in {better}, worse in {worse}{}; the others cannot be told apart. {}",
         pairs.len(),
         if named.is_empty() { String::new() } else { format!(" (Q→S less S→Q: {})", named.join(", ")) },
         if worse == 0 { "The advice holds at no cost." } else { "The advice does not hold everywhere." }
@@ -132,9 +132,9 @@ fn rounding(rows: &[Row]) -> String {
         })
         .collect();
     format!(
-        "\"6 and 8 bits add little to what pruning costs\" (fine-tuned LLaMA-2-7B of the paper: below 4 % in 8 of 10 cells, INT8 at \
-         50 % and HBFP6 at 2:4 apart): rounding after pruning adds less than 5 % to pruned FP32 in {little} of {} cells, at most \
-         {most:+.1} % ({} {}). In percent, {}.",
+        "Formats of 6 and 8 bits after pruning, of which the paper finds that they mostly add little to what pruning costs (its models \
+         were fine-tuned, ours not): rounding adds less than 5 % to pruned FP32 in {little} of {} cells, at most {most:+.1} % \
+         ({} {}). In percent, {}.",
         added.len(),
         worst.text("format"),
         worst.text("sparsity"),
