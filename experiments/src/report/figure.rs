@@ -145,9 +145,15 @@ pub fn panel(area: &Area<'_>, cells: &[&Mark], x_axis: &str) -> Result<(), Error
     for machine in in_order(cells.iter().map(|c| c.machine.clone())) {
         let of: Vec<&Mark> = cells.iter().copied().filter(|c| c.machine == machine).collect();
         let steps: Vec<(f64, f64)> = front(&of).into_iter().map(|c| (c.x, y(c))).collect();
-        if let Some(first) = steps.first() {
-            let (x, y) = chart.plotting_area().map_coordinate(first);
-            labels.push((machine, (x - 4, y - 22)));
+        if let Some(first) = steps.first()
+            && !machine.is_empty()
+        {
+            let (x, mut y) = chart.plotting_area().map_coordinate(first);
+            // Names of fronts that begin at one place stand above one another.
+            while labels.iter().any(|(_, at)| (at.0 - x).abs() < 110 && (at.1 - y).abs() < 13) {
+                y -= 13;
+            }
+            labels.push((machine, (x, y)));
         }
         chart.draw_series(LineSeries::new(steps, FRONT.stroke_width(2)))?;
     }
@@ -160,7 +166,7 @@ pub fn panel(area: &Area<'_>, cells: &[&Mark], x_axis: &str) -> Result<(), Error
     }
     let origin = area.get_base_pixel();
     for (machine, (x, y)) in labels {
-        area.draw_text(&machine, &style::text(12), (x - origin.0, y - origin.1))?;
+        area.draw_text(&machine, &style::text(12), (x - 4 - origin.0, y - 22 - origin.1))?;
     }
     Ok(())
 }

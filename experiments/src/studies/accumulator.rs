@@ -8,7 +8,7 @@ mod design;
 mod figure;
 mod tables;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
 use interplay::plan::Plan;
@@ -59,8 +59,8 @@ struct Options {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Aligned {
-    unit: String,
-    formats: Vec<String>,
+    /// For each format the record of the catalogue that multiplies it.
+    units: BTreeMap<String, String>,
     fraction_bits: Vec<u32>,
 }
 
@@ -100,12 +100,12 @@ impl Options {
             }
         }
         if let Some(aligned) = &self.aligned {
-            for base in &aligned.formats {
+            for (base, unit) in &aligned.units {
                 let block = block_of(base)?;
                 found.extend(aligned.fraction_bits.iter().map(|&bits| Design {
                     base: base.clone(),
                     block,
-                    sum: Summing::Aligned { unit: aligned.unit.clone(), bits },
+                    sum: Summing::Aligned { unit: unit.clone(), bits },
                 }));
             }
         }
@@ -130,6 +130,7 @@ fn plan(bench: &Bench, _: &Done) -> Result<Vec<Planned>> {
         ensure!(!matches!(subject.data, Data::Pairs { .. }), "an encoder of texts has no losses; use `interplay eval`");
         for design in &designs {
             let point = point(design)?;
+            design.check()?;
             design.machine(&bench.machines[0])?;
             let unit = design.unit()?;
             let cell = evaluated::planned(bench, subject, &point, unit.name, seed);
@@ -295,7 +296,7 @@ mod tests {
     fn one_dimension_is_varied_at_a_time_and_no_design_comes_twice() {
         let options: Options = toml::from_str(
             "accumulator_bits = [12, 32]\nrounding = 'nearest-even'\nblock = [16, 64]\n\
-             [aligned]\nunit = 'b200.tcgen05.mxf8f6f4-e4m3.f32'\nformats = ['mxfp8']\nfraction_bits = [4, 25]\n\
+             [aligned]\nunits = { mxfp8 = 'b200.tcgen05.mxf8f6f4-e4m3.f32' }\nfraction_bits = [4, 25]\n\
              [grid]\nformats = ['hbfp6']\naccumulator_bits = [12, 32]\nblock = [16]",
         )
         .unwrap();

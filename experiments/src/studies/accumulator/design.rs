@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use interplay_formats::{Block, Format};
 use interplay_hw::Datapath;
 use interplay_hw::cost::{Accelerator, Unit};
-use interplay_hw::datapath::{Family, family};
+use interplay_hw::datapath::{Family, Matmul, family};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -112,6 +112,18 @@ impl Design {
         Ok(Datapath::from_toml(&self.declaration()?)?)
     }
 
+    /// That the unit multiplies the format.
+    ///
+    /// # Errors
+    /// It takes other operands, or a record cannot be.
+    pub fn check(&self) -> Result<()> {
+        let (format, unit) = (self.format()?, self.unit()?);
+        let zeros = vec![0.0; format.block_len(1)];
+        let formats = Matmul { a_format: Some(format), b_format: Some(format), ..Matmul::new(1, 1, zeros.len(), 1) };
+        unit.matmul(&formats, &zeros, &zeros).with_context(|| format!("the design `{}`", unit.name))?;
+        Ok(())
+    }
+
     /// A machine with this unit instead of the one that it has for the format.
     ///
     /// # Errors
@@ -185,6 +197,11 @@ mod tests {
         let found = Design { base: "mxfp8".to_owned(), block: Some(32), sum }.unit().unwrap();
         assert!(found.sum.arms.iter().all(|arm| arm.fraction_bits == 9));
         assert_eq!(found.inputs, Datapath::by_name(&unit).unwrap().inputs);
+        let of = |base: &str| {
+            let sum = Summing::Aligned { unit: unit.clone(), bits: 9 };
+            Design { base: base.to_owned(), block: block_of(base).unwrap(), sum }.check()
+        };
+        assert!(of("mxfp8").is_ok() && of("hbfp6").is_err());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::MORE;
 use crate::engine::frame::{Frame, Row, distinct};
 use crate::report::figure::{Log, bounds, short};
 use crate::report::front::undominated;
+use crate::report::numbers::number;
 use crate::report::style::{self, Area, Error, FONT, FRONT, INK, Marker};
 use crate::studies::evaluated::COLUMNS;
 
@@ -37,9 +38,9 @@ pub(super) fn draw(frame: &Frame) -> Result<String> {
             for (areas, model) in panels.chunks(5).zip(&models) {
                 let rows: Vec<Row> = frame.rows().filter(|row| row.text("model") == *model).collect();
                 let [accumulator, alignment, block, area, energy] = areas else { continue };
-                lines(accumulator, model, "accumulator, bits", &accumulators(&rows))?;
-                lines(alignment, model, "alignment, fraction bits kept", &alignments(&rows))?;
-                lines(block, model, "elements a block, log2", &blocks(&rows))?;
+                lines(accumulator, model, "accumulator, bits", &accumulators(&rows), whole)?;
+                lines(alignment, model, "alignment, fraction bits kept", &alignments(&rows), whole)?;
+                lines(block, model, "elements a block", &blocks(&rows), power)?;
                 scatter(area, &rows, "area of all multiply-accumulators, mm2", |row| row.number("units_mm2"))?;
                 scatter(energy, &rows, "energy of an input's layers, uJ", |row| row.number("layers_pj") / 1e6)?;
             }
@@ -100,8 +101,18 @@ fn increases<'a>(series: Vec<(&'a str, Vec<(f64, Row<'a>)>)>) -> Vec<Line<'a>> {
     series.into_iter().map(|(format, points)| (format, points.into_iter().map(increase).collect())).collect()
 }
 
+/// A whole number.
+fn whole(x: &f64) -> String {
+    format!("{x:.0}")
+}
+
+/// The power of two of a whole number; nothing at places between.
+fn power(x: &f64) -> String {
+    if x.fract() == 0.0 { format!("{:.0}", x.exp2()) } else { String::new() }
+}
+
 /// Increase of the metric over the reference design by one dimension, a line a format.
-fn lines(area: &Area<'_>, model: &str, x_axis: &str, lines: &[Line]) -> Result<(), Error> {
+fn lines(area: &Area<'_>, model: &str, x_axis: &str, lines: &[Line], label: fn(&f64) -> String) -> Result<(), Error> {
     let all = || lines.iter().flat_map(|(_, points)| points);
     let (low, high) = all().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), (x, _)| (l.min(*x), h.max(*x)));
     if low >= high {
@@ -119,7 +130,7 @@ fn lines(area: &Area<'_>, model: &str, x_axis: &str, lines: &[Line]) -> Result<(
     style::mesh(&mut chart)
         .x_desc(x_axis)
         .y_desc("increase of the metric, %")
-        .x_label_formatter(&|x| format!("{x:.0}"))
+        .x_label_formatter(&label)
         .y_label_formatter(&short)
         .draw()?;
     let one_percent = DashedLineSeries::new([(low - margin, 1.0), (high + margin, 1.0)], 4, 4, INK.mix(0.5).into());
@@ -156,7 +167,7 @@ fn scatter(area: &Area<'_>, rows: &[Row], x_axis: &str, x: impl Fn(&Row) -> f64)
         .x_desc(x_axis)
         .y_desc(format!("{metric} (lower is better)"))
         .x_label_formatter(&short)
-        .y_label_formatter(&short)
+        .y_label_formatter(&|value| number(*value))
         .draw()?;
     let on = undominated(&points.iter().map(|p| vec![p.1, p.2]).collect::<Vec<_>>());
     let mut front: Vec<(f64, f64)> = points.iter().zip(on).filter(|(_, on)| *on).map(|(p, _)| (p.1, p.2)).collect();

@@ -166,19 +166,19 @@ fn gains(rows: &[Row], pattern: &str) -> String {
         if pairs.is_empty() {
             continue;
         }
-        let faster = pairs.iter().filter(|(row, dense)| row.number("cycles") < dense.number("cycles")).count();
+        let faster = pairs.iter().filter(|(row, dense)| row.number("cycles") < 0.99 * dense.number("cycles")).count();
         let mean = |column: &str| {
             pairs.iter().map(|(row, dense)| row.number(column) / dense.number(column)).sum::<f64>() / pairs.len() as f64
         };
         said.push(format!(
-            "`{machine}` {faster} of {} formats take fewer cycles (mean {:.2} of dense), energy {:.2}, bits {:.2}",
-            pairs.len(),
+            "`{machine}` cycles {:.2} (at least 1 % fewer in {faster} of {} formats), energy {:.2}, bits {:.2}",
             mean("cycles"),
+            pairs.len(),
             mean("energy_pj"),
             mean("linear_bits")
         ));
     }
-    format!("{pattern} against dense of the same format: {}.", said.join("; "))
+    format!("{pattern} over dense of the same format, mean of formats: {}.", said.join("; "))
 }
 
 fn able(row: &Row) -> bool {
@@ -245,7 +245,9 @@ fn refusals(rows: &[Row]) -> Option<Table> {
     for machine in distinct(refused.iter().map(|row| **row), "accelerator") {
         let of: Vec<Row> = refused.iter().map(|row| **row).filter(|row| row.text("accelerator") == machine).collect();
         let formats = distinct(of.iter().copied(), "format").join(" ");
+        // The message goes on with every unit of the machine.
         let reason = of.first().map_or("", |row| row.text("refused"));
+        let reason = reason.split("; it has").next().unwrap_or_default();
         table.row([machine, &formats, reason]);
     }
     (!refused.is_empty()).then_some(table)
