@@ -136,7 +136,9 @@ fn plan(bench: &Bench, _: &Done) -> Result<Vec<Planned>> {
             let cell = evaluated::planned(bench, subject, &point, unit.name, seed);
             let key = cell.key.with("design", serde_json::to_string(design)?);
             let label = format!("{} {} {}", subject.model_name, point.format.name, unit.name);
-            planned.push(Planned { key, label, ..cell });
+            // Designs of one format and way of summing take the same kernel, whatever their width.
+            let work = format!("{} {} {}", subject.model_name, design.base, design.kind());
+            planned.push(Planned { key, label, work, ..cell });
         }
     }
     Ok(planned)
@@ -242,7 +244,7 @@ fn frame(results: &[Value]) -> Result<Frame> {
         let more = [
             one.design.base.clone(),
             one.unit.clone(),
-            if is_aligned(one) { "aligned" } else { "accumulated" }.to_owned(),
+            one.design.kind().to_owned(),
             one.design.bits().to_string(),
             one.design.block.map_or(String::new(), |block| block.to_string()),
             (one.design.block == own).to_string(),
@@ -260,15 +262,11 @@ fn frame(results: &[Value]) -> Result<Frame> {
     Ok(frame)
 }
 
-fn is_aligned(one: &Designed) -> bool {
-    matches!(one.design.sum, Summing::Aligned { .. })
-}
-
 /// The design that another is compared to: of the same model, format and way of summing, the widest with the format's own blocks.
 fn reference<'a>(cells: &'a [Designed], one: &Designed) -> Option<&'a Designed> {
     let like = |c: &&Designed| {
         let same = c.design.base == one.design.base && c.evaluated.cell.model == one.evaluated.cell.model;
-        same && is_aligned(c) == is_aligned(one) && block_of(&c.design.base).is_ok_and(|own| own == c.design.block)
+        same && c.design.kind() == one.design.kind() && block_of(&c.design.base).is_ok_and(|own| own == c.design.block)
     };
     cells.iter().filter(like).max_by_key(|c| c.design.bits())
 }

@@ -55,6 +55,14 @@ impl Design {
         }
     }
 
+    /// The way of summing in a word.
+    pub fn kind(&self) -> &'static str {
+        match self.sum {
+            Summing::Accumulated { .. } => "accumulated",
+            Summing::Aligned { .. } => "aligned",
+        }
+    }
+
     /// The format with the design's blocks: a name of the catalogue where there is one, else the base's record with other blocks.
     ///
     /// # Errors
