@@ -19,7 +19,8 @@ rivals of each other, so that each should be read by itself. One-shot: nothing w
 `front` in `data.csv` marks what no other row of the model, on any machine, beats in metric, stored bits, energy and time together; \
 `front_on_machine` the same among the rows of one machine; `front_2d` what no other configuration beats in metric and stored bits. \
 A front knows no standard errors: neighbours on it may differ by less. Energies are at the price list's node on every machine, so they \
-compare what is moved and multiplied, not the chips' technology.\n\n";
+compare what is moved and multiplied, not the chips' technology. A small model leaves a large machine mostly idle: format and \
+pattern then hardly show in its time and energy, which `interplay cost` splits.\n\n";
 
 /// The caption without its title.
 pub(super) fn caption(frame: &Frame) -> Result<String> {
