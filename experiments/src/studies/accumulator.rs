@@ -47,7 +47,11 @@ pub const KIND: Kind = Kind {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Options {
+    /// Of formats with blocks.
     accumulator_bits: Vec<u32>,
+    /// Of integers.
+    #[serde(default)]
+    integer_bits: Vec<u32>,
     rounding: String,
     #[serde(default)]
     block: Vec<usize>,
@@ -85,7 +89,12 @@ impl Options {
         };
         for base in formats {
             let own = block_of(base)?;
-            let widths = self.accumulator_bits.iter().map(|&bits| accumulated(base, own, bits));
+            let widths = if own.is_some() { &self.accumulator_bits } else { &self.integer_bits };
+            ensure!(
+                !widths.is_empty(),
+                "[options]: no width is given for `{base}`; give `accumulator_bits`, and `integer_bits` for integers"
+            );
+            let widths = widths.iter().map(|&bits| accumulated(base, own, bits));
             let blocks = self.block.iter().filter(|_| own.is_some());
             let blocks = blocks.flat_map(|&block| widest.map(|bits| accumulated(base, Some(block), bits)));
             found.extend(widths.chain(blocks));
@@ -121,7 +130,6 @@ fn plan(bench: &Bench, _: &Done) -> Result<Vec<Planned>> {
     bench.spec.needs("accelerators", &bench.spec.accelerators)?;
     ensure!(bench.spec.accelerators.len() == 1, "`accelerators`: this study puts its units into one machine; name one");
     let options: Options = bench.spec.options()?;
-    ensure!(!options.accumulator_bits.is_empty(), "[options]: `accumulator_bits` names no width");
     let designs = options.designs(&bench.spec.formats)?;
     let seed = bench.spec.seeds.first().copied().unwrap_or(0);
     let mut planned = Vec::new();
@@ -293,7 +301,7 @@ mod tests {
     #[test]
     fn one_dimension_is_varied_at_a_time_and_no_design_comes_twice() {
         let options: Options = toml::from_str(
-            "accumulator_bits = [12, 32]\nrounding = 'nearest-even'\nblock = [16, 64]\n\
+            "accumulator_bits = [12, 32]\ninteger_bits = [20]\nrounding = 'nearest-even'\nblock = [16, 64]\n\
              [aligned]\nunits = { mxfp8 = 'b200.tcgen05.mxf8f6f4-e4m3.f32' }\nfraction_bits = [4, 25]\n\
              [grid]\nformats = ['hbfp6']\naccumulator_bits = [12, 32]\nblock = [16]",
         )
@@ -302,7 +310,7 @@ mod tests {
         let of =
             |base: &str| designs.iter().filter(|d| d.base == base).map(|d| (d.bits(), d.block)).collect::<Vec<_>>();
         assert_eq!(of("hbfp6"), [(12, Some(64)), (32, Some(64)), (32, Some(16)), (12, Some(16))]);
-        assert_eq!(of("int8"), [(12, None), (32, None)]);
+        assert_eq!(of("int8"), [(20, None)]);
         assert_eq!(of("mxfp8"), [(4, Some(32)), (25, Some(32))]);
         assert!(options.designs(&["nothing".to_owned()]).is_err());
     }
