@@ -9,11 +9,15 @@ use crate::engine::frame::Row;
 use crate::report::style::{self, Area, Error, FONT, FRONT, INK, Marker};
 
 const PANEL: (u32, u32) = (620, 560);
-const LEGEND_WIDTH: u32 = 150;
+/// The width that [`draw_legend`] needs.
+pub const LEGEND_WIDTH: u32 = 150;
 /// Points further than this factor above the best metric are drawn at the upper edge: nobody ships them.
 const TALLEST: f64 = 30.0;
 
-/// One point of the figure: a configuration of a model with what it stores and how well it does.
+/// The x axis of stored sizes.
+pub const STORED: &str = "compressed layers, KiB (values, scales, metadata)";
+
+/// One point of the figure: a configuration of a model with what it takes and how well it does.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mark {
     /// The model.
@@ -28,8 +32,12 @@ pub struct Mark {
     pub sparsity: String,
     /// `sq`, `qs` or `none`.
     pub order: String,
-    /// Stored KiB of the compressed layers.
-    pub kib: f64,
+    /// The machine, where marks of several are in one panel: each has a front of its own.
+    pub machine: String,
+    /// Whether the mark is drawn faintly.
+    pub faint: bool,
+    /// Where it stands on the x axis.
+    pub x: f64,
     /// The metric.
     pub value: f64,
     /// The same of the dense FP32 model.
@@ -37,7 +45,7 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// The mark of a row of evaluated cells.
+    /// The mark of a row of evaluated cells, at the stored KiB of its compressed layers.
     pub fn of(row: Row<'_>) -> Self {
         let text = |column: &str| row.text(column).to_owned();
         Self {
@@ -47,7 +55,9 @@ impl Mark {
             format: text("format"),
             sparsity: text("sparsity"),
             order: text("order"),
-            kib: ["values_bits", "scales_bits", "metadata_bits"].map(|c| row.number(c)).iter().sum::<f64>() / 8192.0,
+            machine: String::new(),
+            faint: false,
+            x: ["values_bits", "scales_bits", "metadata_bits"].map(|c| row.number(c)).iter().sum::<f64>() / 8192.0,
             value: row.number("value"),
             fp32: row.number("fp32_value"),
         }
@@ -69,7 +79,7 @@ pub fn pareto(cells: &[Mark]) -> Result<String> {
         let (panels, legend) = root.split_horizontally(width - LEGEND_WIDTH);
         for (area, model) in panels.split_evenly((1, models.len().max(1))).iter().zip(&models) {
             let of_model: Vec<&Mark> = cells.iter().filter(|c| &c.model == model).collect();
-            panel(area, &of_model).map_err(|e| anyhow!("{e}"))?;
+            panel(area, &of_model, STORED).map_err(|e| anyhow!("{e}"))?;
         }
         draw_legend(&legend, cells).map_err(|e| anyhow!("{e}"))?;
         root.present().map_err(|e| anyhow!("{e}"))?;
@@ -96,7 +106,7 @@ pub fn in_order(values: impl Iterator<Item = String>) -> Vec<String> {
 /// The cells that no other cell beats in both size and metric, by size.
 pub fn front<'a>(cells: &[&'a Mark]) -> Vec<&'a Mark> {
     let mut sorted: Vec<&Mark> = cells.iter().copied().filter(|c| c.value.is_finite()).collect();
-    sorted.sort_by(|a, b| a.kib.total_cmp(&b.kib).then(a.value.total_cmp(&b.value)));
+    sorted.sort_by(|a, b| a.x.total_cmp(&b.x).then(a.value.total_cmp(&b.value)));
     let mut best = f64::INFINITY;
     sorted.retain(|c| {
         c.value < best && {
@@ -107,12 +117,16 @@ pub fn front<'a>(cells: &[&'a Mark]) -> Vec<&'a Mark> {
     sorted
 }
 
-fn panel(area: &Area<'_>, cells: &[&Mark]) -> Result<(), Error> {
+/// One panel of one model: marks, the front of x and metric, and the metric of dense FP32.
+///
+/// # Errors
+/// The drawing backend refuses, which a string backend does not.
+pub fn panel(area: &Area<'_>, cells: &[&Mark], x_axis: &str) -> Result<(), Error> {
     let Some(first) = cells.first() else { return Ok(()) };
     let best = cells.iter().map(|c| c.value).fold(f64::INFINITY, f64::min);
     let ceiling = best * TALLEST;
     let y = |c: &Mark| if c.value.is_finite() { c.value.min(ceiling) } else { ceiling };
-    let (x_low, x_high) = bounds(cells.iter().map(|c| c.kib), 1.15);
+    let (x_low, x_high) = bounds(cells.iter().map(|c| c.x), 1.15);
     let (y_low, y_high) = bounds(cells.iter().map(|c| y(c)), 1.08);
     let title = format!("{}: {} on {}", first.model, first.metric.replace('_', " "), first.data);
     let mut chart = ChartBuilder::on(area)
@@ -122,18 +136,37 @@ fn panel(area: &Area<'_>, cells: &[&Mark]) -> Result<(), Error> {
         .y_label_area_size(64)
         .build_cartesian_2d(Log::new(x_low, x_high), Log::new(y_low, y_high))?;
     style::mesh(&mut chart)
-        .x_desc("compressed layers, KiB (values, scales, metadata)")
+        .x_desc(x_axis)
         .y_desc(format!("{} (lower is better)", first.metric.replace('_', " ")))
         .x_label_formatter(&short)
         .y_label_formatter(&short)
         .draw()?;
-    let steps = front(cells).into_iter().map(|c| (c.kib, y(c)));
-    chart.draw_series(LineSeries::new(steps, FRONT.stroke_width(2)))?;
+    let mut labels: Vec<(String, (i32, i32))> = Vec::new();
+    for machine in in_order(cells.iter().map(|c| c.machine.clone())) {
+        let of: Vec<&Mark> = cells.iter().copied().filter(|c| c.machine == machine).collect();
+        let steps: Vec<(f64, f64)> = front(&of).into_iter().map(|c| (c.x, y(c))).collect();
+        if let Some(first) = steps.first()
+            && !machine.is_empty()
+        {
+            let (x, mut y) = chart.plotting_area().map_coordinate(first);
+            // Names of fronts that begin at one place stand above one another.
+            while labels.iter().any(|(_, at)| (at.0 - x).abs() < 110 && (at.1 - y).abs() < 13) {
+                y -= 13;
+            }
+            labels.push((machine, (x, y)));
+        }
+        chart.draw_series(LineSeries::new(steps, FRONT.stroke_width(2)))?;
+    }
     let fp32 = first.fp32;
     chart.draw_series(DashedLineSeries::new([(x_low, fp32), (x_high, fp32)], 4, 4, INK.mix(0.5).stroke_width(1)))?;
-    for c in cells {
-        let mark = style::marker(&c.sparsity).draw((c.kib, y(c)), style::colour(&c.format), c.order != "qs");
+    for c in cells.iter().filter(|c| c.faint).chain(cells.iter().filter(|c| !c.faint)) {
+        let colour = if c.faint { style::faint(style::colour(&c.format)) } else { style::colour(&c.format) };
+        let mark = style::marker(&c.sparsity).draw((c.x, y(c)), colour, c.order != "qs");
         chart.plotting_area().draw(&mark)?;
+    }
+    let origin = area.get_base_pixel();
+    for (machine, (x, y)) in labels {
+        area.draw_text(&machine, &style::text(12), (x - 4 - origin.0, y - 22 - origin.1))?;
     }
     Ok(())
 }
@@ -156,7 +189,11 @@ pub fn short(value: &f64) -> String {
     }
 }
 
-fn draw_legend(area: &Area<'_>, cells: &[Mark]) -> Result<(), Error> {
+/// What the marks mean.
+///
+/// # Errors
+/// The drawing backend refuses, which a string backend does not.
+pub fn draw_legend(area: &Area<'_>, cells: &[Mark]) -> Result<(), Error> {
     let mut y = 52;
     let mut line = |marker: Option<(Marker, RGBColor, bool)>, label: &str| -> Result<(), Error> {
         if let Some((marker, colour, filled)) = marker {

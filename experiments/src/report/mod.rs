@@ -4,6 +4,7 @@ pub mod cost;
 pub mod csv;
 pub mod dots;
 pub mod figure;
+pub mod front;
 pub mod html;
 pub mod numbers;
 pub mod panels;

@@ -39,6 +39,12 @@ pub fn colour(format: &str) -> RGBColor {
     COLOURS.iter().find(|(name, _)| *name == format).map_or(RGBColor(130, 80, 170), |&(_, c)| c)
 }
 
+/// The same colour for what stands behind.
+pub fn faint(RGBColor(r, g, b): RGBColor) -> RGBColor {
+    let light = |c: u8| 255 - (255 - c) / 4;
+    RGBColor(light(r), light(g), light(b))
+}
+
 /// The shape that stands for a sparsity pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Marker {

@@ -1,17 +1,22 @@
 //! The cell of every study that evaluates a model: what `eval` measures, with the loss of each input and the cost of each layer.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use interplay::plan::{LayerConfig, Plan};
+use interplay::session::Session;
+use interplay_formats::Format;
 use interplay_hw::Layer;
-use interplay_hw::cost::{Second, cost};
+use interplay_hw::cost::{Cost, Gemm, Second, Unit, Workload, cost};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::cell::{Labels, cell, evaluate, one_input};
+use crate::cell::{Baseline, Labels, Machine, Outcome, cell, evaluate, one_input};
 use crate::engine::bench::{Bench, Point, Worker, inputs};
 use crate::engine::frame::field;
 use crate::engine::key::Key;
 use crate::engine::kind::Planned;
+use crate::report::numbers::Paired;
 use crate::result::Cell;
 use crate::subject::Subject;
 
@@ -96,28 +101,91 @@ pub fn under(worker: &mut Worker<'_>, key: &Key, config: LayerConfig, labels: La
 /// Those of [`measure`].
 pub fn of_plan(worker: &mut Worker<'_>, key: &Key, plan: Plan, labels: Labels) -> Result<Evaluated> {
     let bench = worker.bench;
-    let (place, subject) = bench.subject(key.text("model")?)?;
     let name = bench.spec.accelerators.first().map(String::as_str).unwrap_or_default();
     let machine = bench.machine(name)?;
+    run(worker, key, plan, labels)?.on(name, machine)
+}
+
+/// A plan under which a model ran, to be costed on any machine.
+pub struct Run<'a> {
+    subject: &'a Subject,
+    session: &'a mut Session,
+    baseline: Arc<Baseline>,
+    outcome: Outcome,
+    labels: Labels,
+    seed: u64,
+    /// The products of one window or image.
+    pub workload: Workload,
+}
+
+/// Evaluates one plan.
+///
+/// # Errors
+/// The model cannot run under it.
+pub fn run<'a>(worker: &'a mut Worker<'_>, key: &Key, plan: Plan, labels: Labels) -> Result<Run<'a>> {
+    let bench = worker.bench;
+    let (place, subject) = bench.subject(key.text("model")?)?;
     let baseline = worker.baseline(place)?;
     let session = worker.session(place, "cell")?;
     session.set_plan(plan)?;
     let outcome = evaluate(subject, session, Some(&baseline))?;
-    let cell = cell(subject, session, machine, labels, &outcome, &baseline.metric, key.number("seed").unwrap_or(0))?;
     let workload = session.workload(&one_input(subject, session)?)?;
-    let stored: Vec<Option<u64>> = workload.layers.iter().map(stored).collect();
-    let cost = cost(&workload, &machine.accelerator, machine.cycle_model, &machine.prices)?;
-    let layers = cost.layers.iter().zip(stored).map(|(layer, bits)| LayerCost {
-        layer: layer.gemm.name.clone(),
-        format: layer.weights.to_owned(),
-        sparsity: layer.sparsity.clone(),
-        datapath: layer.datapath.clone(),
-        macs: layer.figures.macs,
-        bits,
-        cycles: layer.figures.cycles.0,
-        energy_pj: layer.figures.energy.total.typical,
-    });
-    Ok(Evaluated { cell, accelerator: name.to_owned(), losses: outcome.losses, layers: layers.collect() })
+    Ok(Run { subject, session, baseline, outcome, labels, seed: key.number("seed").unwrap_or(0), workload })
+}
+
+impl Run<'_> {
+    /// What the workload costs on a machine.
+    ///
+    /// # Errors
+    /// The machine has no unit for a product, or no room for it.
+    pub fn cost(&self, machine: &Machine) -> Result<Cost, interplay_hw::Error> {
+        cost(&self.workload, &machine.accelerator, machine.cycle_model, &machine.prices)
+    }
+
+    /// The evaluated cell on the machine of that name.
+    ///
+    /// # Errors
+    /// Those of [`Run::cost`].
+    pub fn on(&mut self, name: &str, machine: &Machine) -> Result<Evaluated> {
+        let cost = self.cost(machine)?;
+        let (metric, labels) = (&self.baseline.metric, self.labels.clone());
+        let cell = cell(self.subject, self.session, machine, labels, &self.outcome, metric, self.seed)?;
+        let stored = self.workload.layers.iter().map(stored);
+        let layers = cost.layers.iter().zip(stored).map(|(layer, bits)| LayerCost {
+            layer: layer.gemm.name.clone(),
+            format: layer.weights.to_owned(),
+            sparsity: layer.sparsity.clone(),
+            datapath: layer.datapath.clone(),
+            macs: layer.figures.macs,
+            bits,
+            cycles: layer.figures.cycles.0,
+            energy_pj: layer.figures.energy.total.typical,
+        });
+        let layers = layers.collect();
+        Ok(Evaluated { cell, accelerator: name.to_owned(), losses: self.outcome.losses.clone(), layers })
+    }
+}
+
+/// The unit that a machine has for products of that format.
+///
+/// # Errors
+/// It has none.
+pub fn unit_of<'a>(machine: &'a Machine, format: &'static Format) -> Result<&'a Unit, interplay_hw::Error> {
+    let product = Gemm::new("any", 1, format.block_len(1) as u64, 1);
+    machine.accelerator.unit_for(&Layer::dense(product, format, format)?)
+}
+
+/// By how many percent the metric of `to` is above that of `from`, with the standard error of the paired difference: both saw the same
+/// inputs, so the spread between these cancels.
+pub fn increase_percent(from: &Evaluated, to: &Evaluated) -> [f64; 2] {
+    let paired = Paired::of(&from.losses, &to.losses);
+    // A perplexity is the exponential of the mean loss, so a small loss difference is a relative change of it; a
+    // cross-entropy is the loss itself.
+    if from.cell.metric.name == "perplexity" {
+        return [paired.mean.exp_m1() * 100.0, paired.stderr * 100.0];
+    }
+    let scale = 100.0 / from.cell.metric.value;
+    [paired.mean * scale, paired.stderr * scale]
 }
 
 /// Bits of a layer's stored weights.

@@ -1,11 +1,13 @@
 //! The studies: one file each, one entry each.
 
+mod accumulator;
 mod adaptive;
 mod combined;
 mod evaluated;
 mod finetune;
 pub mod methods;
 mod orders;
+mod pareto;
 mod propagation;
 mod ranking;
 mod theory_dot;
@@ -35,6 +37,8 @@ pub const KINDS: &[&Kind] = &[
     &finetune::KIND,
     &propagation::KIND,
     &ranking::KIND,
+    &accumulator::KIND,
+    &pareto::KIND,
     &adaptive::KIND,
     &combined::KIND,
 ];

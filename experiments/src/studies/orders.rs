@@ -14,7 +14,6 @@ use crate::engine::kind::{Done, Kind, Planned};
 use crate::engine::rehearse::fewer_inputs;
 use crate::engine::run::typed;
 use crate::report::figure::{self, Mark};
-use crate::report::numbers::Paired;
 use crate::studies::evaluated::{self, COLUMNS, Evaluated};
 use crate::subject::Data;
 
@@ -35,7 +34,8 @@ pub const KIND: Kind = Kind {
 /// What a row has beside the columns of an evaluated cell.
 const MORE: [&str; 5] = ["gap_percent", "gap_stderr", "bound", "excess", "excess_stderr"];
 
-fn plan(bench: &Bench, _: &Done) -> Result<Vec<Planned>> {
+/// The cells of a grid of formats, patterns and orders.
+pub(super) fn plan(bench: &Bench, _: &Done) -> Result<Vec<Planned>> {
     bench.spec.needs("models", &bench.spec.models)?;
     bench.spec.needs("accelerators", &bench.spec.accelerators)?;
     let points = points(&bench.formats()?, &bench.patterns()?, &bench.orders()?);
@@ -85,19 +85,11 @@ fn frame(results: &[Value]) -> Result<Frame> {
     Ok(frame)
 }
 
-/// By how many percent Q→S is worse than S→Q, with the standard error of the paired difference: both orders see the same windows, so
-/// the spread between windows cancels.
-fn gap(cells: &[Evaluated], qs: &Evaluated) -> Vec<f64> {
+/// By how many percent Q→S is worse than S→Q, with the standard error of the paired difference.
+pub(super) fn gap(cells: &[Evaluated], qs: &Evaluated) -> Vec<f64> {
     let (c, sq) = (&qs.cell, find(cells, qs, &qs.cell.sparsity, &qs.cell.format, "sq"));
     let Some(sq) = sq.filter(|_| c.order == "qs") else { return vec![f64::NAN; 2] };
-    let paired = Paired::of(&sq.losses, &qs.losses);
-    // A perplexity is the exponential of the mean loss, so a small loss difference is a relative change of it; a
-    // cross-entropy is the loss itself.
-    if c.metric.name == "perplexity" {
-        return vec![paired.mean.exp_m1() * 100.0, paired.stderr * 100.0];
-    }
-    let scale = 100.0 / sq.cell.metric.value;
-    vec![paired.mean * scale, paired.stderr * scale]
+    evaluated::increase_percent(sq, qs).to_vec()
 }
 
 /// The orthogonality bound of a cell that both prunes and rounds, `metric(dense) + Err_q + Err_s`, by how much the cell exceeds it, and

@@ -201,12 +201,22 @@ impl Walk {
                     self.part("product shift", Operation::Shift, Per::Mac, 1, bits);
                 }
             }
-            // A sum of rounded numbers is a floating-point addition, its rounding included.
-            None => return self.part("FP32 add", Operation::Fp32Add, Per::Block, others.saturating_sub(1).max(1), 32),
+            None => return self.addition(sum, others.saturating_sub(1).max(1)),
         }
         for round in sum.round.iter().filter(|_| integer.is_none()) {
             let bits = u64::from(round.format.bits());
             self.part("conversion to the accumulator's format", Operation::Convert, Per::Block, 1, bits);
+        }
+    }
+
+    /// A sum of rounded numbers: floating-point additions to the register's width, their rounding included.
+    fn addition(&mut self, sum: &Sum, count: u64) {
+        match sum.round.last().map(|round| round.format) {
+            Some(format) if format.encoding != scalar::FP32.encoding => {
+                let operation = Operation::FloatAdd { significand: significand(format) };
+                self.part("floating-point add", operation, Per::Block, count, u64::from(format.bits()));
+            }
+            _ => self.part("FP32 add", Operation::Fp32Add, Per::Block, count, 32),
         }
     }
 

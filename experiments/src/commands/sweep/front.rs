@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::Costed;
+use crate::report::front::undominated;
 
 /// What can be minimised.
 pub const OBJECTIVES: [&str; 4] = ["energy_pj", "seconds", "area_mm2", "weights_bits"];
@@ -25,19 +26,13 @@ pub fn mark(costed: &mut [Costed], objectives: &[String]) -> Result<()> {
     if let Some(unknown) = objectives.iter().find(|name| !OBJECTIVES.contains(&name.as_str())) {
         bail!("`minimise` has no `{unknown}`; it takes {}", OBJECTIVES.join(", "));
     }
-    let values = |c: &Costed| objectives.iter().map(|name| value(c, name)).collect::<Vec<_>>();
-    let mut order: Vec<(Vec<f64>, usize)> =
-        costed.iter().enumerate().filter(|(_, c)| c.error.is_none()).map(|(at, c)| (values(c), at)).collect();
-    // In this order a point can only be beaten by one before it.
-    let by_value = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne());
-    order.sort_by(|(a, at), (b, other)| by_value(a, b).unwrap_or(at.cmp(other)));
-    let mut front: Vec<Vec<f64>> = Vec::new();
-    for (values, at) in order {
-        let beaten = front.iter().any(|f| f.iter().zip(&values).all(|(a, b)| a <= b) && *f != values);
-        if !beaten {
-            costed[at].front = true;
-            front.push(values);
-        }
+    let values = |c: &Costed| match c.error {
+        Some(_) => vec![f64::NAN; objectives.len().max(1)],
+        None => objectives.iter().map(|name| value(c, name)).collect::<Vec<_>>(),
+    };
+    let points: Vec<Vec<f64>> = costed.iter().map(values).collect();
+    for (costed, on) in costed.iter_mut().zip(undominated(&points)) {
+        costed.front |= on;
     }
     Ok(())
 }
