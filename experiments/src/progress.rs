@@ -1,5 +1,5 @@
 //! A progress bar whose time left is predicted from what finished work of the same kind really took, and for kinds that
-//! have not run yet from what is known of them beforehand.
+//! have not run yet from the mean of the others.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,8 +13,6 @@ pub struct Progress {
     left: BTreeMap<String, u32>,
     /// Units done and the time they took, by kind.
     done: BTreeMap<String, (u32, Duration)>,
-    /// Units by kind, and the part of their time that was known beforehand.
-    expected: BTreeMap<String, (u32, Duration)>,
     started: Option<(String, Instant)>,
     /// Units that are worked on at the same time.
     workers: u32,
@@ -34,19 +32,12 @@ impl Progress {
         let style =
             ProgressStyle::with_template("{bar:32} {pos}/{len} {elapsed} {msg}").expect("the template is constant");
         bar.set_style(style);
-        Self { bar, left, done: BTreeMap::new(), expected: BTreeMap::new(), started: None, workers: 1 }
+        Self { bar, left, done: BTreeMap::new(), started: None, workers: 1 }
     }
 
     /// How many units there are in all.
     pub fn units(&self) -> u64 {
         self.bar.length().unwrap_or(0)
-    }
-
-    /// Says of one unit of `kind` that a part of its work, which differs from kind to kind, takes this long.
-    pub fn expect(&mut self, kind: &str, part: Duration) {
-        let entry = self.expected.entry(kind.to_owned()).or_default();
-        entry.0 += 1;
-        entry.1 += part;
     }
 
     /// Counts units of `kind` as done that an earlier run did.
@@ -95,18 +86,15 @@ impl Progress {
         self.bar.inc(1);
     }
 
-    /// The time left: each remaining unit at the mean of its kind; where its kind has not run yet, at what was expected
-    /// of it and the mean of what the others took beyond what was expected of them. `None` until something has finished.
+    /// The time left: each remaining unit at the mean of its kind; where its kind has not run yet, at the mean of all that have. `None`
+    /// until something has finished.
     fn left(&self) -> Option<Duration> {
-        let mean = |kind: &str, of: &BTreeMap<String, (u32, Duration)>| {
-            of.get(kind).and_then(|&(count, time)| time.checked_div(count))
+        let all = self.done.values().fold((0, Duration::ZERO), |(count, time), &(n, took)| (count + n, time + took));
+        let rest = all.1.checked_div(all.0)?;
+        let unit = |kind: &str| {
+            let known = self.done.get(kind).and_then(|&(count, time)| time.checked_div(count));
+            known.unwrap_or(rest)
         };
-        let expected = |kind: &str| mean(kind, &self.expected).unwrap_or_default();
-        let others = self.done.iter().fold((0, Duration::ZERO), |(count, time), (kind, &(n, took))| {
-            (count + n, time + took.saturating_sub(expected(kind) * n))
-        });
-        let rest = others.1.checked_div(others.0)?;
-        let unit = |kind: &str| mean(kind, &self.done).unwrap_or(rest + expected(kind));
         Some(self.left.iter().map(|(kind, &n)| unit(kind) * n).sum::<Duration>() / self.workers)
     }
 
@@ -144,18 +132,5 @@ mod tests {
         p.left = [("slow", 1), ("fast", 1), ("new", 1)].map(|(k, n)| (k.to_owned(), n)).into();
         assert_eq!(p.left(), Some(Duration::from_secs(10 + 2 + 6)));
         assert_eq!(clock(Duration::from_secs(245)), "4m 05s");
-    }
-
-    #[test]
-    fn what_is_expected_of_a_kind_counts_until_it_has_run() {
-        let mut p = Progress::new(["plain", "plain", "dear", "dear"].map(str::to_owned), true);
-        p.expect("dear", Duration::from_secs(4));
-        p.expect("dear", Duration::from_secs(6));
-        p.done.insert("plain".to_owned(), (1, Duration::from_secs(3)));
-        p.left = [("plain", 1), ("dear", 2)].map(|(k, n)| (k.to_owned(), n)).into();
-        assert_eq!(p.left(), Some(Duration::from_secs(3 + 2 * (3 + 5))));
-        p.done.insert("dear".to_owned(), (1, Duration::from_secs(9)));
-        p.left = [("plain", 1), ("dear", 1)].map(|(k, n)| (k.to_owned(), n)).into();
-        assert_eq!(p.left(), Some(Duration::from_secs(3 + 9)));
     }
 }

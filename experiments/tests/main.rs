@@ -7,10 +7,12 @@ mod engine;
 mod evaluation;
 mod files;
 mod finetune;
+mod guides;
 mod methods;
 mod report;
 mod results;
 mod run;
+mod studies;
 mod text;
 mod verify;
 
@@ -25,9 +27,11 @@ fn main() -> std::process::ExitCode {
     cases.extend(evaluation::cases());
     cases.extend(files::cases());
     cases.extend(finetune::cases());
+    cases.extend(guides::cases());
     cases.extend(methods::cases());
     cases.extend(report::cases());
     cases.extend(results::cases());
+    cases.extend(studies::cases());
     cases.extend(verify::cases());
     libtest_mimic::run(&Arguments::from_args(), cases).exit_code()
 }

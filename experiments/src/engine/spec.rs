@@ -190,13 +190,10 @@ fn overlay(base: &mut Table, on_top: &Table) {
     }
 }
 
-/// The name of a list without entries.
-fn empty_list(table: &Table) -> Option<String> {
-    table.iter().find_map(|(key, value)| match value {
-        Value::Array(list) if list.is_empty() => Some(key.clone()),
-        Value::Table(inner) => empty_list(inner).map(|inner| format!("{key}.{inner}")),
-        _ => None,
-    })
+/// The name of a dimension without entries; what an option without any means, its study knows.
+fn empty_list(table: &Table) -> Option<&String> {
+    let empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
+    table.iter().find(|(_, value)| empty(value)).map(|(key, _)| key)
 }
 
 #[cfg(test)]

@@ -182,6 +182,8 @@ pub fn bounds(values: impl Iterator<Item = f64>, factor: f64) -> (f64, f64) {
 /// A number with as many digits as an axis needs.
 pub fn short(value: &f64) -> String {
     match value.abs() {
+        // What steps of an axis leave of zero.
+        v if v < 1e-12 => "0".to_owned(),
         v if v >= 100.0 || v.fract() == 0.0 => format!("{value:.0}"),
         v if v >= 1.0 => format!("{value:.1}"),
         v if v >= 0.01 => format!("{value:.2}"),

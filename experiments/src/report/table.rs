@@ -32,7 +32,9 @@ impl Table {
 
     /// The same table as GitHub Markdown, with columns that line up in a terminal too.
     pub fn markdown(&self) -> String {
-        let widths = self.widths();
+        // The rule below the header takes three characters, and one more for a column to the right.
+        let least = |i: usize| if self.is_left(i) { 3 } else { 4 };
+        let widths: Vec<usize> = self.widths().into_iter().enumerate().map(|(i, width)| width.max(least(i))).collect();
         let line = |cells: &[String]| {
             let padded = cells.iter().zip(&widths).enumerate().map(|(i, (cell, &width))| match self.is_left(i) {
                 true => format!("{cell:<width$}"),
@@ -41,8 +43,8 @@ impl Table {
             format!("| {} |\n", padded.collect::<Vec<_>>().join(" | "))
         };
         let dashes = |(i, &width): (usize, &usize)| match self.is_left(i) {
-            true => "-".repeat(width.max(3)),
-            false => format!("{}:", "-".repeat(width.max(4) - 1)),
+            true => "-".repeat(width),
+            false => format!("{}:", "-".repeat(width - 1)),
         };
         let rule: Vec<String> = widths.iter().enumerate().map(dashes).collect();
         let rows: String = self.rows.iter().map(|r| line(r)).collect();

@@ -57,6 +57,8 @@ fn plan(bench: &Bench, done: &Done) -> Result<Vec<Planned>> {
     bench.spec.needs("models", &bench.spec.models)?;
     bench.spec.needs("accelerators", &bench.spec.accelerators)?;
     let options: Options = bench.spec.options()?;
+    ensure!(!options.budget_percent.is_empty(), "[options]: `budget_percent` needs at least one budget");
+    ensure!(!options.resources.is_empty(), "[options]: `resources` needs `bits`, `energy` or both");
     for resource in &options.resources {
         choose::Resource::by_name(resource)?;
     }
