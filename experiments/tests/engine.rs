@@ -114,7 +114,7 @@ fn parts_join_to_the_whole() -> Result<(), Failed> {
     // What was merged is a run like any other: the rest of two parts is done in their folder.
     succeed(folder.path(), &[&STUDY[..], &["--out", "two"]].concat())?;
     same(&at("whole"), &at("two"))?;
-    succeed(folder.path(), &[&STUDY[..], &["--out", "other", "--windows", "20"]].concat())?;
+    succeed(folder.path(), &[&STUDY[..], &["--out", "other", "--preset", "all"]].concat())?;
     let mixed = interplay_in(folder.path(), &["merge", "1", "other", "--out", "mixed"]);
     assert_eq!(mixed.status.code(), Some(2), "parts of different studies");
     Ok(())

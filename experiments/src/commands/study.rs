@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use crate::commands::eval::Host;
 use crate::engine::run::{Options, run as work};
 use crate::engine::shard::Shard;
-use crate::engine::spec::{Size, Spec};
+use crate::engine::spec::{Size, Spec, overlay};
 use crate::studies::methods;
 
 /// Arguments of `study`.
@@ -139,7 +139,7 @@ impl Changes {
             let one: Table = text
                 .parse()
                 .map_err(|_| anyhow!("--set {text}: give KEY=VALUE in TOML, as in options.ranks=[0, 4]"))?;
-            table.extend(one);
+            overlay(&mut table, &one);
         }
         let lists = [
             ("models", &self.model),

@@ -20,10 +20,10 @@ pub struct Spec {
     #[serde(default)]
     pub name: String,
     /// Models: `lm`, `vit`, a fetched name, a folder, a GGUF file.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
     /// The data of each model, where it is not the embedded held-out set.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub data: BTreeMap<String, String>,
     /// Tokens a window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -35,19 +35,19 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images: Option<usize>,
     /// Formats of weights and activations.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub formats: Vec<String>,
     /// Sparsity patterns.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sparsity: Vec<String>,
     /// `sq`, `qs`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<String>,
     /// Units that multiply: `auto`, a name, or a TOML file.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub datapaths: Vec<String>,
     /// Machines: names or TOML files.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accelerators: Vec<String>,
     /// The price list, or a TOML file with one.
     #[serde(default = "prices")]
@@ -59,10 +59,10 @@ pub struct Spec {
     #[serde(default = "preset")]
     pub preset: String,
     /// Seeds of what is drawn at random.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seeds: Vec<u64>,
     /// What this kind of study alone knows.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Table::is_empty")]
     pub options: Table,
 }
 
@@ -181,7 +181,7 @@ fn sentence(error: &toml::de::Error) -> String {
 }
 
 /// Replaces the values of `base` by those of `on_top`; tables are merged.
-fn overlay(base: &mut Table, on_top: &Table) {
+pub fn overlay(base: &mut Table, on_top: &Table) {
     for (key, value) in on_top {
         match (base.get_mut(key), value) {
             (Some(Value::Table(inner)), Value::Table(value)) => overlay(inner, value),
