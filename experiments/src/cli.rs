@@ -51,7 +51,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a study: a table, figures and machine-readable results.
-    Study(study::Args),
+    Study(Box<study::Args>),
     /// Join the parts of a study that were done apart.
     Merge(merge::Args),
     /// Make a page of a run: tables that sort, figures, layers, and everything needed to run it again.

@@ -174,7 +174,7 @@ fn scatter(area: &Area<'_>, rows: &[Row], x_axis: &str, x: impl Fn(&Row) -> f64)
     front.sort_by(|a, b| a.0.total_cmp(&b.0));
     chart.draw_series(LineSeries::new(front, FRONT.stroke_width(2)))?;
     for (row, x, y) in points {
-        chart.plotting_area().draw(&shape(&row).draw((x, y), style::colour(row.text("base_format")), true))?;
+        chart.plotting_area().draw(&shape(row).draw((x, y), style::colour(row.text("base_format")), true))?;
     }
     Ok(())
 }
