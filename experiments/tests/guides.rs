@@ -31,6 +31,7 @@ fn runs(name: &str) -> Result<(), Failed> {
         .env("INTERPLAY_CACHE", folder.path().join("cache"))
         .envs(SIZE)
         .env("DATA", model.join("heldout.txt"))
+        .env("VECTORS", root.join("docs/guide/kernel").canonicalize()?)
         .env("MODEL", model)
         .output()?;
     let said = |bytes: &[u8]| {

@@ -10,6 +10,9 @@
 //! cargo run -p interplay-hw --features wgpu --example check_wgpu_kernel
 //! ```
 //!
+//! `-- --save DIR` also writes the operands with the results of the kernel and of each twin, as `interplay verify` reads them: the files in
+//! `docs/guide/kernel` are those of a run on llvmpipe.
+//!
 //! On Mesa's llvmpipe (22.3.6, LLVM 15.0.6) it prints:
 //!
 //! ```text
@@ -41,7 +44,9 @@
 use interplay_formats::catalog::FP16;
 use interplay_hw::identify::{Found, Options, Recorded, Search, Widths};
 use interplay_hw::{Datapath, Operand, identify};
+use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 use std::error::Error;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Rows of x, rows of w, and the length of the reduction.
@@ -49,20 +54,39 @@ const SHAPE: [usize; 3] = [48, 40, 64];
 /// The unit whose bits the kernel promises.
 const UNIT: &str = "ampere.mma.f16.f32";
 
-/// What is wrong with a twin, and the constants that make it so.
-const TWINS: [(&str, &[(&str, f64)]); 3] = [
-    ("rounds the sum to nearest", &[("NEAREST", 1.0)]),
-    ("keeps 23 fraction bits", &[("FRACTION_BITS", 23.0)]),
-    ("adds 4 products a step", &[("STEP", 4.0)]),
+/// A wrong twin of the kernel.
+struct Twin {
+    /// The name of its file.
+    name: &'static str,
+    /// What is wrong with it.
+    what: &'static str,
+    /// The constants that make it so.
+    constants: &'static [(&'static str, f64)],
+}
+
+/// Every twin.
+const TWINS: [Twin; 3] = [
+    Twin { name: "nearest", what: "rounds the sum to nearest", constants: &[("NEAREST", 1.0)] },
+    Twin { name: "fraction23", what: "keeps 23 fraction bits", constants: &[("FRACTION_BITS", 23.0)] },
+    Twin { name: "step4", what: "adds 4 products a step", constants: &[("STEP", 4.0)] },
 ];
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let folder = match (arguments.next().as_deref(), arguments.next()) {
+        (None, _) => None,
+        (Some("--save"), Some(folder)) => Some(PathBuf::from(folder)),
+        _ => {
+            eprintln!("usage: check_wgpu_kernel [--save DIR]");
+            return ExitCode::from(2);
+        }
+    };
     match pollster::block_on(Gpu::open()) {
         Err(error) => {
             eprintln!("no Vulkan device: {error}\nA software one suffices: apt-get install mesa-vulkan-drivers");
             ExitCode::from(2)
         }
-        Ok(gpu) => match check(&gpu) {
+        Ok(gpu) => match check(&gpu, folder.as_deref()) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(error) => {
@@ -73,22 +97,48 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the kernel and its twins; whether all is as it should be.
-fn check(gpu: &Gpu) -> Result<bool, Box<dyn Error>> {
+/// Runs the kernel and its twins, and keeps what they gave in `folder`; whether all is as it should be.
+fn check(gpu: &Gpu, folder: Option<&Path>) -> Result<bool, Box<dyn Error>> {
+    let save = |name: &str, x: &[u32], w: &[u32], y: &[u32]| match folder {
+        Some(folder) => save(&folder.join(name).with_extension("safetensors"), x, w, y),
+        None => Ok(()),
+    };
     println!("device: {}", gpu.name);
     let [m, n, k] = SHAPE;
     let (x, w) = (operands(m * k, 1), operands(n * k, 2));
     let want = expected(&x, &w)?;
     let right = gpu.matmul(&x, &w, &[])?;
     let wrong = report("kernel", &right, &want);
+    save("kernel", &x, &w, &right)?;
     let reference = explained(&x, &w, &want)?;
     let mut caught = wrong == 0;
-    for (what, constants) in TWINS {
+    for Twin { name, what, constants } in TWINS {
         let got = gpu.matmul(&x, &w, constants)?;
         caught &= report(&format!("twin that {what}"), &got, &want) > 0;
+        save(name, &x, &w, &got)?;
         why(&reference, &explained(&x, &w, &got)?);
     }
     Ok(caught)
+}
+
+/// Writes `A` `[M, K]` and `B` `[K, N]` as FP16 codes, `C` (zeros) and `D` `[M, N]` as FP32 bits.
+fn save(path: &Path, x: &[u32], w: &[u32], y: &[u32]) -> Result<(), Box<dyn Error>> {
+    let [m, n, k] = SHAPE;
+    let halves = |codes: Vec<u32>| codes.into_iter().flat_map(|code| (code as u16).to_le_bytes()).collect::<Vec<u8>>();
+    let a = halves(x.to_vec());
+    let b = halves((0..k * n).map(|at| w[at % n * k + at / n]).collect());
+    let d: Vec<u8> = y.iter().flat_map(|code| code.to_le_bytes()).collect();
+    let c = vec![0; d.len()];
+    let tensors = [
+        ("A", TensorView::new(Dtype::U16, vec![m, k], &a)?),
+        ("B", TensorView::new(Dtype::U16, vec![k, n], &b)?),
+        ("C", TensorView::new(Dtype::U32, vec![m, n], &c)?),
+        ("D", TensorView::new(Dtype::U32, vec![m, n], &d)?),
+    ];
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    Ok(serialize_to_file(tensors, None, path)?)
 }
 
 /// FP16 codes of both signs over 12 binades, subnormals and zeros among them; the same on each run.

@@ -154,12 +154,25 @@ fn measure(worker: &mut Worker<'_>, key: &Key) -> Result<Value> {
     Ok(serde_json::to_value(measured)?)
 }
 
-/// `count` products spread over `rows` x `outputs`, by the golden ratio, so that neither rows nor outputs repeat early.
+/// `count` different products spread over `rows` x `outputs`: multiples of about five eighths of all, which have no divisor in common
+/// with it.
 fn places(count: u64, rows: u64, outputs: u64) -> impl Iterator<Item = (usize, usize)> {
     let all = rows.saturating_mul(outputs);
-    let spread = move |i: u64| i.wrapping_mul(0x9E37_79B9_7F4A_7C15) % all;
+    let mut stride = all / 8 * 5 + 1;
+    while divisor(stride, all) != 1 {
+        stride += 1;
+    }
+    let spread = move |i: u64| (u128::from(i) * u128::from(stride) % u128::from(all.max(1))) as u64;
     let place = move |at: u64| ((at / outputs.max(1)) as usize, (at % outputs.max(1)) as usize);
     (0..count.min(all)).map(move |i| place(spread(i)))
+}
+
+/// The greatest common divisor; of 1 and anything 1.
+fn divisor(mut a: u64, mut b: u64) -> u64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }
 
 /// Sums over the inputs, each weighted by its products.

@@ -110,27 +110,25 @@ fn narrowest(points: &[(f64, Row)], limit: impl Fn(&Row) -> f64) -> Option<f64> 
 fn verdict(dimension: &Dimension, format: &str, points: &[(f64, Row)]) -> String {
     if dimension.name == "block" {
         // Short blocks are the accurate ones: there is a longest good length instead.
-        let free = longest(points, |row| row.number("increase_stderr"));
-        let cheap = longest(points, |_| 1.0);
-        return format!(
-            "{format}: up to {free} {} without a cost beyond one standard error, up to {cheap} within 1 %.",
-            dimension.unit
-        );
+        let said = |limit: &dyn Fn(&Row) -> f64| match longest(points, limit) {
+            Some(length) => format!("up to {length} {}", dimension.unit),
+            None => "at no length tried".to_owned(),
+        };
+        let (free, cheap) = (said(&|row| row.number("increase_stderr")), said(&|_| 1.0));
+        return format!("{format}: without a cost beyond one standard error {free}, within 1 % {cheap}.");
     }
-    let said = |found: Option<f64>| found.map_or("no width tried".to_owned(), |bits| format!("{bits}"));
-    let free = said(narrowest(points, |row| row.number("increase_stderr")));
-    let cheap = said(narrowest(points, |_| 1.0));
-    format!(
-        "{format}: from {free} {} on the cost stays within one standard error, from {cheap} on within 1 %.",
-        dimension.unit
-    )
+    let said = |limit: &dyn Fn(&Row) -> f64| match narrowest(points, limit) {
+        Some(width) => format!("from {width} {} on", dimension.unit),
+        None => "at no width tried".to_owned(),
+    };
+    let (free, cheap) = (said(&|row| row.number("increase_stderr")), said(&|_| 1.0));
+    format!("{format}: without a cost beyond one standard error {free}, within 1 % {cheap}.")
 }
 
 /// The longest block up to which no increase over the format's own blocks exceeds `limit`.
-fn longest(points: &[(f64, Row)], limit: impl Fn(&Row) -> f64) -> String {
+fn longest(points: &[(f64, Row)], limit: impl Fn(&Row) -> f64) -> Option<f64> {
     let good = |row: &Row| row.number("increase_percent") <= limit(row);
-    let found = points.iter().take_while(|(_, row)| good(row)).last();
-    found.map_or("no length tried".to_owned(), |(x, _)| format!("{x}"))
+    points.iter().take_while(|(_, row)| good(row)).last().map(|(x, _)| *x)
 }
 
 /// The designs that no other beats in metric, area and energy.

@@ -129,7 +129,7 @@ pub(super) fn caption(frame: &Frame) -> Result<String> {
         "Every layer was compressed alone in every way, and the rise of the loss measured; under a budget, *greedy* and *exact* then choose a way for each layer by \
          the least sum of these rises, greedily and by an exhaustive search with bounds. *uniform* is the best single way for all layers within the budget, chosen by what it does to all of them \
          together. One half of the inputs makes every choice, the other half judges it: the numbers below are of the second half. Budgets are in percent of what the dearest \
-         candidate takes in all layers; layers outside the preset are in no budget.\n\n\
+         candidate takes in all layers; one that not even the cheapest choice fits has no rows, and layers outside the preset are in no budget.\n\n\
          `figure.svg`: above, the rise of the loss over the dense FP32 model; below, the difference to the best single choice (below zero: the choice by layer is better).\n\n",
     );
     for (model, resource, rows) in cases(frame) {
