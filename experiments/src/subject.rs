@@ -48,6 +48,8 @@ pub struct Amount {
     pub window: Option<usize>,
     /// Windows, images, or pairs.
     pub windows: Option<usize>,
+    /// Images, where they are to be of another number: more of them are needed for the same standard error, and each costs less.
+    pub images: Option<usize>,
     /// The `preprocessor_config.json` for images, where it is not the model's own.
     pub preprocess: Option<PathBuf>,
 }
@@ -258,7 +260,7 @@ fn images(model: &Model, model_name: &str, data: &str, amount: &Amount, checksum
     };
     let wanted = Wanted {
         shape: (channels, height, width),
-        count: amount.windows.unwrap_or(usize::MAX),
+        count: amount.images.or(amount.windows).unwrap_or(usize::MAX),
         model: model_name,
         preprocess: amount.preprocess.as_deref(),
     };

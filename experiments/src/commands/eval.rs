@@ -226,6 +226,7 @@ pub fn run(args: &Args) -> Result<()> {
         stride: args.stride,
         protocol,
         preprocess: args.preprocess.clone(),
+        images: None,
     };
     let subject = Subject::open(&args.model, args.data.as_deref(), amount)?;
 

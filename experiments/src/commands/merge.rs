@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::engine::store::Store;
+use crate::engine::store::{Mark, Store};
 use crate::engine::write::{self, Facts};
 use crate::output::{sayln, write_atomic};
 
@@ -17,7 +17,8 @@ Examples:
   interplay study orders --shard 2/2 --out part2        on another
   interplay merge part1 part2 --out figures/orders      the bytes of a run on one machine
 
-Exit code 1: the parts do not hold all cells; what they hold is merged, and `interplay study … --out DIR` does the rest.")]
+Exit code 1: the parts do not hold all cells, or further ones follow from them as in `adaptive`; what they hold is merged, and
+`interplay study … --out DIR` does the rest.")]
 pub struct Args {
     /// The folders of the parts.
     #[arg(value_name = "DIR", required = true)]
@@ -42,7 +43,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     let study = file(first)?;
     for part in &parts[1..] {
-        let same = part.plan()? == plan && file(part)? == study;
+        let same = part.plan()? == plan && file(part)? == study && Facts::read(part.folder())?.mark() == facts.mark();
         ensure!(
             same,
             "{} is a part of another study, or of other models or another version, than {}: their cells differ",
@@ -50,6 +51,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             first.folder().display()
         );
     }
+    let kind = facts.kind()?;
+    ensure!(
+        facts.mark() == Mark::new(kind.name),
+        "{} is of version {}, this is {}; merge by the version that made the parts",
+        first.folder().display(),
+        facts.mark().version,
+        env!("CARGO_PKG_VERSION")
+    );
     let whole = Store::make(&args.out, &facts.mark())?;
     whole.write_list(&plan)?;
     write_atomic(&args.out.join("study.toml"), &study)?;
@@ -62,9 +71,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         results.push(found.map(|(_, result)| result));
     }
     let missing = results.iter().filter(|result| result.is_none()).count();
-    if missing < plan.len() {
-        write::all(facts.kind()?, &whole, &facts, results)?;
-    }
+    let rows = if missing < plan.len() { write::all(kind, &whole, &facts, results)?.rows } else { 0 };
     sayln!("{}: {} of {} cells", args.out.display(), plan.len() - missing, plan.len());
-    Ok(if missing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if missing == 0 && rows == 0 {
+        // What these cells say asks for others.
+        sayln!("the study goes on from here: `interplay study … --out {}` does its next step", args.out.display());
+    }
+    Ok(if missing == 0 && rows > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -38,7 +38,7 @@ impl Bench {
     pub fn open(spec: Spec, backend: Backend) -> Result<Self> {
         let subjects = spec.models.iter().map(|model| {
             let data = spec.data.get(model).map(String::as_str);
-            Subject::open(model, data, amount(&spec, model)).with_context(|| format!("cannot study `{model}`"))
+            Subject::open(model, data, amount(&spec)).with_context(|| format!("cannot study `{model}`"))
         });
         let subjects = subjects.collect::<Result<Vec<_>>>()?;
         let machines = spec
@@ -122,9 +122,12 @@ impl Bench {
 
     /// The same with the machines on which cells are costed, by what their records say.
     pub fn with_machines(&self, key: Key) -> Key {
-        let records = self.machines.iter().map(|m| {
+        let records = self.machines.iter().zip(&self.spec.accelerators).flat_map(|(m, name)| {
             let record = (&*m.accelerator, m.cycle_model.name, &*m.prices);
-            serde_json::to_string(&record).unwrap_or_default()
+            let units = m.accelerator.units.iter().filter_map(|unit| declared(&unit.datapath));
+            // A machine of the user's is named in results as its file is.
+            let file = Some(name.clone()).filter(|name| *name != m.accelerator.name);
+            std::iter::once(serde_json::to_string(&record).unwrap_or_default()).chain(units).chain(file)
         });
         key.with("machines", digest_of(records))
     }
@@ -146,10 +149,8 @@ impl Bench {
 }
 
 /// How much of its data a model is given.
-fn amount(spec: &Spec, model: &str) -> Amount {
-    // Of images more are needed for the same standard error, and each costs less.
-    let windows = if model == "vit" { spec.images } else { spec.windows };
-    Amount { window: spec.window, windows: windows.or(spec.windows), ..Amount::default() }
+fn amount(spec: &Spec) -> Amount {
+    Amount { window: spec.window, windows: spec.windows, images: spec.images, ..Amount::default() }
 }
 
 /// One configuration of all layers of a preset, by the names of a key.
@@ -182,7 +183,8 @@ impl Point {
     /// A key with this point's names.
     pub fn name(&self, key: Key, datapath: &str) -> Key {
         let key = key.with("format", self.format.name).with("sparsity", self.pattern.to_string());
-        let records = [format!("{:?}", self.format), format!("{:?}", self.datapath)];
+        let records = [format!("{:?}", self.format), format!("{:?}", self.datapath)].into_iter();
+        let records = records.chain(activations(self.format));
         key.with("order", self.order.to_string()).with("datapath", datapath).with("records", digest_of(records))
     }
 
@@ -202,6 +204,18 @@ impl Point {
     pub fn config(&self) -> Result<LayerConfig> {
         Ok(LayerConfig { datapath: self.datapath, ..LayerConfig::new(self.format, self.pattern, self.order)? })
     }
+}
+
+/// The record of a unit that the user declared; none of a unit of this version's catalogue.
+fn declared(name: &str) -> Option<String> {
+    let known = Datapath::all().iter().any(|unit| unit.name == name);
+    Datapath::by_name(name).ok().filter(|_| !known).map(|unit| format!("{unit:?}"))
+}
+
+/// The record of what a format does to activations, where that is another one.
+pub fn activations(format: &'static Format) -> Option<String> {
+    let own = format.for_activations();
+    (own.name != format.name && !Format::all().iter().any(|known| known.name == own.name)).then(|| format!("{own:?}"))
 }
 
 /// The unit of that name or file; none for `auto`.

@@ -112,6 +112,17 @@ pub const PROBE_WINDOWS: usize = 2;
 /// The same for images.
 pub const PROBE_IMAGES: usize = 16;
 
+/// Steps of training that a probe takes: judging the result, which it does as well, is then a small part.
+pub const PROBE_STEPS: i64 = 4;
+
+/// The smaller specification of a study that trains models.
+pub fn fewer_steps(spec: &mut super::spec::Spec) {
+    fewer_inputs(spec);
+    for key in ["steps", "image_steps"] {
+        spec.options.insert(key.to_owned(), PROBE_STEPS.into());
+    }
+}
+
 /// The smaller specification of a study that evaluates models.
 pub fn fewer_inputs(spec: &mut super::spec::Spec) {
     spec.windows = Some(PROBE_WINDOWS);

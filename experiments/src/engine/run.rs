@@ -1,6 +1,6 @@
 //! The loop over cells.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -57,6 +57,7 @@ pub fn run(kind: &'static Kind, spec: Spec, options: &Options) -> Result<ExitCod
     if planned.is_empty() {
         bail!("the grid of the study `{}` is empty: no cell follows from its lists", bench.spec.name);
     }
+    distinct(&planned)?;
     let jobs = options.jobs.unwrap_or_else(|| jobs(&bench)).clamp(1, planned.len());
     if options.dry_run {
         return rehearse::print(kind, &bench, &planned, options, jobs);
@@ -69,6 +70,7 @@ pub fn run(kind: &'static Kind, spec: Spec, options: &Options) -> Result<ExitCod
     let mut failures = Vec::new();
     loop {
         store.write_plan(&bench.spec, &planned)?;
+        write::Facts::of(kind, &bench).write(&store, 0, planned.len())?;
         failures.extend(work(kind, &bench, &store, &planned, options.shard, jobs)?);
         if interrupt::asked() || !failures.is_empty() {
             break;
@@ -82,6 +84,17 @@ pub fn run(kind: &'static Kind, spec: Spec, options: &Options) -> Result<ExitCod
         planned = next;
     }
     finish(kind, &bench, &store, &planned, options, &failures)
+}
+
+/// That no cell is planned twice: it would count twice, and as its own repetition.
+fn distinct(planned: &[Planned]) -> Result<()> {
+    let mut seen = BTreeMap::new();
+    for cell in planned {
+        if let Some(other) = seen.insert(cell.key.digest(), &cell.label) {
+            bail!("the grid has one cell twice, `{other}` and `{}`; give each name, record and seed once", cell.label);
+        }
+    }
+    Ok(())
 }
 
 /// Writes the files of the run and says how it ended.

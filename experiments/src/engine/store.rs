@@ -37,8 +37,10 @@ pub struct Listed {
 /// Whose results a folder holds, said before there are any.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
-    study: String,
-    version: String,
+    /// The kind of study.
+    pub study: String,
+    /// The version of the program.
+    pub version: String,
 }
 
 impl Mark {
@@ -54,13 +56,21 @@ impl Store {
     /// # Errors
     /// The folder holds results of another study or version, or cannot be written.
     pub fn open(folder: &Path, spec: &Spec) -> Result<Self> {
+        Self::make(folder, &Mark::new(&spec.study))
+    }
+
+    /// The folder of a run of that study and version, as [`Store::open`] gives it.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`].
+    pub fn make(folder: &Path, ours: &Mark) -> Result<Self> {
         if let Some(mark) = mark(folder)? {
             let shown = folder.display();
-            if mark.study != spec.study {
+            if mark.study != ours.study {
                 bail!(
                     "{shown} holds results of the study `{}`, not of `{}`; give another --out",
                     mark.study,
-                    spec.study
+                    ours.study
                 );
             }
             if mark.version != env!("CARGO_PKG_VERSION") {
@@ -71,18 +81,10 @@ impl Store {
                 );
             }
         }
-        Self::make(folder, &Mark::new(&spec.study))
-    }
-
-    /// The folder of a run, made where it is missing.
-    ///
-    /// # Errors
-    /// It cannot be made.
-    pub fn make(folder: &Path, mark: &Mark) -> Result<Self> {
         let store = Self { folder: folder.to_owned() };
         let cells = store.cells();
         fs::create_dir_all(&cells).with_context(|| format!("cannot make the folder {}", cells.display()))?;
-        write_atomic(&cells.join("study.json"), serde_json::to_string(mark)?.as_bytes())?;
+        write_atomic(&cells.join("study.json"), serde_json::to_string(ours)?.as_bytes())?;
         Ok(store)
     }
 

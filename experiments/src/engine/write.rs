@@ -54,9 +54,21 @@ impl Facts {
         serde_json::from_slice(&text).map(Self).with_context(|| format!("{} is not JSON", path.display()))
     }
 
+    /// Writes `run.json` with the number of cells that there are and that are planned.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, store: &Store, cells: usize, planned: usize) -> Result<()> {
+        let mut facts = self.0.clone();
+        facts["cells"] = cells.into();
+        facts["missing"] = (planned - cells).into();
+        write_atomic(&store.folder().join("run.json"), format!("{facts:#}\n").as_bytes())
+    }
+
     /// Whose results these are.
     pub fn mark(&self) -> Mark {
-        Mark::new(self.0["study"].as_str().unwrap_or_default())
+        let text = |name: &str| self.0[name].as_str().unwrap_or_default().to_owned();
+        Mark { study: text("study"), version: text("version") }
     }
 
     /// The kind of study.
@@ -74,6 +86,8 @@ pub struct Written {
     pub lines: String,
     /// `caption.md`.
     pub caption: String,
+    /// Rows of `data.csv`.
+    pub rows: usize,
 }
 
 /// Writes every file, each whole. `results` are in the order of the plan, none where a cell is missing.
@@ -88,15 +102,12 @@ pub fn all(kind: &Kind, store: &Store, facts: &Facts, results: Vec<Option<Value>
         let _ = writeln!(lines, "{result}");
     }
     let frame = (kind.frame)(&results)?;
-    let mut facts = facts.0.clone();
-    facts["cells"] = results.len().into();
-    facts["missing"] = (planned - results.len()).into();
     let folder = store.folder();
     write_atomic(&folder.join("results.jsonl"), lines.as_bytes())?;
     write_atomic(&folder.join("data.csv"), frame.csv()?.as_bytes())?;
     let caption = drawn(kind, folder, &frame)?;
-    write_atomic(&folder.join("run.json"), format!("{facts:#}\n").as_bytes())?;
-    Ok(Written { lines, caption })
+    facts.write(store, results.len(), planned)?;
+    Ok(Written { lines, caption, rows: frame.rows().count() })
 }
 
 /// Draws `figure.svg` and writes `caption.md` from the table alone; gives the caption.

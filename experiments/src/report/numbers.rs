@@ -6,8 +6,17 @@ use interplay::eval::Estimate;
 pub struct Paired {
     /// Mean of `b - a`.
     pub mean: f64,
-    /// Its standard error.
+    /// Its standard error; NaN for a single pair, which says nothing about the spread.
     pub stderr: f64,
+}
+
+/// A signed value with its standard error, where there are any.
+pub fn spread(value: f64, stderr: f64, digits: usize) -> String {
+    match (value.is_nan(), stderr.is_nan()) {
+        (true, _) => String::new(),
+        (_, true) => format!("{value:+.digits$}"),
+        _ => format!("{value:+.digits$} ±{stderr:.digits$}"),
+    }
 }
 
 impl Paired {
@@ -15,14 +24,15 @@ impl Paired {
     pub fn of(a: &[f64], b: &[f64]) -> Self {
         let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| b - a).collect();
         let estimate = Estimate::of(&differences);
-        Self { mean: estimate.mean, stderr: estimate.stderr }
+        Self { mean: estimate.mean, stderr: if differences.len() > 1 { estimate.stderr } else { f64::NAN } }
     }
 }
 
 /// Four significant digits, and exponents only where a reader would want them.
 pub fn number(value: f64) -> String {
     match value {
-        v if !v.is_finite() => v.to_string(),
+        v if v.is_nan() => String::new(),
+        v if v.is_infinite() => v.to_string(),
         v if v >= 1e6 => format!("{v:.2e}"),
         v if v >= 1000.0 => format!("{v:.0}"),
         v if v >= 100.0 => format!("{v:.1}"),
@@ -41,6 +51,8 @@ mod tests {
         let b = [1.5, 5.5, 9.5];
         let paired = Paired::of(&a, &b);
         assert_eq!((paired.mean, paired.stderr), (0.5, 0.0));
+        assert!(Paired::of(&a[..1], &b[..1]).stderr.is_nan());
+        assert_eq!(spread(0.5, f64::NAN, 2), "+0.50");
     }
 
     #[test]

@@ -65,7 +65,7 @@ fn plan(bench: &Bench, done: &Done) -> Result<Vec<Planned>> {
     let candidates = points(&bench.formats()?, &bench.patterns()?, &bench.orders()?);
     let mut planned = Vec::new();
     for subject in &bench.subjects {
-        ensure!(inputs(subject) >= 2, "half of the inputs choose and half judge: give at least two");
+        ensure!(inputs(subject) >= 4, "half of the inputs choose and half judge: give at least four windows or images");
         let first = sensitivities(bench, subject, &candidates)?;
         let known = Sensitivities::of(&first, done)?;
         planned.extend(first);
@@ -79,6 +79,7 @@ fn plan(bench: &Bench, done: &Done) -> Result<Vec<Planned>> {
 /// The cells that say what each candidate does to each layer, and to all.
 fn sensitivities(bench: &Bench, subject: &Subject, candidates: &[Point]) -> Result<Vec<Planned>> {
     let layers = layers(bench, subject)?;
+    ensure!(!layers.is_empty(), "the preset `{}` has no linear layer of `{}`", bench.spec.preset, subject.model_name);
     let mut planned = Vec::new();
     let all = "all".to_owned();
     for layer in std::iter::once(&all).chain(&layers) {

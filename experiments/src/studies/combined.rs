@@ -16,8 +16,8 @@ use crate::engine::bench::{Bench, Point, Worker, inputs, points};
 use crate::engine::frame::{Frame, field};
 use crate::engine::key::{Key, digest_of};
 use crate::engine::kind::{Done, Kind, Planned};
+use crate::engine::rehearse::fewer_steps;
 use crate::engine::run::typed;
-use crate::engine::spec::Spec;
 use crate::report::numbers::Paired;
 use crate::studies::evaluated::{self, Evaluated, of_plan};
 use crate::subject::Subject;
@@ -33,7 +33,7 @@ pub const KIND: Kind = Kind {
     frame,
     figure: show::figure,
     caption: show::caption,
-    shrink,
+    shrink: fewer_steps,
 };
 
 const COLUMNS: [&str; 21] = [
@@ -84,14 +84,6 @@ impl Options {
             image_batch: self.image_batch,
             rate_millionths: self.rate_millionths,
         }
-    }
-}
-
-fn shrink(spec: &mut Spec) {
-    spec.windows = Some(2);
-    spec.images = Some(16);
-    for key in ["steps", "image_steps"] {
-        spec.options.insert(key.to_owned(), 1.into());
     }
 }
 
@@ -152,14 +144,14 @@ fn distilled(
     (data, percent, seed): (&str, u64, u64),
 ) -> Result<Planned> {
     let budget = options.budget();
-    let key = point
-        .name(bench.key_of(subject), "auto")
+    let key = bench
+        .with_machines(point.name(bench.key_of(subject), "auto"))
         .with("part", "distillation")
         .with("training", data)
         .with("budget", serde_json::to_value(budget)?)
         .with("distill_percent", percent)
         .with("seed", seed);
-    let steps = training::settings(subject, &aim(&key)?, &budget).steps;
+    let steps = training::settings(subject, &bench.spec.preset, &aim(&key)?, &budget).steps;
     let name = format!("{} {} {} {}", subject.model_name, point.format.name, point.pattern, point.order);
     Ok(Planned {
         label: format!("{name} distilled {percent} % seed {seed}"),
@@ -207,7 +199,7 @@ fn distill(worker: &mut Worker<'_>, key: &Key) -> Result<Value> {
     let bench = worker.bench;
     let (place, subject) = bench.subject(key.text("model")?)?;
     let (options, point): (Options, _) = (bench.spec.options()?, Point::of(key)?);
-    let settings = training::settings(subject, &aim(key)?, &options.budget());
+    let settings = training::settings(subject, &bench.spec.preset, &aim(key)?, &options.budget());
     let plan = Plan::new(bench.preset()?, point.config()?);
     // The model before training gives what does not change by it, and the losses that the trained one's are held against.
     let start = of_plan(worker, key, plan.clone(), point.labels())?;

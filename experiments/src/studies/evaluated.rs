@@ -179,10 +179,10 @@ pub fn unit_of<'a>(machine: &'a Machine, format: &'static Format) -> Result<&'a 
 /// inputs, so the spread between these cancels.
 pub fn increase_percent(from: &Evaluated, to: &Evaluated) -> [f64; 2] {
     let paired = Paired::of(&from.losses, &to.losses);
-    // A perplexity is the exponential of the mean loss, so a small loss difference is a relative change of it; a
-    // cross-entropy is the loss itself.
+    // A perplexity is the exponential of the mean loss, so its relative change is that of a difference of losses, and moves by that
+    // exponential with it; a cross-entropy is the loss itself.
     if from.cell.metric.name == "perplexity" {
-        return [paired.mean.exp_m1() * 100.0, paired.stderr * 100.0];
+        return [paired.mean.exp_m1() * 100.0, paired.mean.exp() * paired.stderr * 100.0];
     }
     let scale = 100.0 / from.cell.metric.value;
     [paired.mean * scale, paired.stderr * scale]

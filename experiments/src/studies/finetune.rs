@@ -14,12 +14,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::training::{self, Aim, Budget, judge};
-use crate::engine::bench::{Bench, Point, Worker};
+use crate::engine::bench::{Bench, Point, Worker, activations};
 use crate::engine::frame::{Frame, field};
 use crate::engine::key::{Key, digest_of};
 use crate::engine::kind::{Done, Kind, Planned};
+use crate::engine::rehearse::fewer_steps;
 use crate::engine::run::typed;
-use crate::engine::spec::Spec;
 use crate::subject::Subject;
 
 /// The study.
@@ -33,7 +33,7 @@ pub const KIND: Kind = Kind {
     frame,
     figure: show::figure,
     caption: show::caption,
-    shrink,
+    shrink: fewer_steps,
 };
 
 /// One way to train.
@@ -103,14 +103,6 @@ struct Judged {
     stderr: Option<f64>,
 }
 
-fn shrink(spec: &mut Spec) {
-    spec.windows = Some(2);
-    spec.images = Some(16);
-    for key in ["steps", "image_steps"] {
-        spec.options.insert(key.to_owned(), 1.into());
-    }
-}
-
 fn plan(bench: &Bench, _: &Done) -> Result<Vec<Planned>> {
     bench.spec.needs("models", &bench.spec.models)?;
     let budget: Budget = bench.spec.options()?;
@@ -161,9 +153,12 @@ fn one(
         .with("sparsity", pattern.to_string())
         .with("arm", arm.name)
         .with("formats", names.clone())
-        .with("records", digest_of(formats.iter().map(|format| format!("{format:?}"))))
+        .with(
+            "records",
+            digest_of(formats.iter().map(|f| format!("{f:?}")).chain(formats.iter().filter_map(|f| activations(f)))),
+        )
         .with("seed", seed);
-    let steps = training::settings(subject, &aim(&key, arm, names[0])?, budget).steps;
+    let steps = training::settings(subject, &bench.spec.preset, &aim(&key, arm, names[0])?, budget).steps;
     Ok(Planned {
         label: format!("{} {pattern} {} {} seed {seed}", subject.model_name, names.join("+"), arm.name),
         work: format!("{} {}", subject.model_name, arm.recipe),
@@ -197,7 +192,12 @@ fn measure(worker: &mut Worker<'_>, key: &Key) -> Result<Value> {
     });
     let points: Vec<Point> = points.collect::<Result<_>>()?;
     let plan = |point: &Point| -> Result<Plan> { Ok(Plan::new(bench.preset()?, point.config()?)) };
-    let settings = training::settings(subject, &aim(key, arm, formats.first().copied().unwrap_or_default())?, &budget);
+    let settings = training::settings(
+        subject,
+        &bench.spec.preset,
+        &aim(key, arm, formats.first().copied().unwrap_or_default())?,
+        &budget,
+    );
     let trained = training::train(subject, &settings)?;
     let mut after = trained.map(|model| Session::on(bench.backend, model.checkpoint, Plan::fp32())).transpose()?;
     let dense = after.as_mut().map(|session| judge(subject, session)).transpose()?;

@@ -14,6 +14,7 @@ use crate::engine::kind::{Done, Kind, Planned};
 use crate::engine::rehearse::fewer_inputs;
 use crate::engine::run::typed;
 use crate::report::figure::{self, Mark};
+use crate::report::numbers::Paired;
 use crate::studies::evaluated::{self, COLUMNS, Evaluated};
 use crate::subject::Data;
 
@@ -113,7 +114,7 @@ fn excess(cells: &[Evaluated], one: &Evaluated) -> Vec<f64> {
         term(one) - term(rounded) - term(pruned) + term(dense)
     };
     let moves: Vec<f64> = (0..one.losses.len()).map(window).collect();
-    vec![bound, c.metric.value - bound, interplay::eval::Estimate::of(&moves).stderr]
+    vec![bound, c.metric.value - bound, Paired::of(&vec![0.0; moves.len()], &moves).stderr]
 }
 
 fn draw(frame: &Frame) -> Result<String> {

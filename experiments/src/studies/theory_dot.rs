@@ -96,6 +96,7 @@ struct Layer {
 }
 
 fn shrink(spec: &mut Spec) {
+    spec.windows = Some(1);
     spec.images = Some(1);
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use interplay::catalogue;
 use interplay::load::{self, Model};
 use interplay::session::Session;
 use interplay::train::engine::Decay;
@@ -50,7 +51,7 @@ pub struct Aim {
 }
 
 /// The settings of a run.
-pub fn settings(subject: &Subject, aim: &Aim, budget: &Budget) -> Settings {
+pub fn settings(subject: &Subject, preset: &str, aim: &Aim, budget: &Budget) -> Settings {
     let images = subject.window() == 0;
     let (steps, batch) = if images { (budget.image_steps, budget.image_batch) } else { (budget.steps, budget.batch) };
     Settings {
@@ -63,7 +64,7 @@ pub fn settings(subject: &Subject, aim: &Aim, budget: &Budget) -> Settings {
         order: aim.order.clone(),
         datapath: None,
         datapath_record: None,
-        preset: "paper".to_owned(),
+        preset: preset.to_owned(),
         gradients: aim.gradients.clone(),
         mask: Masks::Recompute,
         steps,
@@ -90,8 +91,17 @@ pub fn settings(subject: &Subject, aim: &Aim, budget: &Budget) -> Settings {
 /// The data that a model is trained on: those of `interplay finetune`.
 ///
 /// # Errors
-/// They are not there, or the model cannot be trained.
+/// They are not there, they are what the subject is judged on, or the model cannot be trained.
 pub fn data(subject: &Subject) -> Result<Trainee> {
+    let judge = subject.data_name.as_str();
+    let same = |trained: &Path| {
+        Path::new(judge).canonicalize().is_ok_and(|path| trained.canonicalize().is_ok_and(|t| t == path))
+    };
+    let trained =
+        |name: &str| judge.eq_ignore_ascii_case(name) || catalogue::locate(name).is_ok_and(|path| same(&path));
+    if let Some(name) = ["wiki", "mnist"].into_iter().find(|name| trained(name)) {
+        bail!("models are trained on `{name}`, so they cannot be judged on it; give other data by --data");
+    }
     data::subject(&subject.model_name, None, data::start(&subject.model_name)?)
 }
 

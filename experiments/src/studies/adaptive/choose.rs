@@ -9,6 +9,9 @@ use super::read;
 use crate::engine::kind::{Done, Planned};
 use crate::studies::evaluated::Evaluated;
 
+/// A rise of the loss, in nats, that stands for any that is larger or not finite: no model predicts that badly by less than overflowing.
+const OVERFLOWED: f64 = 1e4;
+
 /// What is budgeted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Resource {
@@ -106,8 +109,8 @@ impl Sensitivities {
         for (key, evaluated) in &results {
             let c = &evaluated.cell;
             let rise = chooses(evaluated) - dense;
-            // A choice that overflows is none; a finite loss keeps the arithmetic of the search.
-            let rise = if rise.is_finite() { rise } else { f64::from(f32::MAX) };
+            // A choice that overflows is none; a rise beyond all others keeps the arithmetic of the search.
+            let rise = if rise.is_finite() { rise.min(OVERFLOWED) } else { OVERFLOWED };
             match key.text("layer")? {
                 "none" => {}
                 "all" => {
@@ -153,7 +156,7 @@ pub(super) fn choices(known: &Sensitivities, budget: &Budget) -> Result<Vec<Choi
     let layers = known.candidates(budget.resource);
     let total = |index: usize| layers.iter().map(|layer| layer[index].cost).sum::<u64>();
     let dearest = (0..known.candidates.len()).map(total).max().unwrap_or(0);
-    let limit = (u128::from(dearest) * u128::from(budget.percent) / 100) as u64;
+    let limit = u64::try_from(u128::from(dearest) * u128::from(budget.percent) / 100).unwrap_or(u64::MAX);
     let least: u64 = layers.iter().filter_map(|layer| layer.iter().map(|c| c.cost).min()).sum();
     if least > limit {
         return Ok(Vec::new());

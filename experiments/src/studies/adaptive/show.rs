@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::choose::{judges, judging};
 use super::read;
 use crate::engine::frame::{Frame, Row, distinct, field};
-use crate::report::numbers::{Paired, number};
+use crate::report::numbers::{self, Paired, number};
 use crate::report::panels::{self, Curve, Entry, Panel};
 use crate::report::table::Table;
 use crate::studies::evaluated::Evaluated;
@@ -156,10 +156,7 @@ fn table(model: &str, resource: &str, rows: &[Row]) -> Table {
     ];
     let mut table = Table::new(title, header);
     for row in rows {
-        let spread = |value: &str, stderr: &str| {
-            let (value, stderr) = (row.number(value), row.number(stderr));
-            if value.is_nan() { String::new() } else { format!("{value:+.4} ±{stderr:.4}") }
-        };
+        let spread = |value: &str, stderr: &str| numbers::spread(row.number(value), row.number(stderr), 4);
         table.row([
             format!("{} %, {}", row.text("budget_percent"), row.text("method")),
             number(row.number("value")),

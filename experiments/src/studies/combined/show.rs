@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::COLUMNS;
 use crate::engine::frame::{Frame, Row, distinct};
-use crate::report::numbers::number;
+use crate::report::numbers::{self, number};
 use crate::report::panels::{self, Curve, Entry, Panel};
 use crate::report::style;
 use crate::report::table::Table;
@@ -113,8 +113,7 @@ fn ranks(model: &str, rows: &[Row]) -> Table {
                 let orders = ORDERS.map(|(order, _)| of(order));
                 let say = |text: &dyn Fn(&Row) -> String| orders.map(|row| row.map_or_else(String::new, text));
                 let value = say(&|row| number(row.number("value")));
-                let back =
-                    say(&|row| format!("{:+.4} ±{:.4}", row.number("recovered"), row.number("recovered_stderr")));
+                let back = say(&|row| numbers::spread(row.number("recovered"), row.number("recovered_stderr"), 4));
                 let first = orders.into_iter().flatten().next();
                 let of_both = |column: &str, unit: f64| {
                     first.map_or_else(String::new, |row| format!("{:.1}", row.number(column) / unit))
@@ -192,5 +191,5 @@ fn change(rows: &[Row], from: Option<&str>, to: Option<&str>) -> String {
     let seeds = distinct(rows.iter().copied(), "seed");
     let changes: Vec<f64> = seeds.iter().filter_map(|seed| Some(at(to, seed)? - at(from, seed)?)).collect();
     let (mean, deviation) = spread(changes);
-    if deviation.is_finite() { format!("{mean:+.3} ±{deviation:.3}") } else { format!("{mean:+.3}") }
+    numbers::spread(mean, if deviation.is_finite() { deviation } else { f64::NAN }, 3)
 }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::MORE;
 use crate::engine::frame::{Frame, Row, distinct};
 use crate::published::{self, Setup};
-use crate::report::numbers::number;
+use crate::report::numbers::{self, number};
 use crate::report::table::Table;
 use crate::studies::evaluated::{COLUMNS, linear_bits};
 
@@ -155,8 +155,7 @@ fn metric(rows: &[Row]) -> Table {
 
 /// A signed value with its standard error; nothing where there is none.
 fn spread(row: &Row, value: &str, stderr: &str) -> String {
-    let (value, stderr) = (row.number(value), row.number(stderr));
-    if value.is_nan() { String::new() } else { format!("{value:+.2} ±{stderr:.2}") }
+    numbers::spread(row.number(value), row.number(stderr), 2)
 }
 
 /// The orthogonality bound and how far S→Q is above it.
