@@ -211,7 +211,11 @@ fn corrections_bring_loss_back() -> Result<(), Failed> {
 }
 
 fn bad_options_are_refused() -> Result<(), Failed> {
-    let wrong: [(&[&str], &str); 8] = [
+    let wrong: [(&[&str], &str); 12] = [
+        (&["finetune", "--orders", "sq"], "does not use `orders`"),
+        (&["adaptive", "--accelerator", "b200,h100"], "takes one value of `accelerators`"),
+        (&["orders", "--quick", "--formats", "int8,INT8"], "one cell twice"),
+        (&["adaptive", "--preset", "none"], "no linear layer"),
         (&["theory-tensor", "--set", "options.weights='many'"], "weights"),
         (&["theory-dot", "--sparsity", "dense"], "compares orders"),
         (&["theory-dot", "--set", "options.exakt=3"], "exakt"),

@@ -16,6 +16,10 @@ pub struct Kind {
     pub question: &'static str,
     /// The built-in study as a TOML file.
     pub file: &'static str,
+    /// Dimensions of a file that make its grid.
+    pub many: &'static [&'static str],
+    /// Dimensions of which it takes one value.
+    pub one: &'static [&'static str],
     /// The title of the caption.
     pub title: &'static str,
     /// The cells that follow from the specification, and in a study of several steps those that follow from `done`, what is measured so

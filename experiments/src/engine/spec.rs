@@ -136,6 +136,7 @@ impl Spec {
         }
         let mut spec: Self = Value::Table(table).try_into().map_err(|e| anyhow!("{}", sentence(&e)))?;
         let kind = studies::kind(&spec.study)?;
+        spec.fits(kind)?;
         if spec.name.is_empty() {
             name.clone_into(&mut spec.name);
         }
@@ -143,6 +144,29 @@ impl Spec {
             bail!("`data` has an entry for `{lost}`, which is not among the models {}", spec.models.join(", "));
         }
         Ok((kind, spec))
+    }
+
+    /// That every dimension is one that the kind of study uses: one that it would ignore is a mistake.
+    fn fits(&self, kind: &Kind) -> Result<()> {
+        let given = [
+            ("models", self.models.len()),
+            ("formats", self.formats.len()),
+            ("sparsity", self.sparsity.len()),
+            ("orders", self.orders.len()),
+            ("datapaths", self.datapaths.len()),
+            ("accelerators", self.accelerators.len()),
+            ("seeds", self.seeds.len()),
+        ];
+        for (key, count) in given.into_iter().filter(|(_, count)| *count > 0) {
+            if kind.one.contains(&key) && count > 1 {
+                bail!("a study of the kind `{}` takes one value of `{key}`, not {count}", kind.name);
+            }
+            if !kind.one.contains(&key) && !kind.many.contains(&key) {
+                let used = [kind.many, kind.one].concat().join(", ");
+                bail!("a study of the kind `{}` does not use `{key}`; it uses {used}", kind.name);
+            }
+        }
+        Ok(())
     }
 
     /// The file that gives this study again.

@@ -35,6 +35,8 @@ pub const KIND: Kind = Kind {
     question: "How narrow may a unit's accumulator and alignment be, how long its blocks, and what do they cost in area and energy?",
     title: "Accumulators, alignment and blocks",
     file: include_str!("accumulator.toml"),
+    many: &["models", "formats"],
+    one: &["accelerators", "seeds"],
     plan,
     measure,
     frame,
@@ -128,7 +130,6 @@ fn plan(bench: &Bench, _: &Done) -> Result<Vec<Planned>> {
     bench.spec.needs("models", &bench.spec.models)?;
     bench.spec.needs("formats", &bench.spec.formats)?;
     bench.spec.needs("accelerators", &bench.spec.accelerators)?;
-    ensure!(bench.spec.accelerators.len() == 1, "`accelerators`: this study puts its units into one machine; name one");
     let options: Options = bench.spec.options()?;
     let designs = options.designs(&bench.spec.formats)?;
     let seed = bench.spec.seeds.first().copied().unwrap_or(0);

@@ -30,6 +30,8 @@ pub const KIND: Kind = Kind {
     question: "Does a format, pattern and order for each layer beat the best single one under the same budget of memory or energy?",
     title: "A choice for each layer",
     file: include_str!("adaptive.toml"),
+    many: &["models", "formats", "sparsity", "orders"],
+    one: &["accelerators"],
     plan,
     measure,
     frame: show::frame,

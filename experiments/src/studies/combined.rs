@@ -28,6 +28,8 @@ pub const KIND: Kind = Kind {
     question: "How much accuracy do a low-rank correction and distillation bring back, and do they close the gap between the orders?",
     title: "Low-rank correction and distillation in both orders",
     file: include_str!("combined.toml"),
+    many: &["models", "formats", "sparsity", "orders", "seeds"],
+    one: &["accelerators"],
     plan,
     measure,
     frame,

@@ -28,6 +28,8 @@ pub const KIND: Kind = Kind {
     question: "Does the paper's gap between the orders appear after fine-tuning, and how much of it is the recipe rather than the order?",
     title: "The orders after fine-tuning",
     file: include_str!("finetune.toml"),
+    many: &["models", "formats", "sparsity", "seeds"],
+    one: &[],
     plan,
     measure,
     frame,

@@ -24,6 +24,8 @@ pub const KIND: Kind = Kind {
     question: "Does the order of sparsifying and quantising matter, and what does each point gain in memory, time and energy?",
     title: "The order of sparsifying and quantising",
     file: include_str!("orders.toml"),
+    many: &["models", "formats", "sparsity", "orders"],
+    one: &["datapaths", "accelerators", "seeds"],
     plan,
     measure: evaluated::measure,
     frame,
@@ -41,10 +43,6 @@ pub(super) fn plan(bench: &Bench, _: &Done) -> Result<Vec<Planned>> {
     bench.spec.needs("accelerators", &bench.spec.accelerators)?;
     let points = points(&bench.formats()?, &bench.patterns()?, &bench.orders()?);
     let datapath = bench.spec.datapaths.first().map_or("auto", String::as_str);
-    ensure!(
-        bench.spec.datapaths.len() < 2,
-        "`datapaths`: this study takes one; the study `accumulator` compares several"
-    );
     let unit = crate::engine::bench::unit(datapath)?;
     let seed = bench.spec.seeds.first().copied().unwrap_or(0);
     let mut planned = Vec::new();

@@ -30,6 +30,8 @@ pub const KIND: Kind = Kind {
     question: "Which formats, patterns, orders and machines are worth their footprint, energy and time, and does the paper's advice hold?",
     title: "Footprint, energy and time against accuracy",
     file: include_str!("pareto.toml"),
+    many: &["models", "formats", "sparsity", "orders", "accelerators"],
+    one: &["datapaths", "seeds"],
     plan,
     measure,
     frame,

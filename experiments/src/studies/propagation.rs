@@ -31,6 +31,8 @@ pub const KIND: Kind = Kind {
     question: "How do the errors of both orders grow through depth, absolutely and relatively, and where do they part?",
     title: "Error through depth",
     file: include_str!("propagation.toml"),
+    many: &["models", "formats", "sparsity", "orders"],
+    one: &[],
     plan,
     measure,
     frame,

@@ -24,6 +24,8 @@ pub const KIND: Kind = Kind {
     question: "How far does quantisation scramble the ranking of weights by magnitude, by format and block size?",
     title: "The ranking of weights after quantisation",
     file: include_str!("ranking.toml"),
+    many: &["models", "formats", "sparsity", "seeds"],
+    one: &[],
     plan,
     measure: measure::measure,
     frame: frame::frame,

@@ -32,6 +32,8 @@ pub const KIND: Kind = Kind {
     question: "Which of the four terms of theorem 3.9 makes the error of real layers, by order and depth?",
     title: "The error of dot products, split in four",
     file: include_str!("theory_dot.toml"),
+    many: &["models", "formats", "sparsity", "orders"],
+    one: &[],
     plan,
     measure,
     frame,

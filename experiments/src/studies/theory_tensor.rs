@@ -25,6 +25,8 @@ pub const KIND: Kind = Kind {
     question: "Do theorems 3.5, 3.6 and 3.7 hold in arithmetic, for every recipe and pattern, and how tight are the bounds?",
     title: "Theorems on tensors: what both steps lose, against what each loses",
     file: include_str!("theory_tensor.toml"),
+    many: &["models", "formats", "sparsity", "seeds"],
+    one: &[],
     plan,
     measure: measure::measure,
     frame: frame::frame,
