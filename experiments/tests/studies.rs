@@ -172,7 +172,7 @@ fn fronts_are_not_dominated() -> Result<(), Failed> {
 
 fn choices_fit_their_budgets() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
-    let small = ["--quick", "--windows", "2", "--formats", "int8,hbfp4", "--sparsity", "dense"];
+    let small = ["--quick", "--windows", "4", "--formats", "int8,hbfp4", "--sparsity", "dense"];
     let table =
         study(folder.path(), "adaptive", &[&small[..], &["--set", "options.budget_percent=[60, 100]"]].concat())?;
     let rows = |percent: &str, method: &str| -> Vec<f64> {
