@@ -135,7 +135,7 @@ fn roundings() -> (Table, Value) {
 }
 
 fn studies() -> (Table, Value) {
-    let mut table = Table::new("", ["name", "question"]);
+    let mut table = Table::new("", ["name", "question"]).text();
     for study in studies::all() {
         table.row([study.name, study.question]);
     }

@@ -29,7 +29,7 @@ use crate::studies::{Study, formats, names, patterns};
 /// The entry of the list of studies.
 pub const STUDY: Study = Study {
     name: "methods",
-    question: "which compression method, in which order, onto which format: accuracy, memory, time and energy, and is PQP right to prune after rounding?",
+    question: "Which compression method, in which order, onto which format: accuracy, memory, time and energy, and is PQP right to prune after rounding?",
 };
 
 /// Formats of the full table: PQP's inferred one, with a scale a row, and one with a scale every 32 values.
