@@ -79,6 +79,19 @@ impl Bench {
         Ok(orders)
     }
 
+    /// The formats and patterns of a study that compares orders.
+    ///
+    /// # Errors
+    /// Those of [`Bench::formats`] and [`Bench::patterns`]; a format that rounds nothing or a pattern that prunes nothing has no order.
+    pub fn ordered(&self) -> Result<(Vec<&'static Format>, Vec<Pattern>)> {
+        let (formats, patterns) = (self.formats()?, self.patterns()?);
+        ensure!(
+            formats.iter().all(|format| !format.is_exact()) && !patterns.contains(&Pattern::Dense),
+            "this study compares orders: give formats that round and patterns that prune"
+        );
+        Ok((formats, patterns))
+    }
+
     /// Which layers are compressed.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Which points no other point beats.
 
+use std::collections::BTreeSet;
+
 /// For each point, whether it is on the Pareto front: no other is as low in every coordinate and lower in one. Equal points are on
 /// it together; one with a coordinate that is no finite number never is.
 pub fn undominated(points: &[Vec<f64>]) -> Vec<bool> {
@@ -20,9 +22,23 @@ pub fn undominated(points: &[Vec<f64>]) -> Vec<bool> {
     on
 }
 
+/// Of each row, whether it is on the front of its group, by [`undominated`].
+pub fn fronts<T, G: Ord>(rows: &[T], group: impl Fn(&T) -> G, values: impl Fn(&T) -> Vec<f64>) -> Vec<bool> {
+    let groups: BTreeSet<G> = rows.iter().map(&group).collect();
+    let mut on = vec![false; rows.len()];
+    for wanted in groups {
+        let places: Vec<usize> = (0..rows.len()).filter(|&at| group(&rows[at]) == wanted).collect();
+        let points: Vec<Vec<f64>> = places.iter().map(|&at| values(&rows[at])).collect();
+        for (at, is) in places.into_iter().zip(undominated(&points)) {
+            on[at] = is;
+        }
+    }
+    on
+}
+
 #[cfg(test)]
 mod tests {
-    use super::undominated;
+    use super::*;
 
     #[test]
     fn equal_points_share_the_front_and_what_is_no_number_is_never_on_it() {
@@ -30,5 +46,12 @@ mod tests {
             [[1.0, 9.0], [2.0, 5.0], [2.0, 6.0], [4.0, 1.0], [4.0, 1.0], [0.0, f64::NAN], [f64::INFINITY, 0.0]];
         let on = undominated(&points.map(Vec::from));
         assert_eq!(on, [true, true, false, true, true, false, false]);
+    }
+
+    #[test]
+    fn each_group_has_a_front_of_its_own() {
+        let rows = [("a", 1.0, 2.0), ("a", 2.0, 2.0), ("b", 3.0, 3.0), ("b", 4.0, 2.0), ("b", f64::NAN, 0.0)];
+        let on = fronts(&rows, |row| row.0, |row| vec![row.1, row.2]);
+        assert_eq!(on, [true, false, true, true, false]);
     }
 }

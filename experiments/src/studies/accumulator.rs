@@ -24,7 +24,7 @@ use crate::engine::key::Key;
 use crate::engine::kind::{Done, Kind, Planned};
 use crate::engine::rehearse::fewer_inputs;
 use crate::engine::run::typed;
-use crate::report::front::undominated;
+use crate::report::front::fronts;
 use crate::studies::evaluated::{self, COLUMNS, Evaluated, Run};
 use crate::subject::Data;
 use design::{Design, Summing, block_of};
@@ -239,7 +239,11 @@ const MORE: [&str; 16] = [
 fn frame(results: &[Value]) -> Result<Frame> {
     let cells: Vec<Designed> = results.iter().map(typed).collect::<Result<_>>()?;
     let mut frame = Frame::new(&[&COLUMNS[..], &MORE].concat());
-    for (one, front) in cells.iter().zip(fronts(&cells)) {
+    for (one, front) in cells.iter().zip(fronts(
+        &cells,
+        |c| c.evaluated.cell.model.clone(),
+        |c| vec![c.evaluated.cell.metric.value, c.silicon.units_mm2, c.silicon.layers_pj],
+    )) {
         let own = block_of(&one.design.base)?;
         let [increase, stderr] = match reference(&cells, one) {
             Some(widest) if widest.design != one.design => {
@@ -278,21 +282,6 @@ fn reference<'a>(cells: &'a [Designed], one: &Designed) -> Option<&'a Designed> 
         same && c.design.kind() == one.design.kind() && block_of(&c.design.base).is_ok_and(|own| own == c.design.block)
     };
     cells.iter().filter(like).max_by_key(|c| c.design.bits())
-}
-
-/// Of each cell, whether no other of its model is as good in metric, area and energy and better in one.
-fn fronts(cells: &[Designed]) -> Vec<bool> {
-    let models: BTreeSet<&str> = cells.iter().map(|c| c.evaluated.cell.model.as_str()).collect();
-    let mut on = vec![false; cells.len()];
-    for model in models {
-        let places: Vec<usize> = (0..cells.len()).filter(|&at| cells[at].evaluated.cell.model == model).collect();
-        let values = |c: &Designed| vec![c.evaluated.cell.metric.value, c.silicon.units_mm2, c.silicon.layers_pj];
-        let points: Vec<Vec<f64>> = places.iter().map(|&at| values(&cells[at])).collect();
-        for (at, is) in places.into_iter().zip(undominated(&points)) {
-            on[at] = is;
-        }
-    }
-    on
 }
 
 #[cfg(test)]

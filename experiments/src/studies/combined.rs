@@ -6,7 +6,6 @@ mod show;
 use anyhow::{Result, ensure};
 use interplay::plan::{Correction, Plan};
 use interplay::session::Session;
-use interplay_formats::Pattern;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -14,7 +13,7 @@ use super::training::{self, Aim, Budget, judge};
 use crate::cell::Labels;
 use crate::engine::bench::{Bench, Point, Worker, inputs, points};
 use crate::engine::frame::{Frame, field};
-use crate::engine::key::{Key, digest_of};
+use crate::engine::key::Key;
 use crate::engine::kind::{Done, Kind, Planned};
 use crate::engine::rehearse::fewer_steps;
 use crate::engine::run::typed;
@@ -93,11 +92,7 @@ fn plan(bench: &Bench, _: &Done) -> Result<Vec<Planned>> {
     bench.spec.needs("models", &bench.spec.models)?;
     bench.spec.needs("accelerators", &bench.spec.accelerators)?;
     let options: Options = bench.spec.options()?;
-    let (formats, patterns) = (bench.formats()?, bench.patterns()?);
-    ensure!(
-        formats.iter().all(|format| !format.is_exact()) && !patterns.contains(&Pattern::Dense),
-        "this study compares orders: give formats that round and patterns that prune"
-    );
+    let (formats, patterns) = bench.ordered()?;
     ensure!(
         options.distill_percent.iter().all(|percent| *percent <= 100),
         "[options]: `distill_percent` is from 0 to 100"
@@ -115,7 +110,7 @@ fn plan(bench: &Bench, _: &Done) -> Result<Vec<Planned>> {
         }
         ensure!(!bench.spec.seeds.is_empty(), "`seeds`: give at least one");
         // Data that are missing are missed before an hour is spent.
-        let data = digest_of(training::data(subject)?.checksums.into_iter().map(|(name, sum)| format!("{name} {sum}")));
+        let data = training::digest(subject)?;
         for point in points(&formats[..1], &patterns, &orders) {
             for &percent in &options.distill_percent {
                 for &seed in &bench.spec.seeds {
@@ -199,7 +194,7 @@ fn correct(worker: &mut Worker<'_>, key: &Key) -> Result<Value> {
 /// Trains, and evaluates what came of it; null where training diverged.
 fn distill(worker: &mut Worker<'_>, key: &Key) -> Result<Value> {
     let bench = worker.bench;
-    let (place, subject) = bench.subject(key.text("model")?)?;
+    let (_, subject) = bench.subject(key.text("model")?)?;
     let (options, point): (Options, _) = (bench.spec.options()?, Point::of(key)?);
     let settings = training::settings(subject, &bench.spec.preset, &aim(key)?, &options.budget());
     let plan = Plan::new(bench.preset()?, point.config()?);
@@ -209,7 +204,6 @@ fn distill(worker: &mut Worker<'_>, key: &Key) -> Result<Value> {
         Some(model) => Some(judge(subject, &mut Session::on(bench.backend, model.checkpoint, plan)?)?),
         None => None,
     };
-    worker.baseline(place)?;
     let mut value = serde_json::to_value(start)?;
     value["steps"] = json!(settings.steps);
     value["trained"] = match judged {

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::cell::{Baseline, Labels, Machine, Outcome, cell, evaluate, one_input};
 use crate::engine::bench::{Bench, Point, Worker, inputs};
-use crate::engine::frame::field;
+use crate::engine::frame::{Frame, Row, field};
 use crate::engine::key::Key;
 use crate::engine::kind::Planned;
 use crate::report::numbers::Paired;
@@ -250,6 +250,27 @@ pub fn values(one: &Evaluated) -> Vec<String> {
         field(c.energy_pj.total),
         c.seed.to_string(),
     ]
+}
+
+/// How much was evaluated, in words, of a row with [`COLUMNS`]: `40 windows of 256 tokens`, `1000 images`.
+pub fn size(row: Row<'_>) -> String {
+    match row.text("window") {
+        "0" => format!("{} images", row.text("windows")),
+        window => format!("{} windows of {window} tokens", row.text("windows")),
+    }
+}
+
+/// The machine that the rows were costed on, with what is said of it, as a paragraph; nothing where there are none.
+pub fn machine(frame: &Frame, about: &str) -> String {
+    let Some(row) = frame.rows().next() else { return String::new() };
+    let text = |column| row.text(column);
+    format!(
+        "Machine: `{}`{about}; cycles: `{}`; prices: `{}`; seed {}.\n\n",
+        text("accelerator"),
+        text("cycle_model"),
+        text("prices"),
+        text("seed")
+    )
 }
 
 /// Bits of the compressed layers of a row with [`COLUMNS`].

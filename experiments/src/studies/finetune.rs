@@ -108,16 +108,12 @@ struct Judged {
 fn plan(bench: &Bench, _: &Done) -> Result<Vec<Planned>> {
     bench.spec.needs("models", &bench.spec.models)?;
     let budget: Budget = bench.spec.options()?;
-    let (formats, patterns) = (bench.formats()?, bench.patterns()?);
-    ensure!(
-        formats.iter().all(|format| !format.is_exact()) && !patterns.contains(&Pattern::Dense),
-        "this study compares orders: give formats that round and patterns that prune"
-    );
+    let (formats, patterns) = bench.ordered()?;
     ensure!(!bench.spec.seeds.is_empty(), "`seeds`: give at least one");
     let mut planned = Vec::new();
     for subject in &bench.subjects {
         // Data that are missing are missed before an hour is spent.
-        let data = digest_of(training::data(subject)?.checksums.into_iter().map(|(name, sum)| format!("{name} {sum}")));
+        let data = training::digest(subject)?;
         for pattern in &patterns {
             for &seed in &bench.spec.seeds {
                 for arm in &ARMS {

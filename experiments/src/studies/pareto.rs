@@ -6,8 +6,6 @@
 mod figure;
 mod tables;
 
-use std::collections::BTreeSet;
-
 use anyhow::{Context, Result, ensure};
 use interplay::plan::Plan;
 use serde::{Deserialize, Serialize};
@@ -20,7 +18,7 @@ use crate::engine::key::Key;
 use crate::engine::kind::{Done, Kind, Planned};
 use crate::engine::rehearse::fewer_inputs;
 use crate::engine::run::typed;
-use crate::report::front::undominated;
+use crate::report::front::fronts;
 use crate::result::{CycleCount, Energy};
 use crate::studies::evaluated::{self, COLUMNS, Evaluated, unit_of};
 
@@ -162,30 +160,4 @@ fn linear_bits(one: &Evaluated) -> f64 {
 fn four((one, on): &(&Placed, &OnMachine)) -> Vec<f64> {
     let (energy, seconds) = on.cost.map_or((f64::NAN, f64::NAN), |taken| (taken.energy_pj, taken.seconds));
     vec![one.evaluated.cell.metric.value, linear_bits(&one.evaluated), energy, seconds]
-}
-
-/// Of each row, whether it is on the front of its group.
-fn fronts<T, G: Ord>(rows: &[T], group: impl Fn(&T) -> G, values: impl Fn(&T) -> Vec<f64>) -> Vec<bool> {
-    let groups: BTreeSet<G> = rows.iter().map(&group).collect();
-    let mut on = vec![false; rows.len()];
-    for wanted in groups {
-        let places: Vec<usize> = (0..rows.len()).filter(|&at| group(&rows[at]) == wanted).collect();
-        let points: Vec<Vec<f64>> = places.iter().map(|&at| values(&rows[at])).collect();
-        for (at, is) in places.into_iter().zip(undominated(&points)) {
-            on[at] = is;
-        }
-    }
-    on
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_group_has_a_front_of_its_own() {
-        let rows = [("a", 1.0, 2.0), ("a", 2.0, 2.0), ("b", 3.0, 3.0), ("b", 4.0, 2.0), ("b", f64::NAN, 0.0)];
-        let on = fronts(&rows, |row| row.0, |row| vec![row.1, row.2]);
-        assert_eq!(on, [true, false, true, true, false]);
-    }
 }

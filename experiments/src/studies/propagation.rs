@@ -5,12 +5,11 @@
 
 use std::fmt::Write;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use interplay::burn::Activation;
 use interplay::eval::input;
 use interplay::plan::Plan;
 use interplay::session::propagation;
-use interplay_formats::Pattern;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -83,11 +82,7 @@ struct Output {
 
 fn plan(bench: &Bench, _: &Done) -> Result<Vec<Planned>> {
     bench.spec.needs("models", &bench.spec.models)?;
-    let (formats, patterns) = (bench.formats()?, bench.patterns()?);
-    ensure!(
-        formats.iter().all(|format| !format.is_exact()) && !patterns.contains(&Pattern::Dense),
-        "this study compares orders: give formats that round and patterns that prune"
-    );
+    let (formats, patterns) = bench.ordered()?;
     let points = points(&formats, &patterns, &bench.orders()?);
     let planned = |subject: &Subject, point: &Point| Planned {
         key: point.name(bench.key_of(subject), "auto"),

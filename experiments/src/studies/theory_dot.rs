@@ -6,10 +6,9 @@
 
 use std::fmt::Write;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use interplay::compress::theory::dot::{Operands, Split, TERMS};
 use interplay::session::operands;
-use interplay_formats::Pattern;
 use plotters::style::RGBColor;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -105,11 +104,7 @@ fn shrink(spec: &mut Spec) {
 fn plan(bench: &Bench, _: &Done) -> Result<Vec<Planned>> {
     bench.spec.needs("models", &bench.spec.models)?;
     let options: Options = bench.spec.options()?;
-    let (formats, patterns) = (bench.formats()?, bench.patterns()?);
-    ensure!(
-        formats.iter().all(|format| !format.is_exact()) && !patterns.contains(&Pattern::Dense),
-        "this study compares orders: give formats that round and patterns that prune"
-    );
+    let (formats, patterns) = bench.ordered()?;
     let points = points(&formats, &patterns, &bench.orders()?);
     let planned = |subject: &Subject, point: &Point| Planned {
         key: point.name(bench.key_of(subject), "fake").with("exact", options.exact),

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::{Outcome as Judged, evaluate};
 use crate::commands::finetune::data;
+use crate::engine::key::digest_of;
 use crate::interrupt;
 use crate::subject::Subject;
 
@@ -103,6 +104,14 @@ pub fn data(subject: &Subject) -> Result<Trainee> {
         bail!("models are trained on `{name}`, so they cannot be judged on it; give other data by --data");
     }
     data::subject(&subject.model_name, None, data::start(&subject.model_name)?)
+}
+
+/// The digest of those data, for the keys of cells.
+///
+/// # Errors
+/// Those of [`data`].
+pub fn digest(subject: &Subject) -> Result<String> {
+    Ok(digest_of(data(subject)?.checksums.into_iter().map(|(name, sum)| format!("{name} {sum}"))))
 }
 
 /// Trains, and gives the model; none where the loss or a gradient was not finite.

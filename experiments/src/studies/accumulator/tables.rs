@@ -9,7 +9,7 @@ use super::figure::{series, varies_accumulator, varies_alignment, varies_block};
 use crate::engine::frame::{Frame, Row, distinct};
 use crate::report::numbers::number;
 use crate::report::table::Table;
-use crate::studies::evaluated::COLUMNS;
+use crate::studies::evaluated::{self, COLUMNS};
 
 const INTRODUCTION: &str = "\
 `figure.svg`: by how much the metric is above that of the reference design, against bits of the accumulator, fraction bits that an \
@@ -43,16 +43,7 @@ const DIMENSIONS: [Dimension; 3] = [
 pub(super) fn caption(frame: &Frame) -> Result<String> {
     frame.expect(&[&COLUMNS[..], &MORE].concat())?;
     let mut text = INTRODUCTION.to_owned();
-    if let Some(first) = frame.rows().next() {
-        let _ = writeln!(
-            text,
-            "Machine: `{}` with its unit replaced; cycles: `{}`; prices: `{}`; seed {}.\n",
-            first.text("accelerator"),
-            first.text("cycle_model"),
-            first.text("prices"),
-            first.text("seed")
-        );
-    }
+    text.push_str(&evaluated::machine(frame, " with its unit replaced"));
     for model in distinct(frame.rows(), "model") {
         let rows: Vec<Row> = frame.rows().filter(|row| row.text("model") == model).collect();
         let _ = writeln!(text, "## {model}\n\n{}", setting(&rows));
@@ -88,10 +79,7 @@ fn of<'a>(dimension: &Dimension, rows: &[Row<'a>]) -> Lines<'a> {
 
 fn setting(rows: &[Row]) -> String {
     let Some(first) = rows.first() else { return String::new() };
-    let size = match first.text("window") {
-        "0" => format!("{} images", first.text("windows")),
-        window => format!("{} windows of {window} tokens", first.text("windows")),
-    };
+    let size = evaluated::size(*first);
     format!(
         "{} on {} ({size}); dense FP32 on the host: {}; lower is better.\n",
         first.text("metric").replace('_', " "),

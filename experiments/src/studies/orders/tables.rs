@@ -9,7 +9,7 @@ use crate::engine::frame::{Frame, Row, distinct};
 use crate::published::{self, Setup};
 use crate::report::numbers::{self, number};
 use crate::report::table::Table;
-use crate::studies::evaluated::{COLUMNS, linear_bits};
+use crate::studies::evaluated::{self, COLUMNS, linear_bits};
 
 const INTRODUCTION: &str = "\
 `figure.svg`: stored size of the compressed layers against the metric, both axes logarithmic, with the Pareto front; one panel a model. \
@@ -23,16 +23,7 @@ pruning alone add to it; S→Q above it means that the two errors compound.\n\n"
 pub(super) fn caption(frame: &Frame) -> Result<String> {
     frame.expect(&[&COLUMNS[..], &MORE].concat())?;
     let mut text = INTRODUCTION.to_owned();
-    if let Some(first) = frame.rows().next() {
-        let _ = writeln!(
-            text,
-            "Machine: `{}`; cycles: `{}`; prices: `{}`; seed {}.\n",
-            first.text("accelerator"),
-            first.text("cycle_model"),
-            first.text("prices"),
-            first.text("seed")
-        );
-    }
+    text.push_str(&evaluated::machine(frame, ""));
     for model in distinct(frame.rows(), "model") {
         let rows: Vec<Row> = frame.rows().filter(|row| row.text("model") == model).collect();
         let _ = writeln!(text, "{}", verdict(&rows));
@@ -124,10 +115,7 @@ fn find<'a, 'b>(rows: &'b [Row<'a>], pattern: &str, format: &str, order: &str) -
 fn metric(rows: &[Row]) -> Table {
     let first = &rows[0];
     let formats = distinct(rows.iter().copied(), "format");
-    let size = match first.text("window") {
-        "0" => format!("{} images", first.text("windows")),
-        window => format!("{} windows of {window} tokens", first.text("windows")),
-    };
+    let size = evaluated::size(*first);
     let title = format!(
         "{}: {} on {} ({size}); FP32 {}; lower is better",
         first.text("model"),

@@ -9,7 +9,7 @@ use super::MORE;
 use crate::engine::frame::{Frame, Row, distinct};
 use crate::report::numbers::number;
 use crate::report::table::Table;
-use crate::studies::evaluated::COLUMNS;
+use crate::studies::evaluated::{self, COLUMNS};
 
 const INTRODUCTION: &str = "\
 `figure.svg`: stored size of the compressed layers, energy and time of one window or image against the metric, all axes logarithmic, a \
@@ -48,10 +48,7 @@ pub(super) fn caption(frame: &Frame) -> Result<String> {
 
 fn setting(rows: &[Row]) -> String {
     let Some(first) = rows.first() else { return String::new() };
-    let size = match first.text("window") {
-        "0" => format!("{} images", first.text("windows")),
-        window => format!("{} windows of {window} tokens", first.text("windows")),
-    };
+    let size = evaluated::size(*first);
     format!(
         "{} on {} ({size}); dense FP32: {}; lower is better. Advice and findings of arXiv 2405.20935, checked on these rows:\n",
         first.text("metric").replace('_', " "),
