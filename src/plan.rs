@@ -10,13 +10,14 @@ pub mod glob;
 
 pub use file::LayerSpec;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::Error;
 use crate::burn::{Product, Role};
 use crate::compress::Layer;
 use crate::formats::{Format, Order, Pattern, Pipeline, Step};
 use crate::hw::Datapath;
+use crate::hw::cost::{Accelerator, Pair, Run};
 use glob::matches;
 
 /// How one layer is stored and multiplied.
@@ -26,7 +27,7 @@ pub struct LayerConfig {
     pub weights: Pipeline,
     /// The format of the activations; of both operands in a product of two activations.
     pub activations: &'static Format,
-    /// The unit that multiplies; `None` is the natural one of the two formats.
+    /// What stands in the place of the machine's unit for the two formats; `None` is that unit.
     pub datapath: Option<&'static Datapath>,
     /// The weights themselves, where a compression has made them: `weights` then says what they are, and is not run.
     pub given: Option<Given>,
@@ -107,6 +108,16 @@ impl LayerConfig {
             _ => None,
         });
         last.unwrap_or(Pattern::Dense)
+    }
+
+    /// What the choice of a unit for products of this configuration depends on; `k` is the length of their sums.
+    pub(crate) fn pair(&self, role: Role, k: usize, fixed_host: bool) -> Pair {
+        let activation = self.activations.for_activations();
+        let (weight, pattern) = match role {
+            Role::Weight => (self.weight_format(), self.pattern()),
+            Role::Activation => (activation, Pattern::Dense),
+        };
+        Pair { weight, activation, pattern, k: k as u64, datapath: self.datapath, fixed_host }
     }
 
     /// The same without pruning.
@@ -203,12 +214,31 @@ pub struct Plan {
     pub base: LayerConfig,
     /// Tried in order; the first match decides.
     pub rules: Vec<Rule>,
+    /// The machine whose units multiply, where a layer's configuration names none.
+    pub machine: Arc<Accelerator>,
+}
+
+/// The machine where none is named: its units are the formats' natural ones, and it leaves pruned weights of 2:4 out.
+pub const DEFAULT_MACHINE: &str = "systolic-128-sparse24";
+
+/// The record of [`DEFAULT_MACHINE`].
+fn default_machine() -> Arc<Accelerator> {
+    static MACHINE: LazyLock<Arc<Accelerator>> = LazyLock::new(|| {
+        let machine = Accelerator::by_name(DEFAULT_MACHINE).expect("a record of the project, which a test reads");
+        Arc::new(machine.clone())
+    });
+    Arc::clone(&MACHINE)
 }
 
 impl Plan {
-    /// The preset's layers in one configuration.
+    /// The preset's layers in one configuration, on [`DEFAULT_MACHINE`].
     pub fn new(preset: Preset, base: LayerConfig) -> Self {
-        Self { preset, base, rules: Vec::new() }
+        Self { preset, base, rules: Vec::new(), machine: default_machine() }
+    }
+
+    /// The same on another machine.
+    pub fn on(self, machine: Arc<Accelerator>) -> Self {
+        Self { machine, ..self }
     }
 
     /// Everything in FP32 on the host.
@@ -219,6 +249,21 @@ impl Plan {
     /// The configuration of one product; `None` leaves it to the host.
     pub fn config(&self, architecture: &str, product: &Product) -> Option<LayerConfig> {
         self.config_of(architecture, &product.name, product.role)
+    }
+
+    /// What runs a product that has this configuration, on this plan's machine; one without any is the host's.
+    ///
+    /// # Errors
+    /// The machine has nothing for the formats.
+    pub(crate) fn run(&self, product: &Product, config: Option<&LayerConfig>, fixed_host: bool) -> Result<Run, Error> {
+        let pair = match config {
+            Some(config) => config.pair(product.role, product.k, fixed_host),
+            None => {
+                let host = LayerConfig { datapath: Some(Datapath::fake()), ..LayerConfig::fp32() };
+                host.pair(product.role, product.k, fixed_host)
+            }
+        };
+        Ok(self.machine.run(&pair)?)
     }
 
     /// The configuration of the products of that name and role; `None` leaves them to the host.

@@ -8,7 +8,7 @@ use interplay::eval::similarity::similarity;
 use interplay::eval::{Classification, Estimate, Logits, Perplexity, embeddings, input, logits, strided_perplexity};
 use interplay::session::Session;
 use interplay_formats::Footprint;
-use interplay_hw::cost::{Accelerator, CycleModel, PriceList, cost};
+use interplay_hw::cost::{Accelerator, CycleModel, PriceList, Runs, cost};
 
 use crate::result::{Cell, CycleCount, Energy, FootprintBits, Metric, Provenance, SCHEMA_VERSION};
 use crate::subject::{Data, Subject};
@@ -44,6 +44,7 @@ pub struct Baseline {
 }
 
 /// What an evaluation gives.
+#[derive(Clone)]
 pub struct Outcome {
     /// The metric by which cells are compared; lower is better, but for `spearman`.
     pub metric: Metric,
@@ -124,6 +125,7 @@ pub fn cell(
 ) -> Result<Cell> {
     let workload = session.workload(&one_input(subject, session)?)?;
     let cost = cost(&workload, &machine.accelerator, machine.cycle_model, &machine.prices)?;
+    let ran = Ran::of(session)?;
     let stored = session.footprint()?.total;
     Ok(Cell {
         schema_version: SCHEMA_VERSION,
@@ -137,7 +139,10 @@ pub fn cell(
         format: labels.format,
         sparsity: labels.sparsity,
         order: labels.order,
-        datapath: used_datapaths(session)?,
+        machine: machine.accelerator.name.clone(),
+        datapath: ran.datapath,
+        runs: ran.runs,
+        skips_pruned: ran.skips_pruned,
         metric: outcome.metric.clone(),
         more: outcome.more.clone(),
         fp32: baseline.clone(),
@@ -170,16 +175,39 @@ pub fn one_input(subject: &Subject, session: &Session) -> Result<interplay::burn
     })
 }
 
-/// The datapaths of a session's products, as results name them.
-///
-/// # Errors
-/// A layer cannot be prepared under the plan.
-pub fn used_datapaths(session: &mut Session) -> Result<String> {
-    let placements = session.placements()?;
-    let mut units: Vec<&str> = placements.iter().map(|p| p.datapath).collect();
-    units.sort_unstable();
-    units.dedup();
-    Ok(if units.is_empty() { "fake".to_owned() } else { units.join("+") })
+/// What ran the products of a session, as results name it.
+pub struct Ran {
+    /// The datapaths, joined by `+`.
+    pub datapath: String,
+    /// Whose arithmetic that is, joined by `+`.
+    pub runs: String,
+    /// Whether pruned weights were left out everywhere; none where nothing is pruned.
+    pub skips_pruned: Option<bool>,
+}
+
+impl Ran {
+    /// Under the session's plan.
+    ///
+    /// # Errors
+    /// A layer cannot be prepared under it.
+    pub fn of(session: &mut Session) -> Result<Self> {
+        let placements = session.placements()?;
+        let joined = |names: Vec<&str>| {
+            let names: std::collections::BTreeSet<&str> = names.into_iter().collect();
+            names.into_iter().collect::<Vec<_>>().join("+")
+        };
+        let mut runs: Vec<Runs> = placements.iter().map(|p| p.run.runs).collect();
+        runs.sort_unstable();
+        runs.dedup();
+        let datapath = joined(placements.iter().map(|p| p.datapath).collect());
+        let mut pruned = placements.iter().filter(|p| p.pruned).peekable();
+        let skips_pruned = pruned.peek().is_some().then(|| pruned.all(|p| p.run.skip.is_some()));
+        Ok(Self {
+            datapath: if datapath.is_empty() { "fake".to_owned() } else { datapath },
+            runs: runs.into_iter().map(Runs::name).collect::<Vec<_>>().join("+"),
+            skips_pruned,
+        })
+    }
 }
 
 /// A footprint as results have it.

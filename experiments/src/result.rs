@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// The version of the JSON layout; docs/json.md describes it.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// A measured quantity with the standard error of its mean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -202,8 +202,18 @@ pub struct Cell {
     pub sparsity: String,
     /// `sq`, `qs` or `none`.
     pub order: String,
-    /// The datapath that was used.
+    /// The machine whose units multiplied and are priced; empty in results of version 1.
+    #[serde(default)]
+    pub machine: String,
+    /// The datapaths that ran, joined by `+`.
     pub datapath: String,
+    /// Whose arithmetic that is: `native`, `hypothesis`, `dequantised`, `host`, joined by `+`; empty in results of version 1.
+    #[serde(default)]
+    pub runs: String,
+    /// Whether pruned weights were left out of every product that has them, in the bits, the cycles and the energy; absent where nothing
+    /// was pruned, and in results of version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skips_pruned: Option<bool>,
     /// What was measured.
     pub metric: Metric,
     /// Further metrics of the same run.

@@ -210,6 +210,11 @@ impl Quantized {
         Self { tensor_scale: scale.filter(|_| two_level), ..self }
     }
 
+    /// The same with 1 for the scale of the whole tensor: elements under the scales of their blocks alone.
+    pub fn under_block_scales(&self) -> Self {
+        self.clone().with_tensor_scale(Some(1.0))
+    }
+
     /// The FP32 scale of the whole tensor of a two-level format: value = element * block scale * this.
     pub fn tensor_scale(&self) -> Option<f32> {
         self.tensor_scale

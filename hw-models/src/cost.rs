@@ -18,7 +18,10 @@ pub mod scale;
 mod units;
 mod workload;
 
-pub use accelerator::{Accelerator, Capacity, ClockStatus, Engine, Memory, Unit, ZeroOperand, Zeros};
+pub use accelerator::{
+    Accelerator, Capacity, ClockStatus, Dequantised, Engine, Memory, Pair, Refused, Run, Runs, Slot, Unit, ZeroOperand,
+    Zeros,
+};
 pub use area::{Area, area};
 pub use arithmetic::{Charge, Per, charges, charges_of};
 pub use band::Band;
@@ -36,17 +39,25 @@ use std::collections::{BTreeMap, HashMap};
 /// The cost of a workload on `machine`, in the cycles of `model`, at `prices`.
 ///
 /// # Errors
-/// [`Error::ZeroDimension`], [`Error::TooLarge`], [`Error::MissingUnit`] for formats that the machine cannot multiply,
+/// [`Error::ZeroDimension`], [`Error::TooLarge`], [`Error::Refused`] for formats that the machine cannot multiply, [`Error::OtherUnit`] for
+/// what another unit computed,
 /// [`Error::Room`] where a memory cannot hold the smallest tile, and those of [`CycleModel::time`].
 pub fn cost(workload: &Workload, machine: &Accelerator, model: &CycleModel, prices: &PriceList) -> Result<Cost, Error> {
     // Blocks of a network repeat: equal layers are counted once.
     let mut known: HashMap<_, LayerCost> = HashMap::new();
     let mut layers = Vec::with_capacity(workload.layers.len());
+    let mut host = Vec::new();
     for layer in &workload.layers {
         let key = layer.key();
         let counted = match known.get(&key) {
             Some(counted) => LayerCost { gemm: layer.gemm.clone(), ..counted.clone() },
-            None => known.entry(key).or_insert(Placed::new(layer, machine)?.cost(model, prices)?).clone(),
+            None => match Placed::new(layer, machine)? {
+                Some(placed) => known.entry(key).or_insert(placed.cost(model, prices)?).clone(),
+                None => {
+                    host.push(layer.gemm.clone());
+                    continue;
+                }
+            },
         };
         layers.push(counted);
     }
@@ -56,6 +67,7 @@ pub fn cost(workload: &Workload, machine: &Accelerator, model: &CycleModel, pric
         prices: prices.name.clone(),
         total: total(&layers)?,
         layers,
+        host,
         footprint: workload.holdings(),
         elementwise: elementwise(workload, machine),
     })

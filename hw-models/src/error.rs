@@ -304,17 +304,52 @@ pub enum Error {
         /// The field that is zero or empty.
         field: &'static str,
     },
-    /// The machine lacks the unit that the formats need.
-    #[error("accelerator `{accelerator}` has no `{datapath}` unit, which {formats} need; it has: {units}")]
-    MissingUnit {
+    /// The machine's record gives the formats to nothing.
+    #[error(
+        "accelerator `{accelerator}` does not run `{weights}` weights by `{activations}` activations{}; it takes: {takes}",
+        reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"))
+    )]
+    Refused {
         /// Name of the machine.
         accelerator: String,
-        /// The datapath needed.
+        /// Format of the weights.
+        weights: String,
+        /// Format of the activations.
+        activations: String,
+        /// What the record says about it.
+        reason: Option<String>,
+        /// The units that the machine has, with their formats.
+        takes: String,
+    },
+    /// Nothing says how fast a datapath is on a machine.
+    #[error(
+        "`{datapath}` replaces no unit of accelerator `{accelerator}` for `{weights}` weights by `{activations}` activations, so its \
+         throughput is unknown: state `macs_per_cycle` in the datapath's TOML, or take a machine that has a unit for them"
+    )]
+    Throughput {
+        /// Name of the machine.
+        accelerator: String,
+        /// The datapath.
         datapath: String,
-        /// The formats given.
-        formats: String,
-        /// The units that the machine has.
-        units: String,
+        /// Format of the weights.
+        weights: String,
+        /// Format of the activations.
+        activations: String,
+    },
+    /// A workload was computed by another unit than the one that would be priced.
+    #[error(
+        "layer `{layer}` was computed on `{computed}`, but accelerator `{accelerator}` would run it on `{priced}`; cost it on the machine \
+         that computed it"
+    )]
+    OtherUnit {
+        /// Name of the layer.
+        layer: String,
+        /// Name of the machine that is to be priced.
+        accelerator: String,
+        /// The unit that gave the bits.
+        computed: String,
+        /// The unit that the machine has.
+        priced: String,
     },
     /// A count beyond 64 bits.
     #[error("layer `{layer}`: {quantity} do not fit 64 bits; give smaller dimensions or a smaller count")]

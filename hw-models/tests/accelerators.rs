@@ -2,7 +2,7 @@
 
 use crate::support::case;
 use interplay_formats::Format;
-use interplay_hw::cost::{Accelerator, CycleModel, PriceList, cost};
+use interplay_hw::cost::{Accelerator, CycleModel, Pair, PriceList, cost};
 use interplay_hw::{Error, Gemm, Layer};
 use libtest_mimic::Trial;
 
@@ -25,7 +25,7 @@ fn records() {
         let model = CycleModel::by_name(&machine.cycle_model).unwrap();
         for format in Format::all() {
             let layer = Layer::dense(Gemm::new("a", 197, 768, 768), format, format).unwrap();
-            if machine.unit_for(&layer).is_ok() {
+            if machine.run(&Pair::from(&layer)).is_ok_and(|run| run.slot.is_some()) {
                 for prices in PriceList::all() {
                     let counted = cost(&vec![layer.clone()].into(), machine, model, prices);
                     assert!(counted.unwrap().total.cycles.0 > 0, "{} {}", machine.name, format.name);

@@ -127,6 +127,8 @@ fn units() -> Vec<(&'static str, Aligned, &'static str)> {
         ("mxf8_e5m2", Aligned { step: 32, emin: e5m2, scale_block: Some(32), ..hopper }, "e5m2"),
         ("two_steps_a_scale", Aligned { step: 16, scale_block: Some(32), ..hopper }, "f16"),
         ("own_design", Aligned { step: 63, fraction_bits: 1, floor: -150, ..hopper }, "bf16"),
+        ("sparse_fp8", Aligned { step: 64, ..hopper }, "e4m3"),
+        ("longest_step", Aligned { step: 127, fraction_bits: 24, floor: -150, ..hopper }, "bf16"),
     ]
 }
 

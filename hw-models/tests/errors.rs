@@ -102,7 +102,7 @@ fn costs() {
         refused(of(Layer::dense(often, format, format).unwrap(), machine), &["often", "64 bits"]);
     }
     let layer = Layer::dense(Gemm::new("a", 1, 64, 1), format, format).unwrap();
-    refused(of(layer.clone(), Accelerator::by_name("gemmini").unwrap()), &["`block`", "hbfp8", "int8"]);
+    refused(of(layer.clone(), Accelerator::by_name("gemmini").unwrap()), &["gemmini", "hbfp8", "int8"]);
     let long = Format::by_name("hbfp8-b4096").unwrap();
     let blocks = Layer::dense(Gemm::new("a", 1, 8192, 1), long, long).unwrap();
     refused(of(blocks, &machine.with("memory.sram.kib", 1.into()).unwrap()), &["`sram`", "`a`", "kib"]);

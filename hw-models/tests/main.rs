@@ -16,6 +16,7 @@ mod identify;
 mod identify_words;
 mod laws;
 mod machines;
+mod machines_map;
 mod matmul;
 mod mmasim;
 mod packs;
@@ -50,6 +51,7 @@ fn main() {
         identify_words::trials(),
         laws::trials(),
         machines::trials(),
+        machines_map::trials(),
         matmul::trials(),
         mmasim::trials(),
         packs::trials(),

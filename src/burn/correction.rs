@@ -12,29 +12,34 @@ use burn::backend::ops::FloatTensorOps;
 use crate::Error;
 use crate::burn::backend::Backend;
 use crate::burn::capture::Host;
-use crate::burn::executor::transpose;
 use crate::burn::product::Product;
-use crate::burn::value::{self, tensor};
+use crate::burn::unit::Prepared;
 use crate::compress::lowrank::{self, LowRank};
 use crate::formats::{Footprint, Format};
 use crate::hw::{Gemm, Layer};
+use crate::plan::Plan;
 
 /// The two factors of every weight matrix of a product.
 #[derive(Debug)]
 pub(crate) struct Corrected {
-    rank: usize,
-    /// `[.., k, rank]`.
-    right: FlexTensor,
-    /// `[.., rank, n]`.
-    left: FlexTensor,
-    /// The type of the path's operands.
-    format: &'static Format,
+    /// `[rank, k]`, by which activations are multiplied first.
+    right: Factor,
+    /// `[n, rank]`.
+    left: Factor,
     /// Bits of both factors, all matrices together.
     pub(crate) footprint: Footprint,
 }
 
+/// One thin product.
+#[derive(Debug)]
+struct Factor {
+    product: Product,
+    prepared: Box<Prepared>,
+}
+
 impl Corrected {
-    /// The correction of what became of `dense` `[.., n, k]`, of rank `rank` or, where a matrix has less, of its own.
+    /// The correction of what became of `dense` `[.., n, k]`, of rank `rank` or, where a matrix has less, of its own; it runs on the unit
+    /// that the plan's machine has for bfloat16.
     ///
     /// # Errors
     /// Residuals that are not finite.
@@ -43,6 +48,7 @@ impl Corrected {
         dense: &[f32],
         stored: impl Iterator<Item = &'a [f32]>,
         rank: usize,
+        on: (&Plan, Backend),
     ) -> Result<Self, Error> {
         let (n, k, format) = (product.n, product.k, Format::by_name("bf16")?);
         let rank = rank.min(n).min(k);
@@ -55,48 +61,36 @@ impl Corrected {
             right.extend(b);
             footprint += format.footprint(n, rank, None) + format.footprint(rank, k, None);
         }
-        let batches = product.weight.as_ref().map_or_else(Vec::new, |weight| weight.batches(product));
-        // As the second operand of a product takes them.
-        let columns = |factor: Vec<f32>, [rows, columns]: [usize; 2]| {
-            transpose(tensor(factor, &[&batches[..], &[rows, columns]].concat())).to_contiguous()
+        let factor = |part: &str, values: &[f32], [n, k]: [usize; 2]| {
+            let name = format!("{}.low_rank.{part}", product.name);
+            let product = Product { name, n, k, run: k, ..product.clone() };
+            let prepared = Prepared::of_values(&product, values, format, on.0, on.1)?;
+            Ok::<_, Error>(Factor { product, prepared: Box::new(prepared) })
         };
-        Ok(Self { rank, right: columns(right, [rank, k]), left: columns(left, [n, rank]), format, footprint })
+        Ok(Self { right: factor("right", &right, [rank, k])?, left: factor("left", &left, [n, rank])?, footprint })
     }
 
     /// `y` `[.., m, n]` and what the correction adds to it for the activations `x` `[.., m, k]`.
     ///
     /// # Errors
     /// Activations that are not finite or not f32.
-    pub(crate) fn add(
-        &self,
-        product: &Product,
-        y: FlexTensor,
-        x: FlexTensor,
-        backend: Backend,
-    ) -> Result<FlexTensor, Error> {
-        let inner = backend.matmul(self.rounded(x, product)?, self.right.clone())?;
-        let outer = backend.matmul(self.rounded(inner, product)?, self.left.clone())?;
+    pub(crate) fn add(&self, y: FlexTensor, x: FlexTensor) -> Result<FlexTensor, Error> {
+        let inner = self.right.prepared.multiply(&self.right.product, x, None)?;
+        let outer = self.left.prepared.multiply(&self.left.product, inner, None)?;
         Ok(Host::float_add(y, outer))
-    }
-
-    /// `x` in the type of the path's operands.
-    fn rounded(&self, x: FlexTensor, product: &Product) -> Result<FlexTensor, Error> {
-        let mut x = value::owned(value::contiguous(x, &product.name)?);
-        let columns = x.layout().shape().last().copied().unwrap_or(1);
-        self.format.fake_quantize(x.storage_mut::<f32>(), columns)?;
-        Ok(x)
     }
 
     /// The two thin products as the cost model takes them, in execution order.
     ///
     /// # Errors
     /// A product without elements.
-    pub(crate) fn layers(&self, product: &Product) -> Result<[Layer; 2], Error> {
-        let [m, k, n, rank] = [product.m, product.k, product.n, self.rank].map(|x| x as u64);
-        let layer = |part: &str, k, n| {
-            let gemm = Gemm::new(format!("{}.low_rank.{part}", product.name), m, k, n);
-            Layer::dense(Gemm { count: product.count as u64, ..gemm }, self.format, self.format)
+    pub(crate) fn layers(&self) -> Result<[Layer; 2], Error> {
+        let layer = |Factor { product, prepared }: &Factor| {
+            let [m, k, n] = [product.m, product.k, product.n].map(|x| x as u64);
+            let gemm = Gemm { count: product.count as u64, ..Gemm::new(product.name.clone(), m, k, n) };
+            let [weight, activation] = prepared.stored_formats();
+            Ok::<_, Error>(prepared.placed(Layer::dense(gemm, weight, activation)?))
         };
-        Ok([layer("right", k, rank)?, layer("left", rank, n)?])
+        Ok([layer(&self.right)?, layer(&self.left)?])
     }
 }

@@ -100,12 +100,12 @@ pub(crate) fn rounded(place: Place<'_>, format: &'static Format, x: FlexTensor) 
     let (rows, span) = rows(&x);
     let config = LayerConfig { activations: format, ..LayerConfig::fp32() };
     let product = place.product([rows, k, 1], span);
-    Prepared::unweighted(&product, &config).activation(&product, x)
+    Prepared::unweighted(&product, &config)?.activation(&product, x)
 }
 
 /// The type that a layer's outputs are rounded to, if any.
 pub(crate) fn output(config: &LayerConfig) -> Option<Input> {
-    Prepared::unweighted(&Place { name: "", run: None }.product([1, 1, 1], 1), config).output
+    config.weight_format().input.or(config.activations.for_activations().input)
 }
 
 /// Rows of `x`, and how many of them are one sequence.

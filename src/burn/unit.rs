@@ -20,9 +20,10 @@ use crate::burn::gpu::GpuUnit;
 use crate::burn::product::{Product, Role};
 use crate::burn::store::{Runs, Stored};
 use crate::burn::value::{self, tensor};
-use crate::formats::{Footprint, Format, Input, Mask, Pipeline};
-use crate::hw::{Datapath, Operand, Weights};
-use crate::plan::{Correction, LayerConfig};
+use crate::formats::{Footprint, Format, Input, Mask, Pattern, Pipeline, Step};
+use crate::hw::cost::Run;
+use crate::hw::{Datapath, Layer, Operand, Weights};
+use crate::plan::{Correction, LayerConfig, Plan};
 
 /// Who multiplies a product, with its weights ready.
 #[derive(Debug)]
@@ -59,6 +60,29 @@ enum Made {
     Stored(Vec<Stored>),
 }
 
+/// What a plan makes of a product.
+pub(crate) struct Planned {
+    /// Its configuration; `None` leaves it to the host.
+    pub(crate) config: Option<LayerConfig>,
+    /// What runs it.
+    pub(crate) run: Run,
+}
+
+impl Planned {
+    /// # Errors
+    /// [`Error::Layer`]: the machine has nothing for the formats.
+    pub(crate) fn new(plan: &Plan, architecture: &str, product: &Product, backend: Backend) -> Result<Self, Error> {
+        let config = plan.config(architecture, product);
+        let run = plan.run(product, config.as_ref(), is_fixed(backend)).map_err(|e| at(product, e))?;
+        Ok(Self { config, run })
+    }
+}
+
+/// Whether what the host multiplies has the law of the datapath `fp32`.
+pub(crate) fn is_fixed(backend: Backend) -> bool {
+    backend == Backend::Flex
+}
+
 /// A product under one configuration.
 #[derive(Debug)]
 pub(crate) struct Prepared {
@@ -72,6 +96,8 @@ pub(crate) struct Prepared {
     pub(crate) weight_zeros: f64,
     /// The type of the product's output, where the weights' or the activations' recipe has one.
     pub(crate) output: Option<Input>,
+    /// What runs the product: the bits, and what is priced.
+    pub(crate) run: Run,
     activations: &'static Format,
     runs: Runs,
     backend: Backend,
@@ -84,32 +110,35 @@ impl Prepared {
     /// # Errors
     /// [`Error::Layer`]: weights that are not finite or not f32, a pattern whose pairs or tiles do not divide them, formats that the unit
     /// does not take.
-    pub(crate) fn new(captured: &Captured, product: &Product, config: Option<LayerConfig>) -> Result<Self, Error> {
-        Self::build(captured, product, config).map_err(|e| at(product, e))
+    pub(crate) fn new(captured: &Captured, product: &Product, plan: &Plan, planned: Planned) -> Result<Self, Error> {
+        Self::build(captured, product, plan, planned).map_err(|e| at(product, e))
     }
 
-    /// The rules of a configuration without any weights, and the unit that it names.
-    fn rules(product: &Product, cfg: &LayerConfig, backend: Backend) -> (Self, &'static Datapath) {
-        let x = cfg.activations.for_activations();
+    /// The rules of a configuration without any weights.
+    fn rules(product: &Product, cfg: &LayerConfig, run: Run, backend: Backend) -> Self {
+        let x = run.activations;
         let w = if product.role == Role::Weight { cfg.weight_format() } else { x };
-        let datapath = cfg.datapath.unwrap_or_else(|| Datapath::auto(w, x));
-        let prepared = Self {
+        Self {
             config: None,
             footprint: None,
             correction: None,
             weight_zeros: 0.0,
             output: w.input.or(x.input),
+            run,
             activations: x,
             runs: Runs::new(product, [w, x]),
             backend,
             unit: Unit::Host,
-        };
-        (prepared, datapath)
+        }
     }
 
     /// The rules of a configuration, for rounding activations alone.
-    pub(crate) fn unweighted(product: &Product, config: &LayerConfig) -> Self {
-        Self::rules(product, config, Backend::Flex).0
+    ///
+    /// # Errors
+    /// A datapath that does not take the formats.
+    pub(crate) fn unweighted(product: &Product, config: &LayerConfig) -> Result<Self, Error> {
+        let run = Plan::fp32().run(product, Some(config), true)?;
+        Ok(Self::rules(product, config, run, Backend::Flex))
     }
 
     /// One matrix `[n, k]` that no capture holds, for a product on the CPU backend, and what the pipeline left of it; `mask` stands
@@ -124,24 +153,60 @@ impl Prepared {
         mask: Option<&Mask>,
     ) -> Result<(Self, Stored), Error> {
         let build = || {
-            let (mut prepared, datapath) = Self::rules(product, config, Backend::Flex);
+            let run = Plan::fp32().run(product, Some(config), true)?;
+            let mut prepared = Self::rules(product, config, run, Backend::Flex);
             let stored = prepared.runs.store(matrix, &config.weights, mask)?;
-            prepared.unit = if datapath.is_host() {
+            prepared.unit = if run.datapath.is_host() {
                 let rows = tensor(stored.values.clone(), &[product.n, product.k]);
                 Unit::Fake { weight: Some(transpose(rows).to_contiguous()) }
             } else {
-                Unit::Machine { datapath, weights: vec![prepared.pack(datapath, &stored)?] }
+                Unit::Machine { datapath: run.datapath, weights: vec![prepared.pack(&stored)?] }
             };
             Ok((prepared, stored))
         };
         build().map_err(|e| at(product, e))
     }
 
-    fn build(captured: &Captured, product: &Product, config: Option<LayerConfig>) -> Result<Self, Error> {
+    /// Values that both sides have already, `[n, k]` one matrix after the other, in `format`, as `product` multiplies by them.
+    ///
+    /// # Errors
+    /// Those of [`Prepared::new`].
+    pub(crate) fn of_values(
+        product: &Product,
+        values: &[f32],
+        format: &'static Format,
+        plan: &Plan,
+        backend: Backend,
+    ) -> Result<Self, Error> {
+        let config = LayerConfig {
+            weights: Pipeline { steps: vec![Step::Quantize(format)] },
+            activations: format,
+            ..LayerConfig::fp32()
+        };
+        // A machine without a unit for the format leaves it to the host.
+        let run = plan.run(product, Some(&config), is_fixed(backend));
+        let host = || LayerConfig { datapath: Some(Datapath::fake()), ..config.clone() };
+        let run = run.or_else(|_| plan.run(product, Some(&host()), is_fixed(backend)))?;
+        let mut prepared = Self::rules(product, &config, run, backend);
+        let matrices = values.chunks((product.n * product.k).max(1));
+        prepared.unit = if run.datapath.is_host() {
+            let batches = product.weight.as_ref().map_or_else(Vec::new, |weight| weight.batches(product));
+            let rows = tensor(values.to_vec(), &[batches, vec![product.n, product.k]].concat());
+            Unit::Fake { weight: Some(transpose(rows).to_contiguous()) }
+        } else {
+            let pack = |matrix| run.datapath.prepare(Operand::Values { data: matrix, k: product.k });
+            Unit::Machine { datapath: run.datapath, weights: matrices.map(pack).collect::<Result<_, _>>()? }
+        };
+        prepared.config = Some(if run.datapath.is_host() { host() } else { config });
+        Ok(prepared)
+    }
+
+    fn build(captured: &Captured, product: &Product, plan: &Plan, planned: Planned) -> Result<Self, Error> {
+        let Planned { config, run } = planned;
         let cfg = config.clone().unwrap_or_else(LayerConfig::fp32);
-        let (mut prepared, datapath) = Self::rules(product, &cfg, captured.backend);
+        let mut prepared = Self::rules(product, &cfg, run, captured.backend);
         prepared.config = config;
-        let (x, host) = (prepared.activations, datapath.is_host());
+        let (x, host) = (prepared.activations, run.datapath.is_host());
         let stored_as_is = cfg.weights.steps.is_empty() && cfg.given.is_none();
         if let (Some(weight), true, Some(_)) = (&product.weight, stored_as_is, &prepared.config) {
             // A layer that the plan covers is a stored layer also where it is stored as it came, in FP32.
@@ -156,7 +221,7 @@ impl Prepared {
             Some(_) if host && stored_as_is && x.is_exact() => Made::Nothing,
             Some(_) if host && stored_as_is => Made::Values(Some(captured.weight_columns(product)?)),
             Some(weight) => {
-                let stored = prepared.store(captured, product, &cfg)?;
+                let stored = prepared.store(captured, product, &cfg, plan)?;
                 if host {
                     let values: Vec<f32> = stored.into_iter().flat_map(|s| s.values).collect();
                     let shape = [weight.batches(product), vec![product.n, product.k]].concat();
@@ -166,14 +231,20 @@ impl Prepared {
                 }
             }
         };
-        prepared.unit = prepared.unit(datapath, made)?;
+        prepared.unit = prepared.unit(made)?;
         Ok(prepared)
     }
 
     /// The unit that multiplies by what was made of the weights.
-    fn unit(&self, datapath: &'static Datapath, made: Made) -> Result<Unit, Error> {
+    fn unit(&self, made: Made) -> Result<Unit, Error> {
+        let datapath = self.run.datapath;
         #[cfg(feature = "wgpu")]
         if self.backend == Backend::Wgpu {
+            if self.run.scales.is_some() {
+                return Err(Error::Invalid(
+                    "weights that a machine dequantises run on the CPU; take the backend `flex`, or formats that the machine has".into(),
+                ));
+            }
             return Ok(match made {
                 Made::Nothing => Unit::Host,
                 Made::Values(weight) => {
@@ -190,14 +261,20 @@ impl Prepared {
             Made::Nothing => Unit::Host,
             Made::Values(weight) => Unit::Fake { weight },
             Made::Stored(stored) => {
-                let weights = stored.iter().map(|s| self.pack(datapath, s));
+                let weights = stored.iter().map(|s| self.pack(s));
                 Unit::Machine { datapath, weights: weights.collect::<Result<_, _>>()? }
             }
         })
     }
 
     /// Every weight matrix of the product as the pipeline leaves it.
-    fn store(&mut self, captured: &Captured, product: &Product, cfg: &LayerConfig) -> Result<Vec<Stored>, Error> {
+    fn store(
+        &mut self,
+        captured: &Captured,
+        product: &Product,
+        cfg: &LayerConfig,
+        plan: &Plan,
+    ) -> Result<Vec<Stored>, Error> {
         let stored = match &cfg.given {
             Some(given) => vec![self.runs.given(&given.0, product)?],
             None => self.make(captured, product, &cfg.weights)?,
@@ -208,7 +285,7 @@ impl Prepared {
             let rows = captured.weight_rows(product)?;
             let dense = rows.as_slice::<f32>().unwrap_or_default();
             let stored = stored.iter().map(|stored| &stored.values[..]);
-            self.correction = Some(Corrected::new(product, dense, stored, rank)?);
+            self.correction = Some(Corrected::new(product, dense, stored, rank, (plan, self.backend))?);
         }
         let zeros = stored.iter().flat_map(|s| &s.values).filter(|value| **value == 0.0).count();
         self.weight_zeros = zeros as f64 / (product.count * product.n * product.k).max(1) as f64;
@@ -240,17 +317,38 @@ impl Prepared {
     }
 
     /// A stored matrix in the form that the unit multiplies by.
-    fn pack(&self, datapath: &Datapath, stored: &Stored) -> Result<Weights, Error> {
+    fn pack(&self, stored: &Stored) -> Result<Weights, Error> {
+        let (datapath, [to, _]) = (self.run.datapath, self.run.operands);
         if let Some(quantized) = &stored.quantized {
-            return Ok(datapath.prepare(Operand::Quantized(quantized))?);
+            return Ok(match self.run.scales {
+                Some(scales) => datapath.prepare_dequantised(quantized, to, scales)?,
+                None => datapath.prepare(Operand::Quantized(quantized))?,
+            });
         }
         let padded = self.runs.padded(&stored.values);
         Ok(datapath.prepare(Operand::Values { data: &padded, k: self.runs.padded_k() })?)
     }
 
     /// Whether this is what [`Prepared::new`] would give: a product of two activations follows the input's shape.
-    pub(crate) fn fits(&self, product: &Product, config: &Option<LayerConfig>) -> bool {
-        self.config == *config && self.runs.fit(product)
+    pub(crate) fn fits(&self, product: &Product, planned: &Planned) -> bool {
+        self.config == planned.config && self.run == planned.run && self.runs.fit(product)
+    }
+
+    /// The formats of the weights and of the activations as they are asked for.
+    pub(crate) fn stored_formats(&self) -> [&'static Format; 2] {
+        let config = self.config.clone().unwrap_or_else(LayerConfig::fp32);
+        [config.weight_format(), config.activations.for_activations()]
+    }
+
+    /// `layer` as the product of this unit: what stands in the machine's place, and what gave the bits.
+    pub(crate) fn placed(&self, layer: Layer) -> Layer {
+        let datapath = self.config.as_ref().map_or(Some(Datapath::fake()), |config| config.datapath);
+        Layer { datapath, fixed_host: is_fixed(self.backend), computed: Some(self.run.datapath), ..layer }
+    }
+
+    /// Whether the configuration prunes the weights.
+    pub(crate) fn is_pruned(&self) -> bool {
+        self.footprint.is_some() && self.config.as_ref().is_some_and(|config| config.pattern() != Pattern::Dense)
     }
 
     /// Whether Burn computes the product untouched.
@@ -290,7 +388,7 @@ impl Prepared {
             }
         };
         let out = match uncorrected {
-            Some((correction, x)) => out.and_then(|y| correction.add(product, y, x, self.backend)),
+            Some((correction, x)) => out.and_then(|y| correction.add(y, x)),
             None => out,
         };
         out.map_err(|e| at(product, e))

@@ -10,9 +10,9 @@ use crate::Error;
 use crate::burn::capture::Captured;
 use crate::burn::hook::Hook;
 use crate::burn::product::{Product, Role};
-use crate::burn::unit::Prepared;
+use crate::burn::unit::{Planned, Prepared};
 use crate::formats::{Footprint, Input};
-use crate::hw::cost::{Second, Statistics};
+use crate::hw::cost::{Run, Second, Statistics};
 use crate::hw::{Gemm, Layer, Workload};
 use crate::plan::{LayerConfig, Plan};
 
@@ -36,6 +36,10 @@ pub struct Placement {
     pub layer: String,
     /// The name of the unit; `fake` where Burn multiplies.
     pub datapath: &'static str,
+    /// What runs the product.
+    pub run: Run,
+    /// Whether the plan prunes its weights.
+    pub pruned: bool,
     /// Bits of the stored weights and of what corrects them; `None` where they stay as the module holds them.
     pub footprint: Option<Footprint>,
 }
@@ -60,11 +64,11 @@ impl Units {
         self.keys.clear();
         for product in captured.products() {
             let key = (product.name.clone(), product.occurrence);
-            let config = plan.config(architecture, product);
-            if self.prepared.get(&key).is_none_or(|p| !p.fits(product, &config)) {
+            let planned = Planned::new(plan, architecture, product, captured.backend)?;
+            if self.prepared.get(&key).is_none_or(|p| !p.fits(product, &planned)) {
                 // The former weights go before the new ones come: two forms of one layer are never alive at once.
                 self.prepared.remove(&key);
-                self.prepared.insert(key.clone(), Prepared::new(captured, product, config)?);
+                self.prepared.insert(key.clone(), Prepared::new(captured, product, plan, planned)?);
             }
             self.keys.push(key);
         }
@@ -89,7 +93,13 @@ impl Units {
             let p = self.prepared.get(key)?;
             let correction = p.correction.as_ref().map(|correction| correction.footprint);
             let footprint = p.footprint.map(|stored| stored + correction.unwrap_or_default());
-            Some(Placement { layer: key.0.clone(), datapath: p.datapath(), footprint })
+            Some(Placement {
+                layer: key.0.clone(),
+                datapath: p.datapath(),
+                run: p.run,
+                pruned: p.is_pruned(),
+                footprint,
+            })
         };
         self.keys.iter().filter_map(place).collect()
     }
@@ -125,7 +135,7 @@ impl Units {
             let statistics = seen.get(index).copied().flatten();
             layers.push(Layer { statistics, ..self.layer(product)? });
             if let Some(correction) = self.of(product).and_then(|prepared| prepared.correction.as_ref()) {
-                layers.extend(correction.layers(product)?);
+                layers.extend(correction.layers()?);
             }
         }
         Ok(Workload { layers, elementwise: captured.elementwise() })
@@ -141,11 +151,15 @@ impl Units {
         let prepared = self.of(product);
         let config = prepared.and_then(|p| p.config.clone()).unwrap_or_else(LayerConfig::fp32);
         let activations = config.activations.for_activations();
+        let placed = |layer: Layer| match prepared {
+            Some(prepared) => prepared.placed(layer),
+            None => layer,
+        };
         if product.role == Role::Activation {
-            let layer = Layer::dense(gemm, activations, activations)?;
+            let layer = placed(Layer::dense(gemm, activations, activations)?);
             return Ok(Layer { second: Second::Activations, ..layer });
         }
-        let mut layer = Layer::dense(gemm, config.weight_format(), activations)?;
+        let mut layer = placed(Layer::dense(gemm, config.weight_format(), activations)?);
         layer.pattern = config.pattern();
         if let Some(all) = prepared.and_then(|p| p.footprint) {
             layer.stored = share(all, count);

@@ -127,7 +127,7 @@ impl Plan {
             Ok(Rule { glob: rule.glob, config })
         };
         let rules = file.layers.into_iter().map(rule).collect::<Result<_, Error>>()?;
-        Ok(Self { preset, base: file.base.resolve()?, rules })
+        Ok(Self { rules, ..Self::new(preset, file.base.resolve()?) })
     }
 }
 

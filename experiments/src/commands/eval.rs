@@ -114,7 +114,8 @@ pub struct Configuration {
     #[arg(long)]
     order: Option<String>,
 
-    /// The unit that multiplies: a name, or a TOML file that declares one; `auto` is the natural one of the formats.
+    /// The unit that multiplies in the place of the machine's, for accuracy and for cost: a name, or a TOML file that declares one; `auto`
+    /// is the machine's own.
     #[arg(long, value_name = "NAME|FILE.toml")]
     datapath: Option<String>,
 
@@ -204,7 +205,8 @@ impl Configuration {
 /// # Errors
 /// An unknown name, a model or data that cannot be opened, or a configuration that the model cannot run.
 pub fn run(args: &Args) -> Result<()> {
-    let (plan, machine) = (args.configuration.plan()?, args.machine.machine()?);
+    let machine = args.machine.machine()?;
+    let plan = args.configuration.plan()?.on(Arc::clone(&machine.accelerator));
     let protocol = args.protocol.as_deref().map(Protocol::by_name).transpose()?;
     let labels = args.configuration.labels(&plan);
     if let Some(folder) = &args.tasks {
@@ -274,7 +276,10 @@ fn print_summary(cell: &Cell, errors: Option<&[LayerError]>) {
     let kib = |bits: u64| bits as f64 / 8192.0;
     let stored = &cell.footprint_bits;
     sayln!("{} on {}: {}", cell.model, cell.data, size(cell));
-    sayln!("{}, {}, order {}, datapath {}", cell.format, cell.sparsity, cell.order, cell.datapath);
+    sayln!("{}, {}, order {}, on {}", cell.format, cell.sparsity, cell.order, cell.machine);
+    let dense =
+        if cell.skips_pruned == Some(false) { "; pruned weights are multiplied, in accuracy and in cost" } else { "" };
+    sayln!("  {:<22}{} ({}){dense}", "datapath", cell.datapath, cell.runs);
     sayln!("  {:<22}{}   (FP32 {})", cell.metric.name, interval(&cell.metric), interval(&cell.fp32));
     for metric in &cell.more {
         sayln!("  {:<22}{}", metric.name, interval(metric));

@@ -13,7 +13,7 @@ use interplay::plan::Plan;
 use interplay::session::Session;
 use serde_json::{Value, json};
 
-use crate::cell::{Labels, bits, used_datapaths};
+use crate::cell::{Labels, Ran, bits};
 use crate::output::{say, sayln};
 use crate::report::table::Table;
 use crate::result::{Provenance, SCHEMA_VERSION};
@@ -120,7 +120,9 @@ pub fn evaluate(session: &mut Session, tokenizer: &Tokenizer, files: &Files) -> 
 fn print(request: &Request<'_>, session: &mut Session, outcomes: &[Outcome]) -> Result<()> {
     let Labels { format, sparsity, order } = &request.labels;
     sayln!("{} on the tasks in {}, zero-shot", request.model, request.folder.display());
-    sayln!("{format}, {sparsity}, order {order}, datapath {}", used_datapaths(session)?);
+    let ran = Ran::of(session)?;
+    let machine = &request.plan.machine.name;
+    sayln!("{format}, {sparsity}, order {order}, on {machine}, datapath {} ({})", ran.datapath, ran.runs);
     let mut table = Table::new("", ["task", "items", "accuracy", "normalised", "FP32", "FP32 normalised"]);
     let percent = |e: Estimate| format!("{:.2} ± {:.2} %", 100.0 * e.mean, 100.0 * e.stderr);
     for Outcome { task, found } in outcomes {
@@ -142,6 +144,7 @@ fn object(
     outcomes: &[Outcome],
     checksums: BTreeMap<String, String>,
 ) -> Result<Value> {
+    let ran = Ran::of(session)?;
     let metric = |e: Estimate| json!({"value": e.mean, "stderr": e.stderr});
     let both = |a: &Accuracy| json!({"accuracy": metric(a.raw), "accuracy_norm": metric(a.normalised)});
     let tasks = outcomes.iter().map(|Outcome { task, found }| {
@@ -159,7 +162,9 @@ fn object(
         "format": request.labels.format,
         "sparsity": request.labels.sparsity,
         "order": request.labels.order,
-        "datapath": used_datapaths(session)?,
+        "machine": request.plan.machine.name,
+        "datapath": ran.datapath,
+        "runs": ran.runs,
         "tasks": tasks.collect::<Vec<_>>(),
         "footprint_bits": bits(session.footprint()?.total),
         "seed": 0,

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use anyhow::Result;
 use interplay::burn::Activation;
 use interplay::models::{Checkpoint, Input};
-use interplay::plan::Plan;
+use interplay::plan::{DEFAULT_MACHINE, Plan};
 use interplay::session::{Operation, Session};
 use serde_json::json;
 
+use crate::commands::cost::machine_of;
 use crate::commands::eval::Configuration;
 use crate::output::{say, sayln};
 use crate::report::table::Table;
@@ -34,6 +35,10 @@ pub struct Args {
     #[command(flatten)]
     configuration: Configuration,
 
+    /// The accelerator whose units multiply, or a TOML file that describes one.
+    #[arg(long, value_name = "NAME|FILE.toml", default_value = DEFAULT_MACHINE)]
+    accelerator: String,
+
     /// List the operations without a product too.
     #[arg(long)]
     every: bool,
@@ -48,7 +53,7 @@ pub struct Args {
 /// # Errors
 /// An unknown name, a model that cannot be opened, or a configuration that the model cannot run.
 pub fn run(args: &Args) -> Result<()> {
-    let plan = args.configuration.plan()?;
+    let plan = args.configuration.plan()?.on(machine_of(&args.accelerator)?.into());
     let (model, _) = open_model(&args.model, &mut Default::default())?;
     let (input, _) = one_sequence(&*model.checkpoint, args.window)?;
     let mut session = Session::new(Arc::clone(&model.checkpoint), Plan::fp32())?;

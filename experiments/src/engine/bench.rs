@@ -9,6 +9,7 @@ use interplay::plan::{LayerConfig, Plan, Preset};
 use interplay::session::Session;
 use interplay_formats::{Format, Order, Pattern};
 use interplay_hw::Datapath;
+use interplay_hw::cost::Pair;
 
 use super::key::{Key, digest_of};
 use super::spec::Spec;
@@ -208,6 +209,13 @@ impl Point {
             sparsity: self.pattern.to_string(),
             order: self.order.to_string(),
         }
+    }
+
+    /// What the choice of a unit depends on, for sums of whole groups and blocks.
+    pub fn pair(&self) -> Pair {
+        let (weight, activation) = (self.format, self.format.for_activations());
+        let k = 128 * weight.block_len(1) as u64;
+        Pair { weight, activation, pattern: self.pattern, k, datapath: self.datapath, fixed_host: true }
     }
 
     /// The configuration of a layer.

@@ -2,13 +2,14 @@
 //! energy of each design.
 //!
 //! A cell is one design under one model. The unit is declared from a template, stands in the study's machine in place of the one for the
-//! format, and the model runs on it.
+//! format, as by `--datapath`, and the model runs on it.
 
 mod design;
 mod figure;
 mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use interplay::plan::Plan;
@@ -140,7 +141,6 @@ fn plan(bench: &Bench, _: &Done) -> Result<Vec<Planned>> {
         for design in &designs {
             let point = point(design)?;
             design.check()?;
-            design.machine(&bench.machines[0])?;
             let unit = design.unit()?;
             let cell = evaluated::planned(bench, subject, &point, unit.name, seed);
             let key = cell.key.with("design", serde_json::to_string(design)?);
@@ -191,11 +191,11 @@ fn measure(worker: &mut Worker<'_>, key: &Key) -> Result<Value> {
     let bench = worker.bench;
     let design: Design = serde_json::from_str(key.text("design")?)?;
     let point = point(&design)?;
-    let (unit, machine) = (design.unit()?, design.machine(&bench.machines[0])?);
-    let plan = Plan::new(bench.preset()?, point.config()?);
-    let mut run = evaluated::run(worker, key, plan, point.labels())?;
-    let silicon = silicon(&run, &machine, unit.name)?;
-    let evaluated = run.on(&bench.spec.accelerators[0], &machine)?;
+    let (unit, machine) = (design.unit()?, &bench.machines[0]);
+    let plan = Plan::new(bench.preset()?, point.config()?).on(Arc::clone(&machine.accelerator));
+    let mut run = evaluated::run(worker, key, plan, point.labels(), &[])?;
+    let silicon = silicon(&run, machine, unit.name)?;
+    let evaluated = run.on(&bench.spec.accelerators[0], machine)?;
     Ok(serde_json::to_value(Designed { evaluated, design, unit: unit.name.to_owned(), silicon })?)
 }
 

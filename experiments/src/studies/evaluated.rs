@@ -5,9 +5,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use interplay::plan::{LayerConfig, Plan};
 use interplay::session::Session;
-use interplay_formats::Format;
 use interplay_hw::Layer;
-use interplay_hw::cost::{Cost, Gemm, Second, Unit, Workload, cost};
+use interplay_hw::cost::{Cost, Pair, Run as Placed, Second, Workload, cost};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -58,7 +57,7 @@ pub struct LayerCost {
 }
 
 /// JSON has no infinity: what overflowed is written as null.
-fn finite_or_infinite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+pub fn finite_or_infinite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
     let values = Vec::<Option<f64>>::deserialize(deserializer)?;
     Ok(values.into_iter().map(|value| value.unwrap_or(f64::INFINITY)).collect())
 }
@@ -67,7 +66,8 @@ fn finite_or_infinite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<
 pub fn planned(bench: &Bench, subject: &Subject, point: &Point, datapath: &str, seed: u64) -> Planned {
     let key = bench.with_machines(point.name(bench.key_of(subject), datapath)).with("seed", seed);
     let labels = point.labels();
-    let unit = point.datapath.map_or_else(|| interplay_hw::Datapath::auto(point.format, point.format).name, |d| d.name);
+    let run = bench.machines.first().and_then(|machine| machine.accelerator.run(&point.pair()).ok());
+    let unit = run.map_or("refused", |run| run.datapath.name);
     Planned {
         key,
         label: format!("{} {} {} {}", subject.model_name, labels.format, labels.sparsity, labels.order),
@@ -103,34 +103,50 @@ pub fn of_plan(worker: &mut Worker<'_>, key: &Key, plan: Plan, labels: Labels) -
     let bench = worker.bench;
     let name = bench.spec.accelerators.first().map(String::as_str).unwrap_or_default();
     let machine = bench.machine(name)?;
-    run(worker, key, plan, labels)?.on(name, machine)
+    let plan = plan.on(Arc::clone(&machine.accelerator));
+    run(worker, key, plan, labels, &[])?.on(name, machine)
 }
 
-/// A plan under which a model ran, to be costed on any machine.
+/// A plan under which a model ran, to be costed on the machine that ran it.
 pub struct Run<'a> {
     subject: &'a Subject,
     session: &'a mut Session,
     baseline: Arc<Baseline>,
-    outcome: Outcome,
+    /// What came out.
+    pub outcome: Outcome,
+    /// What ran each product.
+    pub units: Vec<Placed>,
     labels: Labels,
     seed: u64,
     /// The products of one window or image.
     pub workload: Workload,
 }
 
-/// Evaluates one plan.
+/// Evaluates one plan; what units of the same bits gave before is among `known`.
 ///
 /// # Errors
 /// The model cannot run under it.
-pub fn run<'a>(worker: &'a mut Worker<'_>, key: &Key, plan: Plan, labels: Labels) -> Result<Run<'a>> {
+pub fn run<'a>(
+    worker: &'a mut Worker<'_>,
+    key: &Key,
+    plan: Plan,
+    labels: Labels,
+    known: &[(Vec<Placed>, Outcome)],
+) -> Result<Run<'a>> {
     let bench = worker.bench;
     let (place, subject) = bench.subject(key.text("model")?)?;
     let baseline = worker.baseline(place)?;
     let session = worker.session(place, "cell")?;
     session.set_plan(plan)?;
-    let outcome = evaluate(subject, session, Some(&baseline))?;
+    let units: Vec<_> = session.placements()?.into_iter().map(|placement| placement.run).collect();
+    let same = |(other, _): &&(Vec<Placed>, Outcome)| units.iter().zip(other).all(|(a, b)| a.same_bits(b));
+    let outcome = match known.iter().find(same) {
+        Some((_, outcome)) => outcome.clone(),
+        None => evaluate(subject, session, Some(&baseline))?,
+    };
     let workload = session.workload(&one_input(subject, session)?)?;
-    Ok(Run { subject, session, baseline, outcome, labels, seed: key.number("seed").unwrap_or(0), workload })
+    let seed = key.number("seed").unwrap_or(0);
+    Ok(Run { subject, session, baseline, outcome, units, labels, seed, workload })
 }
 
 impl Run<'_> {
@@ -150,7 +166,9 @@ impl Run<'_> {
         let cost = self.cost(machine)?;
         let (metric, labels) = (&self.baseline.metric, self.labels.clone());
         let cell = cell(self.subject, self.session, machine, labels, &self.outcome, metric, self.seed)?;
-        let stored = self.workload.layers.iter().map(stored);
+        // Products of the host that no unit of the machine has the law of are not among the layers of a cost.
+        let priced = |layer: &&Layer| machine.accelerator.run(&Pair::from(*layer)).is_ok_and(|run| run.slot.is_some());
+        let stored = self.workload.layers.iter().filter(priced).map(stored);
         let layers = cost.layers.iter().zip(stored).map(|(layer, bits)| LayerCost {
             layer: layer.gemm.name.clone(),
             format: layer.weights.to_owned(),
@@ -164,15 +182,6 @@ impl Run<'_> {
         let layers = layers.collect();
         Ok(Evaluated { cell, accelerator: name.to_owned(), losses: self.outcome.losses.clone(), layers })
     }
-}
-
-/// The unit that a machine has for products of that format.
-///
-/// # Errors
-/// It has none.
-pub fn unit_of<'a>(machine: &'a Machine, format: &'static Format) -> Result<&'a Unit, interplay_hw::Error> {
-    let product = Gemm::new("any", 1, format.block_len(1) as u64, 1);
-    machine.accelerator.unit_for(&Layer::dense(product, format, format)?)
 }
 
 /// By how many percent the metric of `to` is above that of `from`, with the standard error of the paired difference: both saw the same
@@ -195,7 +204,7 @@ fn stored(layer: &Layer) -> Option<u64> {
 }
 
 /// The columns of [`values`].
-pub const COLUMNS: [&str; 23] = [
+pub const COLUMNS: [&str; 24] = [
     "model",
     "data",
     "window",
@@ -204,6 +213,7 @@ pub const COLUMNS: [&str; 23] = [
     "sparsity",
     "order",
     "datapath",
+    "runs",
     "metric",
     "value",
     "stderr",
@@ -234,6 +244,7 @@ pub fn values(one: &Evaluated) -> Vec<String> {
         c.sparsity.clone(),
         c.order.clone(),
         c.datapath.clone(),
+        c.runs.clone(),
         c.metric.name.clone(),
         field(c.metric.value),
         field(c.metric.stderr),

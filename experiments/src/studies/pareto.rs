@@ -1,17 +1,22 @@
 //! Footprint, energy and time against accuracy, over formats, patterns, orders and machines.
 //!
-//! A cell is one configuration of one model. It is evaluated once and costed on every machine of the study; a machine that has no unit
-//! for it gives a row without a cost, and the reason.
+//! A cell is one configuration of one model. It is evaluated and costed on every machine of the study, each on its own units; machines whose
+//! units give the same bits share one evaluation. A machine that does not run it gives a row without numbers, and the reason.
 
 mod figure;
 mod tables;
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result, ensure};
 use interplay::plan::Plan;
+use interplay_formats::{Order, Pattern};
+use interplay_hw::cost::{Run, area};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::orders;
+use crate::cell::{Machine, Outcome};
 use crate::engine::bench::{Bench, Point, Worker};
 use crate::engine::frame::{Frame, field};
 use crate::engine::key::Key;
@@ -19,8 +24,8 @@ use crate::engine::kind::{Done, Kind, Planned};
 use crate::engine::rehearse::fewer_inputs;
 use crate::engine::run::typed;
 use crate::report::front::fronts;
-use crate::result::{CycleCount, Energy};
-use crate::studies::evaluated::{self, COLUMNS, Evaluated, unit_of};
+use crate::result::{CycleCount, Energy, Metric};
+use crate::studies::evaluated::{self, COLUMNS, Evaluated};
 
 /// The study.
 pub const KIND: Kind = Kind {
@@ -41,8 +46,9 @@ pub const KIND: Kind = Kind {
 fn plan(bench: &Bench, done: &Done) -> Result<Vec<Planned>> {
     bench.spec.needs("accelerators", &bench.spec.accelerators)?;
     for format in bench.formats()? {
+        let pair = Point { format, pattern: Pattern::Dense, order: Order::None, datapath: None }.pair();
         ensure!(
-            bench.machines.iter().any(|machine| unit_of(machine, format).is_ok()),
+            bench.machines.iter().any(|machine| machine.accelerator.run(&pair).is_ok()),
             "none of the accelerators {} multiplies `{}`; leave it out, or add `systolic-128`",
             bench.spec.accelerators.join(", "),
             format.name
@@ -54,78 +60,127 @@ fn plan(bench: &Bench, done: &Done) -> Result<Vec<Planned>> {
 /// One configuration on every machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Placed {
-    /// Evaluated, and costed on the first machine that can run it.
+    /// On the first machine that runs it.
     #[serde(flatten)]
     evaluated: Evaluated,
     machines: Vec<OnMachine>,
 }
 
-/// What a window or an image takes on one machine.
+/// A configuration on one machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct OnMachine {
     accelerator: String,
     cycle_model: String,
     /// None where the machine refuses.
-    cost: Option<Taken>,
+    taken: Option<Taken>,
     /// Why it refuses.
     refused: Option<String>,
 }
 
-/// Time and energy of a window or an image.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// What the machine's own units make of the model, and what a window or an image takes there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Taken {
+    datapath: String,
+    runs: String,
+    skips_pruned: Option<bool>,
+    metric: Metric,
+    more: Vec<Metric>,
+    #[serde(deserialize_with = "evaluated::finite_or_infinite")]
+    losses: Vec<f64>,
     cycles: u64,
     seconds: f64,
     energy_pj: f64,
+    /// Units and memories on the chip.
+    area_mm2: f64,
 }
 
 fn measure(worker: &mut Worker<'_>, key: &Key) -> Result<Value> {
     let bench = worker.bench;
     let point = Point::of(key)?;
     let plan = Plan::new(bench.preset()?, point.config()?);
-    let mut run = evaluated::run(worker, key, plan, point.labels())?;
-    let names = bench.spec.accelerators.iter().zip(&bench.machines);
-    let on = |(name, machine): (&String, _)| {
-        let machine: &crate::cell::Machine = machine;
-        let found = run.cost(machine);
-        OnMachine {
+    let (mut machines, mut first) = (Vec::new(), None);
+    let mut known: Vec<(Vec<Run>, Outcome)> = Vec::new();
+    for (name, machine) in bench.spec.accelerators.iter().zip(&bench.machines) {
+        let here = |taken: Result<Taken, String>| OnMachine {
             accelerator: name.clone(),
             cycle_model: machine.cycle_model.name.to_owned(),
-            refused: found.as_ref().err().map(ToString::to_string),
-            cost: found.ok().map(|cost| Taken {
-                cycles: cost.total.cycles.0,
-                seconds: cost.total.seconds,
-                energy_pj: cost.total.energy.total.typical,
-            }),
+            refused: taken.as_ref().err().cloned(),
+            taken: taken.ok(),
+        };
+        if let Err(refusal) = machine.accelerator.run(&point.pair()) {
+            machines.push(here(Err(refusal.to_string())));
+            continue;
         }
-    };
-    let machines: Vec<OnMachine> = names.clone().map(on).collect();
-    let able = names.zip(&machines).find(|(_, on)| on.cost.is_some());
+        let plan = plan.clone().on(Arc::clone(&machine.accelerator));
+        let mut run = evaluated::run(worker, key, plan, point.labels(), &known)?;
+        let (evaluated, taken) = on(&mut run, name, machine)?;
+        machines.push(here(Ok(taken)));
+        first.get_or_insert(evaluated);
+        known.push((run.units, run.outcome));
+    }
     let reason = machines.first().and_then(|on| on.refused.clone()).unwrap_or_default();
-    let ((name, machine), _) = able.with_context(|| format!("no accelerator of the study runs it: {reason}"))?;
-    let evaluated = run.on(name, machine)?;
+    let evaluated = first.with_context(|| format!("no accelerator of the study runs it: {reason}"))?;
     Ok(serde_json::to_value(Placed { evaluated, machines })?)
 }
 
+/// A run on its machine.
+fn on(run: &mut evaluated::Run<'_>, name: &str, machine: &Machine) -> Result<(Evaluated, Taken)> {
+    let cost = run.cost(machine)?;
+    let evaluated = run.on(name, machine)?;
+    let cell = &evaluated.cell;
+    let taken = Taken {
+        datapath: cell.datapath.clone(),
+        runs: cell.runs.clone(),
+        skips_pruned: cell.skips_pruned,
+        metric: cell.metric.clone(),
+        more: cell.more.clone(),
+        losses: evaluated.losses.clone(),
+        cycles: cost.total.cycles.0,
+        seconds: cost.total.seconds,
+        energy_pj: cost.total.energy.total.typical,
+        area_mm2: area(&machine.accelerator, &cost, &machine.prices)?.total.typical,
+    };
+    Ok((evaluated, taken))
+}
+
 /// What a row has beside the columns of an evaluated cell.
-const MORE: [&str; 8] =
-    ["seconds", "linear_bits", "refused", "front", "front_on_machine", "front_2d", "gap_percent", "gap_stderr"];
+const MORE: [&str; 10] = [
+    "seconds",
+    "area_mm2",
+    "linear_bits",
+    "skips_pruned",
+    "refused",
+    "front",
+    "front_on_machine",
+    "front_2d",
+    "gap_percent",
+    "gap_stderr",
+];
 
 fn frame(results: &[Value]) -> Result<Frame> {
     let cells: Vec<Placed> = results.iter().map(typed).collect::<Result<_>>()?;
-    let evaluated: Vec<Evaluated> = cells.iter().map(|c| c.evaluated.clone()).collect();
-    let rows: Vec<(&Placed, &OnMachine)> =
-        cells.iter().flat_map(|c| c.machines.iter().map(move |on| (c, on))).collect();
-    let model = |(c, _): &(&Placed, &OnMachine)| c.evaluated.cell.model.clone();
+    let rows: Vec<(Evaluated, &OnMachine)> =
+        cells.iter().flat_map(|c| c.machines.iter().map(move |on| (there(c, on), on))).collect();
+    let model = |(one, _): &(Evaluated, &OnMachine)| one.cell.model.clone();
+    let machine = |row: &(Evaluated, &OnMachine)| (model(row), row.1.accelerator.clone());
     let everywhere = fronts(&rows, model, four);
-    let here = fronts(&rows, |row| (model(row), row.1.accelerator.clone()), four);
-    let stored = fronts(&rows, model, |(c, _)| vec![c.evaluated.cell.metric.value, linear_bits(&c.evaluated)]);
+    let here = fronts(&rows, machine, four);
+    let stored = fronts(&rows, machine, |row| four(row)[..2].to_vec());
     let mut frame = Frame::new(&[&COLUMNS[..], &MORE].concat());
     for (at, (one, on)) in rows.iter().enumerate() {
-        let gap = orders::gap(&evaluated, &one.evaluated);
+        let same: Vec<Evaluated> = rows
+            .iter()
+            .filter(|row| row.1.accelerator == on.accelerator && row.1.taken.is_some())
+            .map(|row| row.0.clone())
+            .collect();
+        let gap = if on.taken.is_some() { orders::gap(&same, one) } else { vec![f64::NAN; 2] };
+        let taken = |of: fn(&Taken) -> f64| on.taken.as_ref().map_or(f64::NAN, of);
+        let skips = on.taken.as_ref().and_then(|taken| taken.skips_pruned);
         let more = [
-            on.cost.map_or(String::new(), |taken| field(taken.seconds)),
-            linear_bits(&one.evaluated).to_string(),
+            field(taken(|t| t.seconds)),
+            field(taken(|t| t.area_mm2)),
+            linear_bits(one).to_string(),
+            skips.map_or(String::new(), |skips| skips.to_string()),
             on.refused.clone().unwrap_or_default(),
             everywhere[at].to_string(),
             here[at].to_string(),
@@ -137,17 +192,40 @@ fn frame(results: &[Value]) -> Result<Frame> {
     Ok(frame)
 }
 
-/// The columns of the evaluated cell on that machine; no cycles and no energy where it refuses.
-fn values(one: &Placed, on: &OnMachine) -> Vec<String> {
-    let mut here = Evaluated { accelerator: on.accelerator.clone(), ..one.evaluated.clone() };
-    let Taken { cycles, energy_pj, .. } =
-        on.cost.unwrap_or(Taken { cycles: 0, seconds: f64::NAN, energy_pj: f64::NAN });
-    here.cell.cycles = CycleCount { model: on.cycle_model.clone(), total: cycles };
-    here.cell.energy_pj = Energy { total: energy_pj, ..here.cell.energy_pj };
+/// The cell as that machine ran it; of one that refuses, what is stored.
+fn there(one: &Placed, on: &OnMachine) -> Evaluated {
+    let mut here = Evaluated { accelerator: on.accelerator.clone(), layers: Vec::new(), ..one.evaluated.clone() };
+    let prices = here.cell.energy_pj.prices.clone();
+    here.cell.machine = on.accelerator.clone();
+    match &on.taken {
+        Some(taken) => {
+            let total = taken.cycles;
+            here.losses = taken.losses.clone();
+            here.cell.datapath = taken.datapath.clone();
+            here.cell.runs = taken.runs.clone();
+            here.cell.metric = taken.metric.clone();
+            here.cell.more = taken.more.clone();
+            here.cell.cycles = CycleCount { model: on.cycle_model.clone(), total };
+            here.cell.energy_pj = Energy { total: taken.energy_pj, prices };
+        }
+        None => {
+            let nothing = Metric { value: f64::NAN, stderr: f64::NAN, ..here.cell.metric.clone() };
+            here.losses = Vec::new();
+            (here.cell.datapath, here.cell.runs) = ("refused".to_owned(), String::new());
+            (here.cell.metric, here.cell.more) = (nothing, Vec::new());
+            here.cell.cycles = CycleCount { model: on.cycle_model.clone(), total: 0 };
+            here.cell.energy_pj = Energy { total: f64::NAN, prices };
+        }
+    }
+    here
+}
+
+/// The columns of an evaluated cell; no cycles where the machine refuses.
+fn values(one: &Evaluated, on: &OnMachine) -> Vec<String> {
     let blank = |(value, column): (String, &str)| {
-        if on.cost.is_none() && column == "cycles" { String::new() } else { value }
+        if on.taken.is_none() && column == "cycles" { String::new() } else { value }
     };
-    evaluated::values(&here).into_iter().zip(COLUMNS).map(blank).collect()
+    evaluated::values(one).into_iter().zip(COLUMNS).map(blank).collect()
 }
 
 /// Bits of the compressed layers.
@@ -157,7 +235,7 @@ fn linear_bits(one: &Evaluated) -> f64 {
 }
 
 /// What the front of all is made by: metric, bits, energy, time; no number where the machine refuses.
-fn four((one, on): &(&Placed, &OnMachine)) -> Vec<f64> {
-    let (energy, seconds) = on.cost.map_or((f64::NAN, f64::NAN), |taken| (taken.energy_pj, taken.seconds));
-    vec![one.evaluated.cell.metric.value, linear_bits(&one.evaluated), energy, seconds]
+fn four((one, on): &(Evaluated, &OnMachine)) -> Vec<f64> {
+    let (energy, seconds) = on.taken.as_ref().map_or((f64::NAN, f64::NAN), |taken| (taken.energy_pj, taken.seconds));
+    vec![one.cell.metric.value, linear_bits(one), energy, seconds]
 }

@@ -2,40 +2,25 @@
 
 mod check;
 mod lookup;
+mod maps;
 mod record;
+mod run;
 
-pub use record::{Accelerator, Capacity, ClockStatus, Engine, Memory, Unit, ZeroOperand, Zeros};
+pub use record::{Accelerator, Capacity, ClockStatus, Dequantised, Engine, Memory, Refused, Unit, ZeroOperand, Zeros};
+pub use run::{Pair, Run, Runs, Slot};
 
-use super::{Layer, Ratio};
-use crate::{Datapath, Error};
+use super::Ratio;
 use interplay_formats::Pattern;
 
 impl Accelerator {
-    /// The unit that multiplies a layer: the first whose globs match both formats, and whose datapath fits them.
-    ///
-    /// # Errors
-    /// [`Error::MissingUnit`] with the formats that the machine takes.
-    pub fn unit_for(&self, layer: &Layer) -> Result<&Unit, Error> {
-        let natural = Datapath::machine(layer.weight, layer.activation).name;
-        let takes = |unit: &&Unit| {
-            let matches = |name: &str| unit.formats.iter().any(|glob| glob_matches(glob, name));
-            let fits = unit.datapath == natural || !NATURAL.contains(&unit.datapath.as_str());
-            fits && matches(layer.weight.name) && matches(layer.activation.name)
-        };
-        self.units.iter().find(takes).ok_or_else(|| Error::MissingUnit {
-            accelerator: self.name.clone(),
-            datapath: natural.to_owned(),
-            formats: format!(
-                "`{}` weights and `{}` activations of layer `{}`",
-                layer.weight.name, layer.activation.name, layer.gemm.name
-            ),
-            units: self.units.iter().map(Unit::summary).collect::<Vec<_>>().join(", "),
-        })
-    }
-
     /// The clock of a unit in Hz.
     pub fn clock_hz(&self, unit: &Unit) -> u64 {
-        (unit.clock_mhz.unwrap_or(self.clock_mhz) * 1e6).round() as u64
+        self.hertz(unit.clock_mhz)
+    }
+
+    /// A clock in Hz; the machine's where nothing is said.
+    fn hertz(&self, mhz: Option<f64>) -> u64 {
+        (mhz.unwrap_or(self.clock_mhz) * 1e6).round() as u64
     }
 
     /// Bits a second that main memory reaches.
@@ -45,7 +30,12 @@ impl Accelerator {
 
     /// Dense peak of a unit in 10^12 operations a second, two a multiply-accumulate.
     pub fn peak_tops(&self, unit: &Unit) -> f64 {
-        2.0 * self.engine.cores() as f64 * unit.rate(&self.engine) as f64 * self.clock_hz(unit) as f64 / 1e12
+        self.tops(unit.rate(&self.engine), self.clock_hz(unit))
+    }
+
+    /// 10^12 operations a second of so many multiply-accumulates a cycle and core.
+    pub(super) fn tops(&self, rate: u64, clock_hz: u64) -> f64 {
+        2.0 * self.engine.cores() as f64 * rate as f64 * clock_hz as f64 / 1e12
     }
 }
 
@@ -57,11 +47,11 @@ impl Unit {
     pub fn skip_for(&self, pattern: Pattern) -> Option<Ratio> {
         self.skips.iter().copied().filter(|ratio| ratio.admits(pattern)).min_by_key(|ratio| ratio.kept(1 << 20))
     }
+}
 
-    /// The unit and what it takes, for messages.
-    fn summary(&self) -> String {
-        format!("{} ({})", self.datapath, self.formats.join(" "))
-    }
+/// Whether one of the globs matches a name.
+fn any_matches(globs: &[String], name: &str) -> bool {
+    globs.iter().any(|glob| glob_matches(glob, name))
 }
 
 /// Whether `*` as any characters makes `glob` that name: the first and the last piece are at the ends, the others in order

@@ -34,7 +34,8 @@ pub fn area(machine: &Accelerator, cost: &Cost, prices: &PriceList) -> Result<Ar
     let mut units = Band::default();
     for layer in &cost.layers {
         let datapath = Datapath::by_name(&layer.datapath)?;
-        let (weight, activation) = (Format::by_name(layer.weights)?, Format::by_name(layer.activations)?);
+        let [weight, activation] = layer.operands.map(Format::by_name);
+        let (weight, activation) = (weight?, activation?);
         let found = unit(datapath, weight, activation, machine.node_nm)?;
         let whole = found.area_um2 * (layer.macs_per_cycle as f64 * machine.engine.cores() as f64 / 1e6);
         if whole.typical > units.typical {

@@ -1,40 +1,56 @@
 //! One layer on one machine: counts first, then their prices.
 
-use super::accelerator::{Accelerator, Capacity, Engine, Memory, Unit, ZeroOperand};
+use super::accelerator::{Accelerator, Capacity, Engine, Memory, Pair, Run, Slot, ZeroOperand};
 use super::arithmetic::{Charge, Per, charges_of};
 use super::cycles::{Accesses, CycleModel, Dataflow, Job};
 use super::figures::{Energy, Figures, LayerCost, LevelMoves, Shares, TimeSplit};
-use super::gates::{Activity, activity};
+use super::gates::{self, Activity, UnitCost, activity};
 use super::memory::{Demand, Moves, Tiling, Transfer, stalled, tiled};
 use super::{Band, Bits, Cycles, Hertz, Layer, PriceList, Ratio};
-use crate::{Datapath, Error};
+use crate::Error;
+use std::borrow::Cow;
 
 /// A layer placed on a machine.
 pub(super) struct Placed<'a> {
-    layer: &'a Layer,
+    layer: Cow<'a, Layer>,
     machine: &'a Accelerator,
-    unit: &'a Unit,
+    run: Run,
+    slot: Slot,
     skip: Option<Ratio>,
     job: Job<'a>,
     clock_hz: u64,
 }
 
 impl<'a> Placed<'a> {
-    pub(super) fn new(layer: &'a Layer, machine: &'a Accelerator) -> Result<Self, Error> {
+    /// The layer in the machine's engine; `None` of one that no unit of the machine has the law of.
+    pub(super) fn new(layer: &'a Layer, machine: &'a Accelerator) -> Result<Option<Self>, Error> {
         layer.gemm.check()?;
-        let unit = machine.unit_for(layer)?;
-        let skip = unit.skip_for(layer.pattern);
+        let run = machine.run(&Pair::from(layer))?;
+        if let Some(computed) = layer.computed.filter(|computed| *computed != run.datapath) {
+            return Err(Error::OtherUnit {
+                layer: layer.gemm.name.clone(),
+                accelerator: machine.name.clone(),
+                computed: computed.name.to_owned(),
+                priced: run.datapath.name.to_owned(),
+            });
+        }
+        let Some(slot) = run.slot else { return Ok(None) };
         let gemm = &layer.gemm;
         let job = Job {
             m: gemm.m,
             k: gemm.k,
             n: gemm.n,
             engine: &machine.engine,
-            rate: unit.rate(&machine.engine),
-            instruction: unit.instruction,
-            skip,
+            rate: slot.rate,
+            instruction: slot.instruction,
+            skip: run.skip,
         };
-        Ok(Self { layer, machine, unit, skip, job, clock_hz: machine.clock_hz(unit) })
+        // Activations move as what they are rounded to.
+        let layer = match run.activations == layer.activation {
+            true => Cow::Borrowed(layer),
+            false => Cow::Owned(Layer { activation: run.activations, ..layer.clone() }),
+        };
+        Ok(Some(Self { layer, machine, run, slot, skip: run.skip, job, clock_hz: slot.clock_hz }))
     }
 
     fn too_large(&self, quantity: &'static str) -> Error {
@@ -84,9 +100,11 @@ impl<'a> Placed<'a> {
             activations: self.layer.activation.name,
             sparsity: self.layer.pattern.to_string(),
             skip: self.skip,
-            datapath: self.unit.datapath.clone(),
+            datapath: self.run.priced().name.to_owned(),
+            runs: self.run.runs,
+            operands: self.run.operands.map(|format| format.name),
             macs_per_cycle: self.job.rate,
-            peak_tops: self.machine.peak_tops(self.unit),
+            peak_tops: self.peak_tops(),
             statistics: self.layer.statistics,
             tilings,
             figures,
@@ -97,7 +115,7 @@ impl<'a> Placed<'a> {
     fn tilings(&self) -> Result<Vec<Tiling>, Error> {
         let levels = self.machine.memory.split_last().map_or(&[][..], |(_, levels)| levels);
         let tilings = levels.iter().enumerate().map(|(at, level)| {
-            let demand = Demand::of(self.layer, self.unit, self.skip, at == 0);
+            let demand = Demand::of(&self.layer, self.slot.output_bits, self.skip, at == 0);
             tiled(&demand, level.room()).ok_or_else(|| Error::Room {
                 accelerator: self.machine.name.clone(),
                 memory: level.name.clone(),
@@ -112,7 +130,7 @@ impl<'a> Placed<'a> {
         let engine = self.engine_moves(accesses)?;
         let inner = tilings.iter().map(|tiling| Bits(tiling.peak_bits));
         let moves = std::iter::once(engine).chain(tilings.iter().map(|tiling| tiling.moves));
-        let layer = Demand::of(self.layer, self.unit, self.skip, false).moves(1, 1, 1)?.total();
+        let layer = Demand::of(&self.layer, self.slot.output_bits, self.skip, false).moves(1, 1, 1)?.total();
         let levels = self.machine.memory.iter().zip(moves).zip(inner.chain([layer]));
         Some(
             levels
@@ -124,7 +142,7 @@ impl<'a> Placed<'a> {
     /// What the engine reads and writes, from counts of elements.
     fn engine_moves(&self, accesses: &Accesses) -> Option<Moves> {
         let gemm = &self.layer.gemm;
-        let demand = Demand::of(self.layer, self.unit, self.skip, true);
+        let demand = Demand::of(&self.layer, self.slot.output_bits, self.skip, true);
         let of = |bits: u64, reads: u64, elements: u64| {
             let bits = u128::from(bits).checked_mul(reads.into())?.div_ceil(u128::from(elements.max(1)));
             u64::try_from(bits).ok().map(Bits)
@@ -180,10 +198,14 @@ impl<'a> Placed<'a> {
         }
     }
 
+    fn peak_tops(&self) -> f64 {
+        self.machine.tops(self.slot.rate, self.slot.clock_hz)
+    }
+
     /// Operations for each byte of main memory at which both are fully used; two for each multiply-accumulate.
     fn ridge(&self) -> f64 {
         let main = self.machine.memory.last().map_or(0.0, |main| main.bits_per_second(self.machine, self.clock_hz));
-        let peak = self.machine.peak_tops(self.unit) * 1e12;
+        let peak = self.peak_tops() * 1e12;
         if main == 0.0 { 0.0 } else { peak / (main / 8.0) }
     }
 
@@ -195,31 +217,49 @@ impl<'a> Placed<'a> {
         memory: &[LevelMoves],
         prices: &PriceList,
     ) -> Result<Energy, Error> {
-        let unit = Datapath::by_name(&self.unit.datapath)?;
-        let charges = charges_of(unit, self.layer.weight, self.layer.activation, prices);
-        let mac = |charge: &&Charge| charge.per == Per::Mac;
-        let each: Band = charges.iter().filter(mac).map(|charge| charge.energy).sum();
-        // Steps of the unit; a unit that skips works on fewer stored products.
-        let kept = self.skip.map_or(self.layer.gemm.k, |ratio| ratio.kept(self.layer.gemm.k));
-        let blocks = outputs as f64 * kept.div_ceil(unit.step(self.layer.weight)) as f64;
-        let others: Band = charges
-            .iter()
-            .map(|charge| match charge.per {
-                Per::Mac => Band::default(),
-                Per::Block => charge.energy * blocks,
-                Per::Output => charge.energy * outputs as f64,
-            })
-            .sum();
+        let (each, others) = self.unit_energy(outputs, prices)?;
         let zeros = self.machine.zeros;
         let of = activity(zeros.operand == ZeroOperand::Gate, zeros.idle);
         let slots = self.job.rate as f64 * self.machine.engine.cores() as f64 * cycles.0 as f64;
-        let idle = each.scaled(of.idle) * (slots - macs as f64).max(0.0);
+        let idle = self.idle_cycle(each, &of)? * (slots - macs as f64).max(0.0);
         let levels = self.memory_energy(memory, prices)?;
         let active = each.scaled(self.activity(&of)) * macs as f64;
         let seconds = cycles.seconds(Hertz(self.clock_hz));
         let watts = self.machine.static_watts + memory_leakage(self.machine, prices);
         let leakage = each * (slots * zeros.leakage) + Band::exact(watts * seconds * 1e12);
         Ok(Energy::new(active + others, idle, levels, leakage))
+    }
+
+    /// The energy of one multiplication, and that of everything which is done once a step or once an output.
+    fn unit_energy(&self, outputs: u64, prices: &PriceList) -> Result<(Band, Band), Error> {
+        let (unit, [weight, activation]) = (self.run.priced(), self.run.operands);
+        if self.run.replaced {
+            // By its gates, what the products of a step have in common included.
+            return Ok((self.by_gates()?.energy_pj_per_mac, Band::default()));
+        }
+        let charges = charges_of(unit, weight, activation, prices);
+        let mac = |charge: &&Charge| charge.per == Per::Mac;
+        let each: Band = charges.iter().filter(mac).map(|charge| charge.energy).sum();
+        // Steps of the unit; a unit that skips works on fewer stored products.
+        let kept = self.skip.map_or(self.layer.gemm.k, |ratio| ratio.kept(self.layer.gemm.k));
+        let blocks = outputs as f64 * kept.div_ceil(unit.step(weight)) as f64;
+        let others = charges.iter().map(|charge| match charge.per {
+            Per::Mac => Band::default(),
+            Per::Block => charge.energy * blocks,
+            Per::Output => charge.energy * outputs as f64,
+        });
+        Ok((each, others.sum()))
+    }
+
+    /// The energy of a clocked cycle without work.
+    fn idle_cycle(&self, each: Band, of: &Activity) -> Result<Band, Error> {
+        if self.run.replaced { Ok(self.by_gates()?.idle_pj) } else { Ok(each.scaled(of.idle)) }
+    }
+
+    /// The unit by its gates, at the machine's node.
+    fn by_gates(&self) -> Result<UnitCost, Error> {
+        let [weight, activation] = self.run.operands;
+        gates::unit(self.run.priced(), weight, activation, self.machine.node_nm)
     }
 
     /// The energy of a multiplication over one of random operands: weights that stay in place, and the zeros that were

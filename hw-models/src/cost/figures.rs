@@ -1,5 +1,6 @@
 //! What a product, or a workload, costs.
 
+use super::accelerator::Runs;
 use super::memory::{Moves, Tiling};
 use super::{Band, Bits, Cycles, Gemm};
 
@@ -16,6 +17,9 @@ pub struct Cost {
     pub prices: String,
     /// One entry a layer, in workload order.
     pub layers: Vec<LayerCost>,
+    /// Products that no unit of the machine has the law of: the host computes them, and they are no part of `layers` and `total`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub host: Vec<Gemm>,
     /// All layers together.
     pub total: Figures,
     /// Bits that the workload needs to be somewhere.
@@ -38,8 +42,13 @@ pub struct LayerCost {
     pub sparsity: String,
     /// The positions that the machine skips.
     pub skip: Option<super::Ratio>,
-    /// The datapath of the machine's unit that takes the formats.
+    /// The datapath that is priced: the one that runs, or the machine's FP32 unit where the host has its law.
     pub datapath: String,
+    /// Whose arithmetic it is.
+    pub runs: Runs,
+    /// What meets in the multipliers: the formats of the weights and of the activations there.
+    #[serde(skip)]
+    pub operands: [&'static str; 2],
     /// Multiply-accumulates a cycle and core of that unit.
     pub macs_per_cycle: u64,
     /// Its dense peak in 10^12 operations a second.

@@ -1,7 +1,7 @@
 //! What is to be computed: shapes, formats and patterns, no values.
 
 use super::{Bits, Holdings};
-use crate::Error;
+use crate::{Datapath, Error};
 use interplay_formats::{Footprint, Format, Pattern};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -81,6 +81,12 @@ pub struct Layer {
     pub stored: Footprint,
     /// What the second operand is.
     pub second: Second,
+    /// What stands in the place of the machine's unit; `fake` for what the host computes.
+    pub datapath: Option<&'static Datapath>,
+    /// Whether the host has the law of the datapath `fp32`, which is how this project's own multiplies.
+    pub fixed_host: bool,
+    /// The datapath that gave the bits, where a model ran: nothing else is priced.
+    pub computed: Option<&'static Datapath>,
     /// What was seen of the values, where a model ran.
     pub statistics: Option<Statistics>,
 }
@@ -94,7 +100,18 @@ impl Layer {
         gemm.check()?;
         let stored = weight.footprint(gemm.n as usize, gemm.k as usize, None);
         let (pattern, second) = (Pattern::Dense, Second::Weights);
-        Ok(Self { gemm, weight, activation, pattern, stored, second, statistics: None })
+        Ok(Self {
+            gemm,
+            weight,
+            activation,
+            pattern,
+            stored,
+            second,
+            datapath: None,
+            fixed_host: true,
+            computed: None,
+            statistics: None,
+        })
     }
 
     /// A layer whose weights would have that pattern: the footprint is that of any mask of the pattern.
@@ -126,7 +143,8 @@ impl Layer {
         let seen = self.statistics.map(|s| [s.weight_zeros, s.activation_zeros].map(f64::to_bits));
         let stored = [self.stored.values, self.stored.scales, self.stored.metadata];
         let shape = [gemm.m, gemm.k, gemm.n, gemm.count];
-        (shape, self.weight.name, self.activation.name, self.pattern.to_string(), stored, seen)
+        let units = [self.datapath, self.computed].map(|unit| unit.map(|unit| unit.name));
+        (shape, self.weight.name, self.activation.name, self.pattern.to_string(), stored, units, self.fixed_host, seen)
     }
 }
 
@@ -157,6 +175,12 @@ impl From<Vec<Layer>> for Workload {
 }
 
 impl Workload {
+    /// The same products, computed by nobody yet: they can be counted on any machine.
+    pub fn uncomputed(mut self) -> Self {
+        self.layers.iter_mut().for_each(|layer| layer.computed = None);
+        self
+    }
+
     /// What must be held: weights, the largest layer's activations, keys and values. Saturates.
     pub(super) fn holdings(&self) -> Holdings {
         let (mut weights, mut kv_cache, mut activations) = (0u64, 0u64, 0u64);

@@ -204,7 +204,7 @@ fn integers(datapath: &Datapath, x: &Prepared, w: &Prepared) -> Option<Kernel> {
     let bits = whole(round)?;
     let integral = match datapath.inputs {
         Inputs::Integers => true,
-        Inputs::Codes(Codes { a, b, scale: None, sparse: None }) => {
+        Inputs::Codes(Codes { a, b, scale: None, .. }) => {
             [a, b].iter().all(|port| matches!(port.format.encoding, Encoding::Integer { fraction_bits: 0, .. }))
         }
         _ => false,
@@ -216,6 +216,13 @@ fn integers(datapath: &Datapath, x: &Prepared, w: &Prepared) -> Option<Kernel> {
         return None;
     }
     let fits = total < 1 << (bits - 1);
+    // The steps of a sparse side are not those of the positions; where no step can overflow, sums do not depend on them.
+    if matches!(datapath.inputs, Inputs::Codes(Codes { sparse: Some(_), .. }))
+        && !fits
+        && round.overflow != Overflow::Wrap
+    {
+        return None;
+    }
     if bits == 32 && (fits || once(datapath, round)) && x.bytes && w.bytes {
         return Some(Kernel::Integers(if fits { Overflow::Error } else { round.overflow }));
     }

@@ -78,6 +78,8 @@ struct Declaration {
     overflow: Option<Declared>,
     /// `kept` or `flushed`: subnormal operands, accumulators and results; `kept`.
     subnormals: Option<Flush>,
+    /// Multiply-accumulates a cycle and core; those of the unit that it replaces in a machine.
+    macs_per_cycle: Option<u64>,
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq)]
@@ -182,6 +184,7 @@ impl Declaration {
             product: if self.accumulate.is_some() { Product::EXACT } else { base.product },
             sum,
             accumulator: Accumulator { c: format, d: format, subnormals, nan, zero },
+            macs_per_cycle: self.macs_per_cycle,
         })
     }
 
@@ -243,6 +246,7 @@ impl Declaration {
         let codes = matches!(inputs, Inputs::Codes(_));
         let refused = [
             (matches!(inputs, Inputs::Host), "base", "a unit of its own is no change of `fake`"),
+            (self.macs_per_cycle == Some(0), "macs_per_cycle", "a unit multiplies at least once a cycle"),
             (self.scale.is_some() && !codes, "scale", "only codes (`a`, `b`) have a declared scale"),
             (self.sparse.is_some() && !codes, "sparse", "only codes (`a`, `b`) have a sparse side"),
             (self.floor.is_some() && !aligned, "floor", "only aligned sums have a floor: give `fraction_bits`"),

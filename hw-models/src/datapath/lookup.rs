@@ -64,6 +64,16 @@ impl Datapath {
         }
     }
 
+    /// The host: `fake`.
+    pub fn fake() -> &'static Self {
+        &catalog::FAKE
+    }
+
+    /// The chain of FP32 fused multiply-adds, whose law the host has too.
+    pub fn fp32() -> &'static Self {
+        &catalog::FP32
+    }
+
     /// The unit that a machine needs for a pair of formats: [`Datapath::auto`], with an FP32 unit in place of the host.
     pub fn machine(weight: &Format, activation: &Format) -> &'static Self {
         match Self::auto(weight, activation) {

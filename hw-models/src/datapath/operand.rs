@@ -1,6 +1,7 @@
 //! What a datapath multiplies: plain FP32 values or quantised ones, checked and brought into rows with notes.
 
 use super::record::{Codes, Datapath, Group, Inputs, Port, Sparsity};
+use super::takes::takes;
 use super::term::{NO_EXPONENT, Term, emin};
 use crate::Error;
 use crate::exact::{Dyadic, power_of_two};
@@ -161,7 +162,7 @@ impl<'a> Operand<'a> {
             Self::Values { .. } => "plain FP32 values".to_owned(),
             Self::Quantized(q) => format!("format `{}`", q.format().name),
         };
-        Error::Unsupported { datapath: datapath.name.to_owned(), given, allowed }
+        unsupported(datapath, given, allowed)
     }
 
     /// Rows of FP32 values without notes.
@@ -211,25 +212,13 @@ impl<'a> Operand<'a> {
             (Self::Quantized(q), Some(scale)) if takes(q.format(), port, scale.format, scale.block) => {
                 self.blocks(q, datapath)?
             }
-            (_, Some(scale)) => {
-                let wanted = format!(
-                    "block formats with `{}` elements and one `{}` scale a run of {}",
-                    port.format.name, scale.format.name, scale.block
-                );
-                return Err(self.unsupported(datapath, wanted));
-            }
+            (_, Some(_)) => return Err(self.unsupported(datapath, codes.wanted(port))),
             (Self::Quantized(q), None) if q.format().scaling.is_some() => match factors(q) {
                 Some(factors) => {
                     let (rows, prepared) = coded(q, Vec::new());
                     (rows, Prepared { factors, ..prepared })
                 }
-                None => {
-                    let wanted = format!(
-                        "`{}` elements without a scale, or with one FP32 scale a row or tensor",
-                        port.format.name
-                    );
-                    return Err(self.unsupported(datapath, wanted));
-                }
+                None => return Err(self.unsupported(datapath, codes.wanted(port))),
             },
             _ => {
                 let (rows, prepared) = self.plain()?;
@@ -251,6 +240,10 @@ impl<'a> Operand<'a> {
         }
         Ok((rows, prepared))
     }
+}
+
+pub(super) fn unsupported(datapath: &Datapath, given: String, allowed: String) -> Error {
+    Error::Unsupported { datapath: datapath.name.to_owned(), given, allowed }
 }
 
 impl Prepared {
@@ -275,7 +268,7 @@ impl Prepared {
 }
 
 /// What the integer unit takes.
-const INTEGERS: &str = "symmetric integers with one scale a row (`int8`, `int4`) on both sides";
+pub(super) const INTEGERS: &str = "symmetric integers with one scale a row (`int8`, `int4`) on both sides";
 /// What the block unit takes.
 pub(super) const BLOCKS: &str = "block formats (MX, HBFP, NVFP4) of one block length on both sides";
 /// The largest magnitude of a block exponent: two of them and two elements stay inside FP64's range. FP32 numbers make
@@ -283,31 +276,11 @@ pub(super) const BLOCKS: &str = "block formats (MX, HBFP, NVFP4) of one block le
 const FARTHEST: i32 = 450;
 
 /// The port of a side.
-fn port(codes: &Codes, side: Side) -> Port {
+pub(super) fn port(codes: &Codes, side: Side) -> Port {
     match (side, codes.sparse) {
         (Side::Activations, None) | (Side::Weights, Some(_)) => codes.a,
         (Side::Weights, None) | (Side::Activations, Some(_)) => codes.b,
     }
-}
-
-impl Codes {
-    /// Whether a unit with block scales reads the codes and scales of a format as they are, on the left side or, for
-    /// `weights`, on the right one; [`Datapath::gemm`]'s x is the left side, unless that is the sparse one.
-    pub fn takes(&self, format: &Format, weights: bool) -> bool {
-        let side = if weights { Side::Weights } else { Side::Activations };
-        self.scale.is_some_and(|scale| takes(format, port(self, side), scale.format, scale.block))
-    }
-}
-
-/// Whether a format is what a scaled port reads.
-fn takes(format: &Format, port: Port, scale: Scalar, block: usize) -> bool {
-    let scaling = format.scaling.filter(|scaling| scaling.block == Block::Run(block));
-    let same = match scaling.map(|scaling| scaling.scale) {
-        Some(Scale::E8M0) => scale == interplay_formats::catalog::E8M0,
-        Some(Scale::Code(own)) => own.encoding == scale.encoding,
-        _ => false,
-    };
-    same && format.element.encoding == port.format.encoding
 }
 
 /// One FP32 factor a row, where that is how a format is scaled.
@@ -365,7 +338,7 @@ fn value(note: f64) -> Value {
 }
 
 /// Whether every number of one format is one of another.
-fn within(element: Scalar, format: Scalar) -> bool {
+pub(super) fn within(element: Scalar, format: Scalar) -> bool {
     match (element.encoding, format.encoding) {
         (
             Encoding::Integer { range: Range::Symmetric, bits, fraction_bits },

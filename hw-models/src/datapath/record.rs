@@ -33,6 +33,9 @@ pub struct Datapath {
     pub sum: &'static Sum,
     /// What the accumulator is written as.
     pub accumulator: Accumulator,
+    /// Multiply-accumulates a cycle and core, where the record of a design says so; a machine's units say it themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub macs_per_cycle: Option<u64>,
 }
 
 /// How a record is known to be right, strongest first.

@@ -119,6 +119,7 @@ impl Parameters {
                 nan: Nan::Any,
                 zero: Zero::Either,
             },
+            macs_per_cycle: None,
         }
     }
 

@@ -6,15 +6,16 @@
 //! Notation: an operand is `s 2^e`, `|s| < 2`, `s` of at most 12 bits, with `e` pinned at the format's `emin`; a step
 //! has `L` products `p = s_a s_b 2^(e_a + e_b)`, the accumulator `c`, and `E`, the largest exponent of all, at least
 //! `e_zero`. Each term contributes `trunc(term 2^(F - E))`. A lane does this in FP32 and 32-bit integers and vouches for
-//! its result where `LOW <= E <= HIGH`, with `LOW = max(e_zero, F - 125)` and `HIGH = 119`, or where all products are 0.
-//! Then, with `F <= 25` and `4 L + 2 <= 256`:
+//! its result where `LOW <= E <= HIGH`, with `LOW = max(e_zero, F - 125)`, or where all products are 0; `HIGH = 127 - G` where
+//! `4 L + 2 <= 2^G`, G at least 8: 119 for steps of at most 63 products, 118 for the 64 positions of a sparse FP8 step.
+//! Then, with `F <= 25`:
 //! * `2^(F - E)` and `2^(E - F)` are normal FP32 numbers.
 //! * `p` is below `2^(2 + E) <= 2^121` and has at most 24 bits, so the FP32 product is `p`, or `|p| < 2^-126` and the FP32
 //!   product is at most `2^-126`. Then `|p| 2^(F - E) <= 2^-126 2^125` is below 1, before and after rounding, and
 //!   truncates to 0 either way.
 //! * scaling is exact, or gives a number below FP32's normal range: it truncates to 0 in both cases.
 //! * a term is below `2^(F + 2)` in magnitude, so `2^(29 - F)` terms fit an `i32`; longer sums are collected in FP64.
-//!   The sum is below `(4 L + 2) 2^F <= 2^(F + 8)` and the result below `2^(E + 8) <= 2^127`: no overflow.
+//!   The sum is below `(4 L + 2) 2^F <= 2^(F + G)` and the result below `2^(E + G) <= 2^127`: no overflow.
 //! * each result is a multiple of `2^(LOW - F) >= 2^-125`, hence 0 or normal; every later `c` is one of those.
 //! * where all products are 0, `E` may really be lower than `LOW`; aligning `c` to `LOW` loses nothing of it, as it is a
 //!   multiple of `2^(LOW - F)`, and neither does the machine, whose window is finer still.
@@ -37,7 +38,7 @@ use step::Steps;
 /// A dot unit that aligns all terms of a step, as data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Aligned {
-    /// Products added in one step, L; at most 63.
+    /// Products added in one step, L; at most 127.
     pub step: usize,
     /// Fraction bits kept of every aligned term, F; at most 25.
     pub fraction_bits: u32,
@@ -89,8 +90,8 @@ pub(crate) struct Operands<'a> {
 
 /// FP32's exponent bias.
 const BIAS: i32 = 127;
-/// `HIGH`: the largest exponent that a lane vouches for.
-const HIGH: i32 = 119;
+/// The largest exponent that a lane vouches for at most: `HIGH` of short steps.
+const HIGHEST: i32 = 119;
 
 impl Aligned {
     /// Whether the proof above covers this unit.
@@ -99,11 +100,16 @@ impl Aligned {
             Joins::First => 1,
             Joins::Last { steps } => steps,
         };
-        (1..=63).contains(&self.step)
+        (1..=127).contains(&self.step)
             && (1..=25).contains(&self.fraction_bits)
-            && (-150..=HIGH).contains(&self.floor)
+            && (-150..=self.high()).contains(&self.floor)
             && steps > 0
             && self.scale_block.is_none_or(|block| block > 0 && block.is_multiple_of(self.step))
+    }
+
+    /// `HIGH`: the largest exponent that a lane vouches for.
+    fn high(&self) -> i32 {
+        if 4 * self.step + 2 <= 256 { HIGHEST } else { HIGHEST - 1 }
     }
 
     /// `LOW`: the least exponent that a lane aligns to.

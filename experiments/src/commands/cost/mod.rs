@@ -59,7 +59,8 @@ pub fn run(args: &Args) -> Result<()> {
         ensure!(!args.work.is_given(), "--scalesim takes its products from the topology: leave --gemm and --model out");
         return scalesim::run(&files[0], &files[1], args.out.as_deref(), args.json);
     }
-    let (work, chosen) = (args.work.open()?, args.machine.resolve()?);
+    let chosen = args.machine.resolve()?;
+    let work = args.work.open(&chosen.machine)?;
     if args.compare {
         return compare::run(&work, &chosen, args.json);
     }

@@ -1,7 +1,7 @@
 //! A cost as a table and as JSON.
 
 use anyhow::Result;
-use interplay_hw::cost::{Band, Cost, Figures, area};
+use interplay_hw::cost::{Band, Cost, Figures, LayerCost, area};
 use serde_json::{Value, json};
 
 use super::{Chosen, work::Work};
@@ -18,6 +18,8 @@ pub fn json(work: &Work, chosen: &Chosen, cost: &Cost) -> Result<Value> {
         "schema_version": crate::result::SCHEMA_VERSION,
         "work": work.name,
         "machine": chosen.machine,
+        "datapath": joined(cost, |layer| layer.datapath.clone()),
+        "runs": joined(cost, |layer| layer.runs.name().to_owned()),
     });
     let figures = json!({
         "rates": cost.total.rates(),
@@ -38,6 +40,12 @@ pub fn json(work: &Work, chosen: &Chosen, cost: &Cost) -> Result<Value> {
         }
     }
     Ok(object)
+}
+
+/// What is said of layers, each once, joined by `+`; products of the host among them.
+fn joined(cost: &Cost, of: impl Fn(&LayerCost) -> String) -> String {
+    let names: std::collections::BTreeSet<String> = cost.layers.iter().map(of).collect();
+    names.into_iter().collect::<Vec<_>>().join("+")
 }
 
 /// Prints every layer and the totals.
@@ -67,8 +75,13 @@ pub fn table(work: &Work, chosen: &Chosen, cost: &Cost) {
             format!("{}/{}", layer.weights, layer.activations)
         };
         let shape = format!("{}x{}x{}", gemm.m, gemm.k, gemm.n);
-        let format = if layer.sparsity == "dense" { format } else { format!("{format} {}", layer.sparsity) };
-        let head = [gemm.name.clone(), shape, gemm.count.to_string(), format, layer.datapath.clone()];
+        let format = match (layer.sparsity.as_str(), layer.skip) {
+            ("dense", _) => format,
+            (pattern, Some(_)) => format!("{format} {pattern}"),
+            (pattern, None) => format!("{format} {pattern}, run dense"),
+        };
+        let unit = format!("{} ({})", layer.datapath, layer.runs.name());
+        let head = [gemm.name.clone(), shape, gemm.count.to_string(), format, unit];
         table.row(head.into_iter().chain(row(&layer.figures)));
     }
     let head = ["all", "", "", "", ""].map(str::to_owned);
@@ -106,6 +119,13 @@ fn totals(work: &Work, chosen: &Chosen, cost: &Cost) {
         chosen.prices.node_nm,
         chosen.prices.source
     );
+    if !cost.host.is_empty() {
+        let macs: u64 = cost.host.iter().map(|g| g.m * g.k * g.n * g.count).sum();
+        let count = cost.host.len();
+        sayln!(
+            "{count} products of {macs} MACs run on the host: no unit of this machine has FP32, so they are not counted"
+        );
+    }
     sayln!(
         "{} MACs, {} executed, in {} cycles = {:.3} us",
         total.macs,

@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow, ensure};
 use interplay::plan::Plan;
 use interplay::session::Session;
 use interplay_formats::Pattern;
-use interplay_hw::cost::{Gemm, Layer, Workload};
+use interplay_hw::cost::{Accelerator, Gemm, Layer, Workload};
 
 use crate::commands::eval::Configuration;
 use crate::commands::trace::one_sequence;
@@ -71,8 +71,8 @@ impl WorkNames {
     ///
     /// # Errors
     /// An unknown name, a model that cannot be opened, a pattern that a shape cannot have.
-    pub fn open(&self) -> Result<Work> {
-        if self.gemm.is_empty() { self.of_model() } else { self.of_shapes() }
+    pub fn open(&self, machine: &Accelerator) -> Result<Work> {
+        if self.gemm.is_empty() { self.of_model(machine) } else { self.of_shapes() }
     }
 
     fn of_shapes(&self) -> Result<Work> {
@@ -80,16 +80,18 @@ impl WorkNames {
         let base = self.configuration.plan_for_cost()?.base;
         let layers = self.gemm.iter().map(|Shape([m, k, n])| {
             let gemm = Gemm::new(format!("{m}x{k}x{n}"), *m, *k, *n);
-            Ok(Layer::sparse(gemm, base.weight_format(), base.activations.for_activations(), base.pattern())?)
+            let activations = base.activations.for_activations();
+            let layer = Layer::sparse(gemm, base.weight_format(), activations, base.pattern())?;
+            Ok(Layer { datapath: base.datapath, ..layer })
         });
         let workload = Workload::from(layers.collect::<Result<Vec<_>>>()?);
         let names: Vec<_> = workload.layers.iter().map(|layer| layer.gemm.name.clone()).collect();
         Ok(Work { name: names.join(", "), workload, per: None })
     }
 
-    fn of_model(&self) -> Result<Work> {
+    fn of_model(&self, machine: &Accelerator) -> Result<Work> {
         let name = self.model.as_deref().unwrap_or("lm");
-        let plan = self.configuration.plan_for_cost()?;
+        let plan = self.configuration.plan_for_cost()?.on(machine.clone().into());
         let (model, _) = open_model(name, &mut Default::default())?;
         let (input, per) = one_sequence(&*model.checkpoint, self.window)?;
         let mut session = Session::new(Arc::clone(&model.checkpoint), Plan::fp32())?;

@@ -190,7 +190,8 @@ impl File {
         if let Some((session, input)) = session {
             let config = LayerConfig { activations, ..LayerConfig::new(weights, pattern, Order::Sq)? };
             session.set_plan(Plan::new(Preset::default(), config))?;
-            return Ok(session.workload(input)?);
+            // Shapes alone: nothing ran, so that every machine of the grid may be counted.
+            return Ok(session.workload(input)?.uncomputed());
         }
         let layers = self.gemm.iter().map(|text| {
             let Shape([m, k, n]) = text.parse()?;

@@ -1,17 +1,11 @@
-//! One design of a matrix unit: a record declared from a template, the format that it multiplies, the machine that it stands in.
-
-use std::sync::Arc;
+//! One design of a matrix unit: a record declared from a template, and the format that it multiplies.
 
 use anyhow::{Context, Result, ensure};
 use interplay_formats::{Block, Format};
 use interplay_hw::Datapath;
-use interplay_hw::cost::{Accelerator, Unit};
-use interplay_hw::datapath::{Family, Matmul, family};
+use interplay_hw::datapath::{Family, family};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
-
-use crate::cell::Machine;
-use crate::studies::evaluated::unit_of;
 
 /// Bits of sign and exponent of a floating-point accumulator: it has FP32's range at every width.
 const SIGN_AND_EXPONENT: u32 = 9;
@@ -126,23 +120,7 @@ impl Design {
     /// It takes other operands, or a record cannot be.
     pub fn check(&self) -> Result<()> {
         let (format, unit) = (self.format()?, self.unit()?);
-        let zeros = vec![0.0; format.block_len(1)];
-        let formats = Matmul { a_format: Some(format), b_format: Some(format), ..Matmul::new(1, 1, zeros.len(), 1) };
-        unit.matmul(&formats, &zeros, &zeros).with_context(|| format!("the design `{}`", unit.name))?;
-        Ok(())
-    }
-
-    /// A machine with this unit instead of the one that it has for the format.
-    ///
-    /// # Errors
-    /// The machine has none for the format, or the record cannot be.
-    pub fn machine(&self, base: &Machine) -> Result<Machine> {
-        let (format, unit) = (self.format()?, self.unit()?);
-        let own = unit_of(base, format)?;
-        let name = Some(unit.name.to_owned());
-        let new = Unit { name, datapath: unit.name.to_owned(), formats: vec![format.name.to_owned()], ..own.clone() };
-        let units = std::iter::once(new).chain(base.accelerator.units.iter().cloned()).collect();
-        Ok(Machine { accelerator: Arc::new(Accelerator { units, ..(*base.accelerator).clone() }), ..base.clone() })
+        unit.takes(format, format).with_context(|| format!("the design `{}`", unit.name))
     }
 }
 
@@ -170,8 +148,6 @@ pub fn block_of(format: &str) -> Result<Option<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::cost::MachineNames;
-    use interplay_hw::cost::Gemm;
 
     fn design(base: &str, block: Option<usize>, bits: u32) -> Design {
         let sum = Summing::Accumulated { bits, rounding: "nearest-even".to_owned() };
@@ -213,15 +189,11 @@ mod tests {
     }
 
     #[test]
-    fn the_machine_multiplies_the_format_on_the_design_and_costs_less_when_it_is_narrower() {
-        let base = MachineNames::new("systolic-128", "horowitz45", None).machine().unwrap();
+    fn a_narrower_design_takes_less_area() {
         let area = |bits| {
             let design = design("hbfp6", Some(16), bits);
-            let (machine, format) = (design.machine(&base).unwrap(), design.format().unwrap());
-            let layer = interplay_hw::Layer::dense(Gemm::new("l", 64, 256, 64), format, format).unwrap();
-            assert_eq!(machine.accelerator.unit_for(&layer).unwrap().datapath, design.unit().unwrap().name);
-            let unit = interplay_hw::cost::gates::unit(design.unit().unwrap(), format, format, 7.0).unwrap();
-            unit.area_um2.typical
+            let (unit, format) = (design.unit().unwrap(), design.format().unwrap());
+            interplay_hw::cost::gates::unit(unit, format, format, 7.0).unwrap().area_um2.typical
         };
         assert!(area(12) < area(20) && area(20) < area(32));
     }

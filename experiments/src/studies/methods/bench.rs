@@ -91,6 +91,7 @@ impl<'a> Bench<'a> {
             Some(_) => compressed.plan(activations, None),
             None => Plan::new(Preset::Paper, LayerConfig::fp32()),
         };
+        let plan = plan.on(Arc::clone(&self.request.machine.accelerator));
         let mut own;
         let session = if compressed.vectors.is_empty() {
             self.session.set_plan(plan)?;

@@ -245,7 +245,7 @@ fn refusals(rows: &[Row]) -> Option<Table> {
         let formats = distinct(of.iter().copied(), "format").join(" ");
         // The message goes on with every unit of the machine.
         let reason = of.first().map_or("", |row| row.text("refused"));
-        let reason = reason.split("; it has").next().unwrap_or_default();
+        let reason = reason.split("; it takes").next().unwrap_or_default();
         table.row([machine, &formats, reason]);
     }
     (!refused.is_empty()).then_some(table)

@@ -1,7 +1,7 @@
 //! Which machines can exist.
 
 use super::record::{Accelerator, Capacity, Engine, Memory, Unit};
-use super::{super::CycleModel, NATURAL};
+use super::{super::CycleModel, NATURAL, run::PAIR};
 use crate::{Datapath, Error};
 
 /// Largest count in a record; products of four such counts fit 128 bits.
@@ -51,7 +51,7 @@ impl Accelerator {
         Ok(())
     }
 
-    fn problem(&self, problem: String) -> Error {
+    pub(super) fn problem(&self, problem: String) -> Error {
         Error::Accelerator { name: self.name.clone(), problem }
     }
 
@@ -99,7 +99,7 @@ impl Accelerator {
 
     fn unit(&self, unit: &Unit) -> Result<(), Error> {
         let field = |what: &str| format!("units.{}.{what}", unit.datapath);
-        if !NATURAL.contains(&unit.datapath.as_str()) {
+        if !NATURAL.contains(&unit.datapath.as_str()) && !unit.datapath.contains(PAIR) {
             Datapath::by_name(&unit.datapath)?;
         }
         if unit.formats.is_empty() {

@@ -54,7 +54,7 @@ impl Accelerator {
 
     /// The machine that a TOML text describes: whole, or as changes of the machine that its `base` names. There tables
     /// are merged field by field; the entries of `memory` and `units` with the name of one of the base change that one,
-    /// further units are added.
+    /// further units are added and have their formats from those of the base.
     ///
     /// # Errors
     /// [`Error::Accelerator`] with the place and the nearest field; [`Error::Record`] for a machine that cannot be.
@@ -71,7 +71,12 @@ impl Accelerator {
         let mut table = self.table()?;
         let steps: Vec<&str> = path.split('.').collect();
         set(&mut table, &steps, value).map_err(|problem| refused(&self.name, format!("`{path}`: {problem}")))?;
-        built(table, None)
+        let changed = built(table, None)?;
+        // Nothing else of a record says who multiplies what.
+        if ["units", "dequantised", "refused"].contains(&steps[0]) {
+            changed.maps()?;
+        }
+        Ok(changed)
     }
 
     /// The record as the table of its file.
@@ -88,7 +93,11 @@ fn refused(name: &str, problem: String) -> Error {
 fn read(text: &str, known: &[Accelerator]) -> Result<Accelerator, Error> {
     let given: Table = toml::from_str(text).map_err(|error| refused("", placed(text, &error)))?;
     let name = given.get("name").and_then(Value::as_str).unwrap_or("").to_owned();
-    let Some(base) = given.get("base") else { return built(given, Some(text)) };
+    let Some(base) = given.get("base") else {
+        let record = built(given, Some(text))?;
+        record.maps()?;
+        return Ok(record);
+    };
     let Some(base) = base.as_str() else { return Err(refused(&name, "`base` is a name in quotes".to_owned())) };
     let names: Vec<_> = known.iter().map(|machine| (machine.name.as_str(), machine)).collect();
     let base = names::find("accelerator", base, &names)?;
@@ -96,7 +105,9 @@ fn read(text: &str, known: &[Accelerator]) -> Result<Accelerator, Error> {
     for (key, value) in given.into_iter().filter(|(key, _)| key != "base") {
         merge(&mut table, &key, value).map_err(|problem| refused(&name, problem))?;
     }
-    built(table, None)
+    let record = built(table, None)?;
+    record.maps()?;
+    Ok(record)
 }
 
 /// The record of a whole table; `text` is what errors point into.
@@ -142,10 +153,20 @@ fn merge_entry(list: &str, base: &mut Vec<Value>, entry: Value) -> Result<(), St
             own.into_iter().try_for_each(|(key, value)| merge(known, &key, value))
         }
         (_, entry) if list == "units" => {
+            let formats = entry.get("formats").and_then(Value::as_array).cloned().unwrap_or_default();
+            base.iter_mut().filter_map(Value::as_table_mut).for_each(|unit| give_up(unit, &formats));
             base.insert(0, entry);
             Ok(())
         }
         _ => Err(format!("the base has no {list} entry `{name}`; it has {}", known.join(", "))),
+    }
+}
+
+/// Leaves pairs of these formats to a unit that a file adds to its base.
+fn give_up(unit: &mut Table, formats: &[Value]) {
+    let except = unit.entry("except").or_insert_with(|| Value::Array(Vec::new()));
+    if let Some(except) = except.as_array_mut() {
+        except.extend(formats.iter().filter(|format| format.as_str() != Some("*")).cloned());
     }
 }
 

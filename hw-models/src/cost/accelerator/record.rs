@@ -4,6 +4,7 @@
 //! which can exist.
 
 use super::super::{Dataflow, Ratio};
+use crate::datapath::Scales;
 use serde::{Deserialize, Serialize};
 
 /// A machine.
@@ -30,8 +31,14 @@ pub struct Accelerator {
     pub cycle_model: String,
     /// What multiplies.
     pub engine: Engine,
-    /// What it can multiply; the first unit that takes a layer's formats has it.
+    /// What it can multiply. A pair of formats belongs to one unit at most.
     pub units: Vec<Unit>,
+    /// What runtimes multiply in 16 bits for want of a unit; for pairs that no unit takes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dequantised: Vec<Dequantised>,
+    /// Pairs of which the record says why nothing runs them; the others that nothing takes are refused without a reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Refused>,
     /// Memories, the one next to the engine first, main memory last.
     pub memory: Vec<Memory>,
     /// How zeros and idle cycles spend energy.
@@ -74,10 +81,14 @@ pub struct Unit {
     /// What it is called, where two units have one datapath.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The datapath whose bits it gives.
+    /// The datapath whose bits it gives. `{}` stands for the formats of the two elements, A's first, as in names of datapaths: `e4m3`,
+    /// `e4m3xe2m1`.
     pub datapath: String,
     /// Globs over format names: both operands must match one.
     pub formats: Vec<String>,
+    /// Globs over those of them of which another unit takes a pair.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<String>,
     /// Multiply-accumulates a cycle and core; one for each processing element of a systolic array where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub macs_per_cycle: Option<u64>,
@@ -99,6 +110,51 @@ pub struct Unit {
     /// N:M weights whose pruned positions are neither stored in the engine nor multiplied; others run as dense ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skips: Vec<Ratio>,
+    /// The datapath that multiplies such weights, where it is another one; units that leave zeros out of exact sums need none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sparse: Option<String>,
+}
+
+/// Weights of formats that a machine lacks, as its runtimes multiply them: rounded to a type that it has, by activations of that type,
+/// which are not quantised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dequantised {
+    /// Globs over the formats of weights.
+    pub weights: Vec<String>,
+    /// Globs over the formats that are asked for activations.
+    #[serde(default = "any", skip_serializing_if = "is_any")]
+    pub activations: Vec<String>,
+    /// The format that both become, to nearest even: `bf16` or `fp16`. The machine's unit for it multiplies.
+    pub to: String,
+    /// The datapath whose bits the runtime's instruction gives, where it is another one than the unit's; it is as fast as that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub datapath: Option<String>,
+    /// Where the scales of the weights multiply.
+    pub scales: Scales,
+    /// Which runtime does so.
+    pub source: String,
+}
+
+/// Pairs of formats that nothing runs, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refused {
+    /// Globs over the formats of weights.
+    pub weights: Vec<String>,
+    /// Globs over the formats of activations.
+    #[serde(default = "any", skip_serializing_if = "is_any")]
+    pub activations: Vec<String>,
+    /// Why, in one clause.
+    pub reason: String,
+}
+
+fn any() -> Vec<String> {
+    vec!["*".to_owned()]
+}
+
+fn is_any(globs: &[String]) -> bool {
+    globs == ["*"]
 }
 
 /// How a clock is known.

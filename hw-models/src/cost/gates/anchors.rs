@@ -136,6 +136,7 @@ impl Anchor {
                 nan: Nan::Quiet,
                 zero: Zero::Positive,
             },
+            macs_per_cycle: None,
         }
     }
 }

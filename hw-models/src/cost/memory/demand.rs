@@ -1,6 +1,5 @@
 //! What a product needs: three matrices in the real bits of their formats.
 
-use super::super::accelerator::Unit;
 use super::super::{Bits, Layer, Ratio};
 use serde::Serialize;
 
@@ -54,7 +53,7 @@ pub struct Demand {
 
 impl Demand {
     /// The demand on a level; `innermost` is the one that feeds the engine.
-    pub fn of(layer: &Layer, unit: &Unit, skip: Option<Ratio>, innermost: bool) -> Self {
+    pub fn of(layer: &Layer, output_bits: u64, skip: Option<Ratio>, innermost: bool) -> Self {
         let gemm = &layer.gemm;
         let (values, scales) = layer.activation_bits();
         let stored = layer.stored;
@@ -77,7 +76,7 @@ impl Demand {
             activations: Matrix { values: values.0, scales: scales.0, metadata: 0 },
             weights,
             held: if innermost { skip.map_or(expanded, kept) } else { weights },
-            output_bits: unit.output_bits,
+            output_bits,
         }
     }
 

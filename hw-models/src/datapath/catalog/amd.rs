@@ -67,6 +67,7 @@ fn record(arch: &str, a: &str, b: &str, group: usize, depths: &'static [usize], 
             nan: Nan::Any,
             zero: Zero::Either,
         },
+        macs_per_cycle: None,
     }
 }
 

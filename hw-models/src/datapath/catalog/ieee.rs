@@ -32,6 +32,7 @@ pub(super) fn chain(prefix: &str, input: &str, suffix: &str, rounding: Rounding)
             nan: Nan::Any,
             zero: Zero::Ieee,
         },
+        macs_per_cycle: None,
     }
 }
 

@@ -274,6 +274,7 @@ impl Row {
             product: Product::EXACT,
             sum: truncating(self.bits, floor, result),
             accumulator: accumulator(c, d),
+            macs_per_cycle: None,
         }
     }
 }
@@ -327,6 +328,7 @@ fn four_bits(arch: &'static str, unit: &'static str) -> Vec<Datapath> {
         product: Product::EXACT,
         sum: groups(16),
         accumulator: accumulator(scalar::FP32, scalar::FP32),
+        macs_per_cycle: None,
     });
     let ratio = Sparsity { n: 4, m: 8, together: 2 };
     let [h1, h2] = sparse(dense[0], &[128], 64, ratio);
@@ -406,5 +408,6 @@ fn integer(
         product: Product::EXACT,
         sum: sum(arms, None, vec![round(S32, Rounding::NearestEven, overflow)]),
         accumulator,
+        macs_per_cycle: None,
     }
 }

@@ -37,6 +37,7 @@ pub(crate) static FAKE: Datapath = Datapath {
     product: Product::EXACT,
     sum: &FUSED,
     accumulator: accumulator(scalar::FP32),
+    macs_per_cycle: None,
 };
 
 /// The best that any unit with an FP32 output can do.

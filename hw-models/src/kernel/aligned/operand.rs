@@ -7,9 +7,9 @@ use rayon::prelude::*;
 
 /// The exponent of a zero. Sums of exponents stay below [`ALL_ZERO`] where one of the factors is 0, and only there.
 const ZERO: i16 = -0x1000;
-/// The exponent of an infinity or a NaN: above `HIGH` whatever it is multiplied with, zero included.
+/// The exponent of an infinity or a NaN: above `HIGHEST` whatever it is multiplied with, zero included.
 const NOT_FINITE: i16 = 0x1800;
-/// The exponent of a NaN scale: above `HIGH` even with two zeros. The sum with it saturates.
+/// The exponent of a NaN scale: above `HIGHEST` even with two zeros. The sum with it saturates.
 const NOT_A_SCALE: i16 = 0x3000;
 /// Products whose exponents add up to less than this are 0. Others are at least `-2 * 126 - 2 * 127`.
 pub(super) const ALL_ZERO: i16 = -0x400;

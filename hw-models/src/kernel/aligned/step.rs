@@ -2,7 +2,7 @@
 
 use super::operand::{ALL_ZERO, Panel, RowExponents};
 use super::output::Output;
-use super::{Aligned, BIAS, Columns, HIGH, Joins};
+use super::{Aligned, BIAS, Columns, Joins};
 use crate::kernel::level::Level;
 use crate::kernel::tiles::{Fallback, TILE_ROWS, Tile, Tiles};
 use crate::kernel::{NR, Rows};
@@ -185,6 +185,7 @@ impl<O: Output, const WIDE: bool, const SCALED: bool> Steps<'_, O, WIDE, SCALED>
     #[inline(always)]
     fn certify(&self, lanes: &[Lanes; TILE_ROWS]) -> Tile {
         let low = (self.unit.low() + BIAS) as i16;
+        let high = self.unit.high() + BIAS;
         // Aligning to the floor is what the machine does; aligning to a higher `LOW` is not.
         let lowest = if self.unit.low() > self.unit.floor { low.wrapping_sub(ALL_ZERO) as u16 } else { 0 };
         let mut tile = Tile { results: [[0.0; NR]; TILE_ROWS], certain: [[false; NR]; TILE_ROWS] };
@@ -192,7 +193,7 @@ impl<O: Output, const WIDE: bool, const SCALED: bool> Steps<'_, O, WIDE, SCALED>
             tile.results[r] = lanes.accumulators;
             for c in 0..NR {
                 tile.certain[r][c] =
-                    (lanes.highest[c] <= HIGH + BIAS) & (lanes.lowest[c] >= lowest) & (lanes.largest[c] <= O::MAX);
+                    (lanes.highest[c] <= high) & (lanes.lowest[c] >= lowest) & (lanes.largest[c] <= O::MAX);
             }
         }
         tile
