@@ -79,6 +79,9 @@ pub(crate) struct Prepared {
     unit: Unit,
 }
 
+/// Where a product outside of any capture runs: inside eager Burn, whose other operations are Burn's own.
+const EAGER: Backend = Backend::Flex(Host::Burn);
+
 impl Prepared {
     /// Prepares `product` of `captured`: stores its weights and packs them for the unit.
     ///
@@ -110,7 +113,7 @@ impl Prepared {
 
     /// The rules of a configuration, for rounding activations alone.
     pub(crate) fn unweighted(product: &Product, config: &LayerConfig) -> Self {
-        Self::rules(product, config, Backend::default()).0
+        Self::rules(product, config, EAGER).0
     }
 
     /// One matrix `[n, k]` that no capture holds, for a product on the CPU backend, and what the pipeline left of it; `mask` stands
@@ -125,7 +128,7 @@ impl Prepared {
         mask: Option<&Mask>,
     ) -> Result<(Self, Stored), Error> {
         let build = || {
-            let (mut prepared, datapath) = Self::rules(product, config, Backend::default());
+            let (mut prepared, datapath) = Self::rules(product, config, EAGER);
             let stored = prepared.runs.store(matrix, &config.weights, mask)?;
             prepared.unit = if datapath.is_host() {
                 let rows = tensor(stored.values.clone(), &[product.n, product.k]);
@@ -340,10 +343,7 @@ impl Prepared {
         match &self.unit {
             Unit::Fake { weight: Some(weight) } => {
                 let x = self.activation(product, x)?;
-                match self.backend.host() {
-                    Host::Fixed => self.backend.matmul(x, weight.clone()),
-                    Host::Burn => Ok(Cpu::linear(x, weight.clone(), None)),
-                }
+                Ok(Cpu::linear(x, weight.clone(), None))
             }
             _ => self.multiply(product, x, None),
         }

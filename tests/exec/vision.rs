@@ -15,6 +15,7 @@ use interplay::plan::Plan;
 use interplay::session::Session;
 use libtest_mimic::{Failed, Trial};
 
+use super::host::burns;
 use super::modules::{tensor, values};
 
 /// Makes a model.
@@ -109,7 +110,7 @@ fn off_equals_eager(model: Arc<dyn Checkpoint>) -> Result<(), Failed> {
     let input = images(&*model, 2)?;
     let eager = logits(&mut Eager::new(&*model), &input)?;
     assert!(eager.iter().any(|&bits| bits != eager[0]), "all logits are equal");
-    assert_eq!(logits(&mut Session::new(model, Plan::fp32())?, &input)?, eager);
+    assert_eq!(logits(&mut Session::on(burns(), model, Plan::fp32())?, &input)?, eager);
     Ok(())
 }
 
