@@ -1,6 +1,6 @@
 //! The fixed host: the same bits with every choice of instructions and any number of threads, near Burn's own, and what it refuses.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
@@ -15,6 +15,7 @@ use interplay::session::Session;
 use libtest_mimic::{Failed, Trial};
 
 use super::modules::{Fused, Vision, bits, grouped_convolution, tensor};
+use super::vision::MODELS;
 use super::zoo::{ZOO, example, logits, open};
 use crate::goldens::COMMITTED;
 
@@ -30,7 +31,7 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("exec::fixed_host_computes_or_refuses_every_operation", operations),
     ];
     let files = COMMITTED.map(|name| format!("zoo/{name}")).into_iter();
-    let files = files.chain(["zoo/deit/1-head", "zoo/torch/zip.pth", "gguf/tiny-q8_0.gguf"].map(str::to_owned));
+    let files = files.chain(["zoo/deit/1-head", "gguf/tiny-q8_0.gguf"].map(str::to_owned));
     cases.extend(files.map(|path| {
         let name = path.replace(['/', '-', '.'], "_");
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(&path);
@@ -39,10 +40,15 @@ pub fn cases() -> Vec<Trial> {
     cases.extend(ZOO.iter().map(|(name, config)| {
         Trial::test(format!("exec::fixed_host_generated_{name}"), || everywhere(&open(config)?))
     }));
+    cases.extend(
+        MODELS.map(|(name, model)| {
+            Trial::test(format!("exec::fixed_host_generated_{name}"), move || everywhere(&model()?))
+        }),
+    );
     cases
 }
 
-fn file_of(path: &PathBuf) -> Result<Arc<dyn Checkpoint>, Error> {
+fn file_of(path: &Path) -> Result<Arc<dyn Checkpoint>, Error> {
     Ok(load::open(path)?.checkpoint)
 }
 
