@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use interplay::burn::Activation;
 use interplay::catalogue::Item;
-use interplay::eval::{Eager, Runner, embeddings, for_each_logits, input, log_sum_exp, perplexity, windows};
+use interplay::eval::{Runner, embeddings, for_each_logits, input, log_sum_exp, perplexity, windows};
 use interplay::load::hf::Tensors;
 use interplay::load::{self, Gguf, Model, SafeTensors, Tokenizer, text};
 use interplay::models::Pooling;
 use interplay::models::bert::BertCheckpoint;
+use interplay::plan::Plan;
+use interplay::session::Session;
 use libtest_mimic::{Failed, Trial};
 
 use crate::oracles::{case, case_with_fetched};
@@ -61,6 +63,11 @@ pub fn difference(got: &[f32], want: &[f32]) -> (f32, f32) {
     (gap / largest, gap)
 }
 
+/// The model on the fixed host, dense and in FP32.
+pub fn session(model: &Model) -> Result<Session, Failed> {
+    Ok(Session::new(Arc::clone(&model.checkpoint), Plan::fp32())?)
+}
+
 pub fn within(what: &str, given: f32, allowed: f32) -> Result<(), Failed> {
     // A NaN is not within anything.
     if given <= allowed { Ok(()) } else { Err(format!("{what}: difference {given:e}, at most {allowed:e}").into()) }
@@ -68,7 +75,7 @@ pub fn within(what: &str, given: f32, allowed: f32) -> Result<(), Failed> {
 
 /// The input of the first block and the output of each, `[L + 1][B * T * D]`.
 fn hidden_states(model: &Model, input: &Activation) -> Result<Vec<Vec<f32>>, Failed> {
-    let mut runner = Eager::new(&*model.checkpoint);
+    let mut runner = session(&model)?;
     let mut activation = input.clone();
     let mut states = Vec::new();
     for stage in 0..model.checkpoint.stages() - 1 {
@@ -82,7 +89,7 @@ fn hidden_states(model: &Model, input: &Activation) -> Result<Vec<Vec<f32>>, Fai
 
 pub fn all_logits(model: &Model, input: &Activation) -> Result<Vec<f32>, Failed> {
     let mut logits = Vec::new();
-    let mut runner = Eager::new(&*model.checkpoint);
+    let mut runner = session(&model)?;
     for_each_logits(&mut runner, std::slice::from_ref(input), |_, _, row| logits.extend_from_slice(row))?;
     Ok(logits)
 }
@@ -149,9 +156,9 @@ fn embedding(folder: &Path) -> Result<(), Failed> {
     let texts = ["The river rose 3 feet.", "a clock", "a river rose"].map(|text| tokenizer.encode(text, true));
     let texts = texts.into_iter().map(|ids| Ok(ids?.into_iter().map(i64::from).collect()));
     let texts = texts.collect::<Result<Vec<Vec<i64>>, Failed>>()?;
-    let together = embeddings(&mut Eager::new(&*model.checkpoint), &texts)?;
+    let together = embeddings(&mut session(&model)?, &texts)?;
     for (text, vector) in texts.iter().zip(&together) {
-        let alone = embeddings(&mut Eager::new(&*model.checkpoint), std::slice::from_ref(text))?;
+        let alone = embeddings(&mut session(&model)?, std::slice::from_ref(text))?;
         assert_eq!(alone, std::slice::from_ref(vector));
         // 64 squares of f32, each within one rounding, and the root and quotient before.
         assert!((vector.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 64.0 * f32::EPSILON);
@@ -225,7 +232,7 @@ fn smollm2_windows(folder: &Path, model: &Path) -> Result<(), Failed> {
     let input = input::tokens(&*model.checkpoint, &golden.integers("window_ids")?, 128)?;
     let (top, want) = (golden.integers("topk_ids")?, golden.floats("topk_logits")?);
     let (total, mut worst) = (golden.floats("logsumexp")?, 0f32);
-    let mut runner = Eager::new(&*model.checkpoint);
+    let mut runner = session(&model)?;
     for_each_logits(&mut runner, std::slice::from_ref(&input), |_, row, logits| {
         let range = row * 64..(row + 1) * 64;
         let got: Vec<f32> = top[range.clone()].iter().map(|&id| logits[id as usize]).collect();
@@ -258,7 +265,7 @@ fn smollm2_perplexity(folder: &Path, model: &Path) -> Result<(), Failed> {
         assert_eq!(encoded.len(), 388_941);
         assert_eq!(encoded[..ids.len()], ids);
     }
-    let result = perplexity(&mut Eager::new(&*model.checkpoint), &windows(&ids, 512, 8)?)?;
+    let result = perplexity(&mut session(&model)?, &windows(&ids, 512, 8)?)?;
     let want = golden.floats("ppl_nll")?;
     let got: Vec<f32> = result.token_nll.iter().map(|&nll| nll as f32).collect();
     within("losses", difference(&got, &want).1, 2.0 * LOGITS)?;

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use interplay::burn::Activation;
-use interplay::eval::{Classification, Eager, Runner, input, logits};
+use interplay::eval::{Classification, Runner, input, logits};
 use interplay::load::{self, Model, SafeTensors, TorchFile};
 use interplay::models::Weights;
 use interplay::plan::Plan;
 use interplay::session::Session;
 use libtest_mimic::{Failed, Trial};
 
-use crate::goldens::{HIDDEN, LOGITS, all_logits, difference, within};
+use crate::goldens::{HIDDEN, LOGITS, all_logits, difference, session, within};
 use crate::oracles::{case, case_of_fetched};
 
 /// Every case of this file.
@@ -30,7 +30,7 @@ pub fn cases() -> Vec<Trial> {
 
 /// What every stage before the head gives, on `input`.
 fn activations(model: &Model, input: Activation) -> Result<Vec<Vec<f32>>, Failed> {
-    let mut runner = Eager::new(&*model.checkpoint);
+    let mut runner = session(&model)?;
     let (mut activation, mut found) = (input, Vec::new());
     for stage in 0..model.checkpoint.stages() - 1 {
         runner.enter(stage)?;
@@ -92,7 +92,7 @@ fn resnet20(folder: &Path) -> Result<(), Failed> {
     let model = load::open(folder)?;
     let golden = SafeTensors::open(&folder.join("golden.safetensors"))?;
     let (pixels, labels) = cifar(folder)?;
-    let logits = logits(&mut Eager::new(&*model.checkpoint), &pixels)?;
+    let logits = logits(&mut session(&model)?, &pixels)?;
     let got: Vec<f32> = logits.rows().flatten().copied().collect();
     within("logits", difference(&got, &golden.floats("logits")?).1, LOGITS)?;
     let result = Classification::of(&logits, &labels, &logits)?;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use interplay::burn::Host;
+use interplay_formats::simd::Simd;
 
 use crate::commands::train::Train;
 use crate::commands::{
@@ -41,6 +43,14 @@ pub struct Cli {
     /// Threads to use; results do not depend on it [default: one a core].
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<usize>,
+
+    /// Instructions that kernels may use: `auto`, `avx512`, `avx2` or `scalar`; results do not depend on it.
+    #[arg(long, global = true, value_name = "NAME", default_value = "auto", value_parser = Simd::by_name)]
+    pub simd: Simd,
+
+    /// Who computes what no modelled unit does: `fixed`, with the same bits on every machine, or `burn`, Burn's own operations.
+    #[arg(long, global = true, value_name = "NAME", default_value = "fixed", value_parser = Host::by_name)]
+    pub host: Host,
 
     /// Declare a number format or a datapath from a TOML file; it is then known by its name. May be given several times.
     #[arg(long, global = true, value_name = "FILE.toml")]

@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod engine;
 mod fetch;
+mod host;
 mod images;
 mod interrupt;
 mod output;
@@ -56,6 +57,8 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         pool.build_global().with_context(|| format!("cannot start {threads} threads"))?;
     }
+    cli.simd.choose()?;
+    host::choose(cli.host);
     let declared = commands::define::Declared::read(&cli.define)?;
     let main_job = Cli::parse_from(["interplay", "study", commands::study::DEFAULT]).command;
     let Some(command) = cli.command.as_ref().or(main_job.as_ref()) else { return Ok(ExitCode::SUCCESS) };

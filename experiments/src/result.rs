@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use interplay::burn::{Backend, Host};
+use interplay_formats::simd::Simd;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// The version of the JSON layout; docs/json.md describes it.
@@ -62,10 +64,25 @@ pub struct Energy {
 pub struct Provenance {
     /// The command line, without where results go and how the work is spread: neither changes a bit.
     pub command: String,
-    /// The CPU features that kernels are chosen by; bits do not depend on them, Burn's own float code may.
+    /// The CPU features that kernels are chosen by; bits do not depend on them, but on the host `burn` they may.
     pub cpu_features: Vec<String>,
+    /// Who computed what no modelled unit did: `fixed` or `burn`, whose bits depend on the machine.
+    #[serde(default = "burns_own")]
+    pub host: String,
+    /// The instructions that kernels were allowed to use; bits do not depend on them.
+    #[serde(default = "automatic")]
+    pub simd: String,
     /// Burn's version.
     pub burn: String,
+}
+
+/// The host of results that say nothing of it.
+fn burns_own() -> String {
+    Host::Burn.name().to_owned()
+}
+
+fn automatic() -> String {
+    Simd::Auto.name().to_owned()
 }
 
 impl Provenance {
@@ -74,6 +91,8 @@ impl Provenance {
         Self {
             command: repeatable(std::env::args().skip(1)),
             cpu_features: cpu_features().into_iter().map(str::to_owned).collect(),
+            host: crate::host::on(Backend::default()).host().name().to_owned(),
+            simd: Simd::chosen().name().to_owned(),
             burn: BURN_VERSION.to_owned(),
         }
     }
@@ -83,7 +102,7 @@ impl Provenance {
 const BURN_VERSION: &str = "0.22.1";
 
 /// Options that change no bit of a result, each with a value.
-const PASSING: [&str; 4] = ["--out", "--threads", "--jobs", "--shard"];
+const PASSING: [&str; 5] = ["--out", "--threads", "--jobs", "--shard", "--simd"];
 
 /// `interplay` with `arguments`, less what changes no bit.
 fn repeatable(arguments: impl Iterator<Item = String>) -> String {

@@ -12,6 +12,7 @@ mod errors;
 mod evaluator;
 mod explain;
 mod fast;
+mod host;
 mod identify;
 mod identify_words;
 mod laws;
@@ -47,6 +48,7 @@ fn main() {
         evaluator::trials(),
         explain::trials(),
         fast::trials(),
+        host::trials(),
         identify::trials(),
         identify_words::trials(),
         laws::trials(),

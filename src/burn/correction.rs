@@ -11,7 +11,7 @@ use burn::backend::ops::FloatTensorOps;
 
 use crate::Error;
 use crate::burn::backend::Backend;
-use crate::burn::capture::Host;
+use crate::burn::capture::Cpu;
 use crate::burn::product::Product;
 use crate::burn::unit::Prepared;
 use crate::compress::lowrank::{self, LowRank};
@@ -77,7 +77,7 @@ impl Corrected {
     pub(crate) fn add(&self, y: FlexTensor, x: FlexTensor) -> Result<FlexTensor, Error> {
         let inner = self.right.prepared.multiply(&self.right.product, x, None)?;
         let outer = self.left.prepared.multiply(&self.left.product, inner, None)?;
-        Ok(Host::float_add(y, outer))
+        Ok(Cpu::float_add(y, outer))
     }
 
     /// The two thin products as the cost model takes them, in execution order.

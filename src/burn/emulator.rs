@@ -1,4 +1,5 @@
-//! One linear layer outside of any capture: what training multiplies by, with the bits that the executor would give.
+//! One linear layer outside of any capture: what training multiplies by, with the bits that the executor would give on
+//! Burn's host.
 
 use burn::backend::flex::FlexTensor;
 

@@ -14,7 +14,9 @@ mod ghost;
 #[cfg(feature = "wgpu")]
 mod gpu;
 mod hook;
+mod host;
 mod names;
+mod planned;
 mod pool;
 mod product;
 pub mod quantized;
@@ -32,6 +34,7 @@ pub use block::Linear;
 pub use capture::{Captured, Parameter, capture, capture_named};
 pub use differentiate::{Derivative, Loss, Replacement};
 pub use hook::{Hook, Off};
+pub use host::Host;
 pub(crate) use pool::Pool;
 pub use product::{Product, Role};
 pub use stage::{Activation, Piece, Stage};

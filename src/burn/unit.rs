@@ -1,5 +1,7 @@
 //! One product's unit: what the plan makes of it, prepared once, and the multiplication itself.
 
+mod multiply;
+
 #[cfg(feature = "wgpu")]
 use burn::backend::Wgpu;
 use burn::backend::flex::FlexTensor;
@@ -11,15 +13,16 @@ use crate::Error;
 use crate::burn::backend::Backend;
 #[cfg(feature = "wgpu")]
 use crate::burn::backend::Engine;
-use crate::burn::broadcast::Broadcast;
-use crate::burn::capture::{Captured, Host};
+use crate::burn::capture::{Captured, Cpu};
 use crate::burn::correction::Corrected;
 use crate::burn::executor::transpose;
 #[cfg(feature = "wgpu")]
 use crate::burn::gpu::GpuUnit;
+use crate::burn::host::Host;
+use crate::burn::planned::{Planned, is_fixed};
 use crate::burn::product::{Product, Role};
 use crate::burn::store::{Runs, Stored};
-use crate::burn::value::{self, tensor};
+use crate::burn::value::tensor;
 use crate::formats::{Footprint, Format, Input, Mask, Pattern, Pipeline, Step};
 use crate::hw::cost::Run;
 use crate::hw::{Datapath, Layer, Operand, Weights};
@@ -60,29 +63,6 @@ enum Made {
     Stored(Vec<Stored>),
 }
 
-/// What a plan makes of a product.
-pub(crate) struct Planned {
-    /// Its configuration; `None` leaves it to the host.
-    pub(crate) config: Option<LayerConfig>,
-    /// What runs it.
-    pub(crate) run: Run,
-}
-
-impl Planned {
-    /// # Errors
-    /// [`Error::Layer`]: the machine has nothing for the formats.
-    pub(crate) fn new(plan: &Plan, architecture: &str, product: &Product, backend: Backend) -> Result<Self, Error> {
-        let config = plan.config(architecture, product);
-        let run = plan.run(product, config.as_ref(), is_fixed(backend)).map_err(|e| at(product, e))?;
-        Ok(Self { config, run })
-    }
-}
-
-/// Whether what the host multiplies has the law of the datapath `fp32`.
-pub(crate) fn is_fixed(backend: Backend) -> bool {
-    backend == Backend::Flex
-}
-
 /// A product under one configuration.
 #[derive(Debug)]
 pub(crate) struct Prepared {
@@ -103,6 +83,9 @@ pub(crate) struct Prepared {
     backend: Backend,
     unit: Unit,
 }
+
+/// Where a product outside of any capture runs: inside eager Burn, whose other operations are Burn's own.
+const EAGER: Backend = Backend::Flex(Host::Burn);
 
 impl Prepared {
     /// Prepares `product` of `captured`: stores its weights and packs them for the unit.
@@ -138,7 +121,7 @@ impl Prepared {
     /// A datapath that does not take the formats.
     pub(crate) fn unweighted(product: &Product, config: &LayerConfig) -> Result<Self, Error> {
         let run = Plan::fp32().run(product, Some(config), true)?;
-        Ok(Self::rules(product, config, run, Backend::Flex))
+        Ok(Self::rules(product, config, run, EAGER))
     }
 
     /// One matrix `[n, k]` that no capture holds, for a product on the CPU backend, and what the pipeline left of it; `mask` stands
@@ -154,7 +137,7 @@ impl Prepared {
     ) -> Result<(Self, Stored), Error> {
         let build = || {
             let run = Plan::fp32().run(product, Some(config), true)?;
-            let mut prepared = Self::rules(product, config, run, Backend::Flex);
+            let mut prepared = Self::rules(product, config, run, EAGER);
             let stored = prepared.runs.store(matrix, &config.weights, mask)?;
             prepared.unit = if run.datapath.is_host() {
                 let rows = tensor(stored.values.clone(), &[product.n, product.k]);
@@ -437,118 +420,16 @@ impl Prepared {
         match &self.unit {
             Unit::Fake { weight: Some(weight) } => {
                 let x = self.activation(product, x)?;
-                Ok(Host::linear(x, weight.clone(), None))
+                Ok(Cpu::linear(x, weight.clone(), None))
             }
             _ => self.multiply(product, x, None),
         }
     }
-
-    fn fake(
-        &self,
-        product: &Product,
-        lhs: FlexTensor,
-        rhs: Option<FlexTensor>,
-        weight: Option<FlexTensor>,
-    ) -> Result<FlexTensor, Error> {
-        let lhs = self.round(product, lhs, product.span)?;
-        let rhs = match (weight, rhs) {
-            (Some(weight), _) => weight,
-            (None, Some(rhs)) => transpose(self.round(product, transpose(rhs), product.n)?),
-            (None, None) => return Err(missing()),
-        };
-        self.backend.matmul(lhs, rhs)
-    }
-
-    /// `x` `[.., k]` through the activation format and back, in place where nobody else holds it.
-    fn round(&self, product: &Product, x: FlexTensor, rows: usize) -> Result<FlexTensor, Error> {
-        let mut x = value::owned(value::contiguous(x, &product.name)?);
-        let values = x.storage_mut::<f32>();
-        let span = self.span(rows, values.len());
-        for matrix in values.chunks_mut(span) {
-            self.activations.fake_quantize(matrix, self.runs.grain(self.activations))?;
-        }
-        Ok(x)
-    }
-
-    fn machine(
-        &self,
-        product: &Product,
-        lhs: FlexTensor,
-        rhs: Option<FlexTensor>,
-        datapath: &'static Datapath,
-        weights: &[Weights],
-    ) -> Result<FlexTensor, Error> {
-        let lhs = value::contiguous(lhs, &product.name)?;
-        let dims = lhs.layout().shape().to_vec();
-        let (batches, m) = (&dims[..dims.len() - 2], dims[dims.len() - 2]);
-        let x = lhs.as_slice::<f32>().unwrap_or_default();
-        if let [weights] = weights {
-            let data = self.gemm(datapath, product, x, weights)?;
-            return Ok(tensor(data, &[batches, &[m, product.n]].concat()));
-        }
-        let (prepared, right);
-        let weights = match (rhs, &product.weight) {
-            (_, Some(weight)) => {
-                right = weight.batches(product);
-                weights
-            }
-            (Some(rhs), None) => {
-                let rhs = value::contiguous(transpose(rhs), &product.name)?;
-                right = rhs.layout().shape()[..rhs.layout().num_dims() - 2].to_vec();
-                prepared = self.matrices(datapath, product, rhs.as_slice::<f32>().unwrap_or_default())?;
-                &prepared
-            }
-            (None, None) => return Err(missing()),
-        };
-        let plan = Broadcast::new(batches, &right);
-        let mut data = Vec::with_capacity(plan.count() * m * product.n);
-        for (l, r) in plan.pairs() {
-            data.extend(self.gemm(datapath, product, &x[l * m * product.k..][..m * product.k], &weights[r])?);
-        }
-        Ok(tensor(data, &[&plan.shape[..], &[m, product.n]].concat()))
-    }
-
-    /// How many values of an activation are quantised at once: all of `len`, but the `rows` of one sequence or image where a scale spans
-    /// rows, so that a result does not depend on what else is in the batch.
-    fn span(&self, rows: usize, len: usize) -> usize {
-        if self.activations.is_row_local() { len.max(1) } else { (rows * self.runs.k).max(1) }
-    }
-
-    /// The right operands `[.., n, k]` of a product of two activations, packed for the unit.
-    fn matrices(&self, datapath: &Datapath, product: &Product, rhs: &[f32]) -> Result<Vec<Weights>, Error> {
-        let matrices = rhs.chunks_exact((product.n * product.k).max(1));
-        matrices.map(|matrix| self.with_operand(matrix, |operand| Ok(datapath.prepare(operand)?))).collect()
-    }
-
-    fn gemm(&self, datapath: &Datapath, product: &Product, x: &[f32], weights: &Weights) -> Result<Vec<f32>, Error> {
-        let multiply = |x: &[f32]| self.with_operand(x, |operand| Ok(datapath.gemm(operand, weights)?));
-        let span = self.span(product.span, x.len());
-        if span >= x.len() {
-            return multiply(x);
-        }
-        let parts: Vec<_> = x.chunks(span).map(multiply).collect::<Result<_, Error>>()?;
-        Ok(parts.concat())
-    }
-
-    /// Activation rows `[rows, k]` in the form that units take them.
-    fn with_operand<T>(&self, x: &[f32], then: impl FnOnce(Operand<'_>) -> Result<T, Error>) -> Result<T, Error> {
-        let x = self.runs.padded(x);
-        let k = self.runs.padded_k();
-        if self.activations.is_exact() {
-            then(Operand::Values { data: &x, k })
-        } else {
-            then(Operand::Quantized(&self.activations.quantize(&x, k)?))
-        }
-    }
 }
 
-fn at(product: &Product, e: Error) -> Error {
+pub(crate) fn at(product: &Product, e: Error) -> Error {
     match e {
         Error::Layer { .. } => e,
         e => Error::Layer { layer: product.name.clone(), source: Box::new(e) },
     }
-}
-
-fn missing() -> Error {
-    Error::Invalid("a product of two activations was given only one".into())
 }

@@ -6,6 +6,7 @@ use super::structure::{Feeder, Group};
 use crate::Error;
 use crate::burn::{Activation, Block};
 use crate::compress::{Collector, Layer, Needs, Statistics, smooth};
+use crate::formats::math;
 
 /// What layers read of one sequence: which layer, its inputs.
 type Inputs = Vec<(usize, Vec<f32>)>;
@@ -113,7 +114,7 @@ impl<'a> Work<'a> {
         let pairs: Vec<_> = self.inputs.iter().zip(&self.reference).take(count).collect();
         let errors = pairs.par_iter().map(|(input, want)| {
             let got = values(self.block.run((*input).clone(), &mut |_, _, _| Ok(()))?)?;
-            Ok(got.iter().zip(*want).map(|(&g, &w)| (f64::from(g) - f64::from(w)).powi(2)).sum::<f64>())
+            Ok(got.iter().zip(*want).map(|(&g, &w)| math::powi(f64::from(g) - f64::from(w), 2)).sum::<f64>())
         });
         let errors: Vec<f64> = errors.collect::<Result<_, Error>>()?;
         let (sum, n) = (errors.iter().sum::<f64>(), pairs.iter().map(|(_, want)| want.len()).sum::<usize>());

@@ -1,7 +1,8 @@
 //! Training through the emulation: a product that computes what a modelled accelerator does and can be differentiated.
 //!
 //! Capture cannot see autodiff, so a model that is trained calls the emulation itself: [`matmul`] in its code, or [`EmuLinear`] in the
-//! place of Burn's linear layer, [`patches`] in that of a convolution into patches. The forward pass has the bits of the captured executor, which evaluates the trained model.
+//! place of Burn's linear layer, [`patches`] in that of a convolution into patches. The forward pass has the bits of the captured executor on Burn's
+//! host, within which it trains.
 //!
 //! The backward pass is straight-through (Bengio et al. 2013): rounding and pruning count as the identity, so that a dense weight
 //! gets the gradient of what it became, a pruned one too. With `W` the stored weights as values and `X` the rounded activations of the forward

@@ -6,6 +6,7 @@ use super::input;
 use super::runner::{Runner, for_each_logits};
 use super::stats::{Estimate, log_sum_exp, negative_log_likelihood};
 use crate::Error;
+use crate::formats::math;
 
 /// Images that go through the model together, at most.
 const BATCH: usize = 100;
@@ -156,7 +157,7 @@ fn divergence(p: &[f32], q: &[f32]) -> f64 {
         .zip(q)
         .map(|(&p, &q)| {
             let (ln_p, ln_q) = (f64::from(p) - p_total, f64::from(q) - q_total);
-            ln_p.exp() * (ln_p - ln_q)
+            math::exp(ln_p) * (ln_p - ln_q)
         })
         .sum()
 }
@@ -173,10 +174,10 @@ mod tests {
         assert_eq!(result.top1.mean, 0.5, "the lower class wins the tie");
         assert_eq!((result.agreement.mean, result.top5.mean), (0.5, 1.0));
         assert_eq!([0, 1, 2].map(|label| rank(&[1.0, 3.0, 1.0], label)), [1, 0, 2]);
-        let p = 1f64.exp() / (1f64.exp() + 2.0);
-        let q = 1.0 / (2.0 * 1f64.exp() + 1.0);
+        let p = math::exp(1.0) / (math::exp(1.0) + 2.0);
+        let q = 1.0 / (2.0 * math::exp(1.0) + 1.0);
         let rest = (1.0 - p) / 2.0;
-        let kl = p * (p / q).ln() + 2.0 * rest * (rest / (1f64.exp() / (2.0 * 1f64.exp() + 1.0))).ln();
+        let kl = p * math::ln(p / q) + 2.0 * rest * math::ln(rest / (math::exp(1.0) / (2.0 * math::exp(1.0) + 1.0)));
         assert!((result.kl_to_reference.mean - kl / 2.0).abs() < 1e-12);
     }
 

@@ -9,6 +9,7 @@ use super::input;
 use super::runner::{Runner, for_each_logits};
 use super::stats::{Estimate, negative_log_likelihood};
 use crate::Error;
+use crate::formats::math;
 
 /// The losses of a text's windows.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +33,7 @@ impl Perplexity {
 
     /// `exp` of the mean loss.
     pub fn value(&self) -> f64 {
-        self.nll().mean.exp()
+        math::exp(self.nll().mean)
     }
 
     /// Predicted tokens.
@@ -145,7 +146,7 @@ mod tests {
     fn losses_count_by_their_tokens() {
         let losses =
             Perplexity { token_nll: vec![1.0, 1.0, 1.0, 3.0], window_nll: vec![1.0, 3.0], window_tokens: vec![3, 1] };
-        assert_eq!((losses.nll().mean, losses.value()), (1.5, 1.5f64.exp()));
+        assert_eq!((losses.nll().mean, losses.value()), (1.5, math::exp(1.5)));
     }
 
     #[test]

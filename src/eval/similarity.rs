@@ -129,6 +129,7 @@ fn ranks(values: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::math;
 
     #[test]
     fn equal_values_share_their_ranks() {
@@ -153,7 +154,8 @@ mod tests {
     /// A vector at an angle of as many degrees as the text says.
     fn angle(text: &str) -> Result<Vec<f32>, Error> {
         let degrees: f32 = text.parse().map_err(|_| Error::Invalid("no angle".into()))?;
-        Ok(vec![degrees.to_radians().cos(), degrees.to_radians().sin()])
+        let radians = f64::from(degrees.to_radians());
+        Ok(vec![math::cos(radians) as f32, math::sin(radians) as f32])
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub fn f16(bits: u16) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::math;
 
     #[test]
     fn f16_is_the_definition_for_every_pattern() {
@@ -37,8 +38,8 @@ mod tests {
                     continue;
                 }
                 0x1f => f64::INFINITY,
-                0 => fraction * 2f64.powi(-24),
-                e => (1024.0 + fraction) * 2f64.powi(e - 25),
+                0 => fraction * math::powi(2.0, -24),
+                e => (1024.0 + fraction) * math::powi(2.0, e - 25),
             };
             let want = if bits & 0x8000 == 0 { magnitude } else { -magnitude };
             assert_eq!(f64::from(f16(bits)).to_bits(), want.to_bits(), "{bits:#06x}");

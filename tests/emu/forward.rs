@@ -1,4 +1,4 @@
-//! The emulation's outputs have the captured executor's bits.
+//! The emulation's outputs have the bits of the captured executor on Burn's host, within which it trains.
 
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -15,6 +15,7 @@ use interplay::session::Session;
 use libtest_mimic::{Failed, Trial};
 
 use super::host;
+use crate::exec::host::burns;
 use crate::exec::modules::{bits, tensor};
 
 pub fn cases() -> Vec<Trial> {
@@ -73,7 +74,7 @@ fn layer() -> Result<(), Failed> {
             (linear, tensor([2, 5, 100], 3))
         };
         let plan = Plan::new(Preset::All, config.clone());
-        let captured = capture(&linear, |l: &Linear, x: Tensor<3>| l.forward(x), &x)?;
+        let captured = capture(&linear, |l: &Linear, x: Tensor<3>| l.forward(x), &x)?.on(burns());
         let want: Tensor<3> = captured.run(x.clone(), &mut Units::new(&captured, &plan, "")?)?;
         let emulated = EmuLinear::from(linear).emulated(Some(Emulation::new("layer", config)?))?;
         assert!(bits(emulated.forward(x.clone())) == bits(want.clone()), "{wanted:?}");
@@ -100,7 +101,7 @@ fn language_model() -> Result<(), Failed> {
         let plan = Plan::new(Preset::Paper, spec(wanted).resolve()?);
         let model = lm.open()?;
         let embedded = input::tokens(&*model.checkpoint, &ids, ids.len())?;
-        let mut session = Session::new(model.checkpoint, plan.clone())?;
+        let mut session = Session::on(burns(), model.checkpoint, plan.clone())?;
         let Activation::Sequence(hidden) = session.hidden(embedded)? else { return Err("a sequence".into()) };
         let [_, rows, width] = hidden.dims();
         let head = session.run(4, Activation::Rows(hidden.reshape([rows, width])))?;
@@ -122,7 +123,7 @@ fn vision() -> Result<(), Failed> {
     let images = tensor([2, 1, 28, 28], 9);
     for wanted in [SPECS[0], SPECS[4], SPECS[6], SPECS[9], SPECS[12]] {
         let plan = Plan::new(Preset::Paper, spec(wanted).resolve()?);
-        let mut session = Session::new(vit.open()?.checkpoint, plan.clone())?;
+        let mut session = Session::on(burns(), vit.open()?.checkpoint, plan.clone())?;
         let hidden = session.hidden(Activation::Images(images.clone()))?;
         let head = session.checkpoint().stages() - 1;
         let Activation::Rows(want) = session.run(head, hidden.into_first_rows())? else {
@@ -151,7 +152,7 @@ fn captured() -> Result<(), Failed> {
     let x = tensor::<2>([5, 64], 1);
     let emulated =
         EmuLinear::from(linear.clone()).emulated(Some(Emulation::new("layer", spec(SPECS[2]).resolve()?)?))?;
-    let seen = capture(&emulated, |l: &EmuLinear, x: Tensor<2>| l.forward(x), &x)?;
+    let seen = capture(&emulated, |l: &EmuLinear, x: Tensor<2>| l.forward(x), &x)?.on(burns());
     assert_eq!(seen.products().len(), 1);
     let y: Tensor<2> = seen.run(x.clone(), &mut interplay::burn::Off)?;
     assert_eq!(bits(y), bits(linear.forward(x)));

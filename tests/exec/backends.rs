@@ -103,7 +103,7 @@ mod both {
         x: &I,
         plan: &Plan,
     ) -> Result<(), Failed> {
-        let outputs = [Backend::Flex, Backend::NdArray].map(|backend| -> Result<_, Failed> {
+        let outputs = [Backend::default(), Backend::NdArray].map(|backend| -> Result<_, Failed> {
             let captured = capture(module, forward, x)?.on(backend);
             Ok(bits(captured.run::<_, Tensor<D>>(x.clone(), &mut Units::new(&captured, plan, "")?)?))
         });
@@ -133,6 +133,6 @@ mod both {
             for_each_logits(runner, std::slice::from_ref(&input), |_, _, row| all.extend_from_slice(row))?;
             Ok(all)
         };
-        within("logits", difference(&logits(Backend::NdArray)?, &logits(Backend::Flex)?).1, LOGITS)
+        within("logits", difference(&logits(Backend::NdArray)?, &logits(Backend::default())?).1, LOGITS)
     }
 }

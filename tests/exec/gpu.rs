@@ -61,7 +61,7 @@ fn same<M: Module, I: Boundary, const D: usize>(
     plan: &Plan,
     what: &str,
 ) -> Result<(), Failed> {
-    let [cpu, gpu] = [Backend::Flex, Backend::Wgpu].map(|backend| on(backend, module, forward, x, plan));
+    let [cpu, gpu] = [Backend::default(), Backend::Wgpu].map(|backend| on(backend, module, forward, x, plan));
     assert!(bits(cpu?) == bits(gpu?), "{what}");
     Ok(())
 }
@@ -139,7 +139,7 @@ fn attention() -> Result<(), Failed> {
             units.check()?;
             Ok::<_, Failed>(outputs)
         };
-        let (cpu, gpu) = (seen(Backend::Flex)?, seen(Backend::Wgpu)?);
+        let (cpu, gpu) = (seen(Backend::default())?, seen(Backend::Wgpu)?);
         assert_eq!(cpu.len(), gpu.len());
         // The last product follows a softmax, which each backend computes in its own float code.
         for (cpu, gpu) in cpu.iter().zip(&gpu).take(cpu.len() - 1) {
@@ -202,11 +202,11 @@ fn apart(a: &[f32], b: &[f32]) -> f32 {
 
 fn agree() -> Result<(), Failed> {
     // Both add the same FP32 products in another order; each is within 2e-5 of PyTorch (see `goldens::LOGITS`).
-    let fp32 = logits(Backend::Flex, "fp32", "fake")?;
+    let fp32 = logits(Backend::default(), "fp32", "fake")?;
     let (fp32_gpu, bound) = (logits(Backend::Wgpu, "fp32", "fake")?, 4e-5);
     assert!(apart(&fp32, &fp32_gpu) <= bound, "fp32: {} apart", apart(&fp32, &fp32_gpu));
     for (format, datapath) in [("hbfp8", "auto"), ("mxfp8", "auto"), ("int8", "auto"), ("mxfp4", "fake")] {
-        let (cpu, gpu) = (logits(Backend::Flex, format, datapath)?, logits(Backend::Wgpu, format, datapath)?);
+        let (cpu, gpu) = (logits(Backend::default(), format, datapath)?, logits(Backend::Wgpu, format, datapath)?);
         // A difference of 1e-6 before a layer tips the rounding of an activation that lies that near to a tie: it moves by one
         // step, where the format itself has moved every activation by up to half of one. So few tip that what they make of the
         // logits stays below what the format makes of them.

@@ -4,6 +4,7 @@ mod backends;
 mod correction;
 #[cfg(feature = "wgpu")]
 mod gpu;
+pub mod host;
 pub mod modules;
 mod plans;
 mod quantized;
@@ -19,7 +20,7 @@ use libtest_mimic::Trial;
 pub fn cases() -> Vec<Trial> {
     let plain =
         [replay::cases(), units::cases(), plans::cases(), sessions::cases(), quantized::cases(), correction::cases()];
-    let cases = plain.into_iter().chain([vision::cases(), zoo::cases(), backends::cases()]).flatten();
+    let cases = plain.into_iter().chain([host::cases(), vision::cases(), zoo::cases(), backends::cases()]).flatten();
     #[cfg(feature = "wgpu")]
     let cases = cases.chain(gpu::cases());
     cases.collect()

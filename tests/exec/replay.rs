@@ -4,6 +4,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use interplay::burn::{Captured, Off, Product, Role, capture};
 use libtest_mimic::{Failed, Trial};
 
+use super::host::burns;
 use super::modules::{Bare, Block, Decoder, Fused, Vision, bits, grouped_convolution, tensor};
 
 pub fn cases() -> Vec<Trial> {
@@ -33,7 +34,7 @@ fn decoder() -> Result<(), Failed> {
         TensorData::new((0..18).map(|i| i * 7 % 50).collect::<Vec<i64>>(), [2, 9]),
         &Device::flex(),
     );
-    let captured = capture(&model, |m, x: Tensor<2, Int>| m.forward(x), &ids)?;
+    let captured = capture(&model, |m, x: Tensor<2, Int>| m.forward(x), &ids)?.on(burns());
     let replay: Tensor<3> = captured.run(ids.clone(), &mut Off)?;
     assert_eq!(bits(replay), bits(model.forward(ids)));
     let block = |i: usize| {
@@ -62,7 +63,7 @@ fn decoder() -> Result<(), Failed> {
 fn vision() -> Result<(), Failed> {
     let model = Vision::new(3, 16);
     let x = tensor([2, 3, 16, 16], 1);
-    let captured = capture(&model, |m, x: Tensor<4>| m.forward(x), &x)?;
+    let captured = capture(&model, |m, x: Tensor<4>| m.forward(x), &x)?.on(burns());
     let replay: Tensor<3> = captured.run(x.clone(), &mut Off)?;
     assert_eq!(bits(replay), bits(model.forward(x)));
     let expected = ["patch", "attn.query", "attn.key", "attn.value", "attn.qk", "attn.pv", "attn.output", "dense"];
@@ -74,7 +75,7 @@ fn vision() -> Result<(), Failed> {
 fn fused() -> Result<(), Failed> {
     let model = Fused::new(8);
     let x = tensor([1, 2, 5, 8], 2);
-    let captured = capture(&model, |m, x: Tensor<4>| m.forward(x), &x)?;
+    let captured = capture(&model, |m, x: Tensor<4>| m.forward(x), &x)?.on(burns());
     let replay: Tensor<4> = captured.run(x.clone(), &mut Off)?;
     assert_eq!(bits(replay), bits(model.forward(x)));
     assert_eq!(names(&captured), ["q", "kv", "qk", "pv"]);
@@ -84,7 +85,7 @@ fn fused() -> Result<(), Failed> {
 fn convolution() -> Result<(), Failed> {
     let model = grouped_convolution();
     let x = tensor([2, 4, 7, 8], 3);
-    let captured = capture(&model, |m, x: Tensor<4>| m.forward(x), &x)?;
+    let captured = capture(&model, |m, x: Tensor<4>| m.forward(x), &x)?.on(burns());
     let replay: Tensor<4> = captured.run(x.clone(), &mut Off)?;
     let eager = model.forward(x);
     let [b, _, h, w] = eager.dims();
@@ -97,7 +98,7 @@ fn convolution() -> Result<(), Failed> {
 fn repeat() -> Result<(), Failed> {
     let model = Block::new(16, 24, 4);
     let x = tensor([1, 6, 16], 4);
-    let captured = capture(&model, |m, x: Tensor<3>| m.forward(x), &x)?;
+    let captured = capture(&model, |m, x: Tensor<3>| m.forward(x), &x)?.on(burns());
     let eager = bits(model.forward(x.clone()));
     for _ in 0..3 {
         assert_eq!(bits(captured.run::<_, Tensor<3>>(x.clone(), &mut Off)?), eager);

@@ -11,6 +11,7 @@ use interplay::plan::Plan;
 use interplay::session::{Session, compare};
 use libtest_mimic::{Failed, Trial};
 
+use super::host::burns;
 use super::modules::tensor;
 use super::zoo::{Generated, logits};
 
@@ -58,14 +59,14 @@ pub fn ids(length: usize) -> Activation {
 }
 
 fn fp32() -> Result<(), Failed> {
-    let mut session = Session::new(opt()?, Plan::fp32())?;
+    let mut session = Session::on(burns(), opt()?, Plan::fp32())?;
     for length in [5, 9] {
         let eager = logits(&mut Eager::new(&*opt()?), ids(length))?;
         assert_eq!(logits(&mut session, ids(length))?, eager);
         assert_eq!(eager.len(), 2 * length * 40);
     }
     let images = Activation::Images(tensor([3, 1, 8, 8], 2));
-    let mut session = Session::new(vit()?, Plan::from_toml("preset = \"all\"")?)?;
+    let mut session = Session::on(burns(), vit()?, Plan::from_toml("preset = \"all\"")?)?;
     assert_eq!(logits(&mut session, images.clone())?, logits(&mut Eager::new(&*vit()?), images)?);
     Ok(())
 }

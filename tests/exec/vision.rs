@@ -15,22 +15,25 @@ use interplay::plan::Plan;
 use interplay::session::Session;
 use libtest_mimic::{Failed, Trial};
 
+use super::host::burns;
 use super::modules::{tensor, values};
 
 /// Makes a model.
-type Build = fn() -> Result<Arc<dyn Checkpoint>, Error>;
+pub type Build = fn() -> Result<Arc<dyn Checkpoint>, Error>;
+
+/// Every vision model, with generated weights.
+pub const MODELS: [(&str, Build); 6] = [
+    ("resnet_basic", || resnet(LayerType::Basic)),
+    ("resnet_bottleneck", || resnet(LayerType::Bottleneck)),
+    ("resnet_cifar", resnet_cifar),
+    ("efficientnet", efficientnet),
+    ("deit_one_head", || deit(false)),
+    ("deit_two_heads", || deit(true)),
+];
 
 pub fn cases() -> Vec<Trial> {
-    let models: [(&str, Build); 6] = [
-        ("resnet_basic", || resnet(LayerType::Basic)),
-        ("resnet_bottleneck", || resnet(LayerType::Bottleneck)),
-        ("resnet_cifar", resnet_cifar),
-        ("efficientnet", efficientnet),
-        ("deit_one_head", || deit(false)),
-        ("deit_two_heads", || deit(true)),
-    ];
     let mut cases = Vec::new();
-    for (name, model) in models {
+    for (name, model) in MODELS {
         cases.push(Trial::test(format!("exec::off_equals_eager_{name}"), move || off_equals_eager(model()?)));
         cases.push(Trial::test(format!("exec::paper_preset_{name}"), move || paper_preset(model()?)));
     }
@@ -109,7 +112,7 @@ fn off_equals_eager(model: Arc<dyn Checkpoint>) -> Result<(), Failed> {
     let input = images(&*model, 2)?;
     let eager = logits(&mut Eager::new(&*model), &input)?;
     assert!(eager.iter().any(|&bits| bits != eager[0]), "all logits are equal");
-    assert_eq!(logits(&mut Session::new(model, Plan::fp32())?, &input)?, eager);
+    assert_eq!(logits(&mut Session::on(burns(), model, Plan::fp32())?, &input)?, eager);
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use interplay::plan::Plan;
 use interplay::session::Session;
 use libtest_mimic::{Failed, Trial};
 
+use super::host::burns;
 use super::modules::{tensor, values};
 
 pub fn cases() -> Vec<Trial> {
@@ -37,7 +38,7 @@ macro_rules! llama {
 }
 
 /// One configuration a variant.
-const ZOO: [(&str, &str); 8] = [
+pub const ZOO: [(&str, &str); 8] = [
     ("bert", BERT),
     ("gpt2", GPT2),
     ("llama", llama!(r#""model_type":"llama"}"#)),
@@ -80,7 +81,7 @@ impl Weights for Generated {
     }
 }
 
-fn open(config: &str) -> Result<Arc<dyn Checkpoint>, Failed> {
+pub fn open(config: &str) -> Result<Arc<dyn Checkpoint>, Failed> {
     Ok(hf::checkpoint(Path::new("generated/config.json"), config, Arc::new(Generated))?)
 }
 
@@ -92,7 +93,7 @@ pub fn logits(runner: &mut dyn Runner, input: Activation) -> Result<Vec<u32>, Fa
 }
 
 /// Two sequences of `length`, or two images, of whatever the model takes.
-fn example(checkpoint: &dyn Checkpoint, length: usize) -> Activation {
+pub fn example(checkpoint: &dyn Checkpoint, length: usize) -> Activation {
     let ids: Vec<i64> = (0..2 * length as i64).map(|i| i * 7 % 40).collect();
     match checkpoint.input() {
         Input::Tokens { .. } => Activation::ids(&ids, length),
@@ -102,8 +103,8 @@ fn example(checkpoint: &dyn Checkpoint, length: usize) -> Activation {
 }
 
 fn equals_eager(checkpoint: &Arc<dyn Checkpoint>) -> Result<(), Failed> {
-    let mut off = Session::new(checkpoint.clone(), Plan::fp32())?;
-    let mut fp32 = Session::new(checkpoint.clone(), Plan::from_toml("preset = \"all\"")?)?;
+    let mut off = Session::on(burns(), checkpoint.clone(), Plan::fp32())?;
+    let mut fp32 = Session::on(burns(), checkpoint.clone(), Plan::from_toml("preset = \"all\"")?)?;
     for length in [5, 9] {
         let input = example(&**checkpoint, length);
         let eager = logits(&mut Eager::new(&**checkpoint), input.clone())?;

@@ -8,6 +8,7 @@ use interplay::burn::Backend;
 use interplay::eval::Protocol;
 use interplay::plan::{LayerSpec, Plan, Preset};
 use interplay::session::{LayerError, Session, compare};
+use interplay_formats::math;
 use serde_json::json;
 
 use crate::cell::{Labels, cell, evaluate, one_input};
@@ -138,7 +139,14 @@ pub struct Host {
     /// Burn's backend: `flex` on the CPU; `wgpu` on a GPU, with the modelled units there too, in a build with `--features wgpu`;
     /// `ndarray`, which Burn deprecates, in one with `--features ndarray`.
     #[arg(long, value_name = "NAME", default_value = "flex", value_parser = Backend::by_name)]
-    pub backend: Backend,
+    backend: Backend,
+}
+
+impl Host {
+    /// The backend, with the host of this process.
+    pub fn backend(self) -> Backend {
+        crate::host::on(self.backend)
+    }
 }
 
 impl Configuration {
@@ -211,7 +219,7 @@ pub fn run(args: &Args) -> Result<()> {
     let labels = args.configuration.labels(&plan);
     if let Some(folder) = &args.tasks {
         let items = args.items.unwrap_or(usize::MAX);
-        let backend = args.host.backend;
+        let backend = args.host.backend();
         return tasks::run(tasks::Request {
             model: &args.model,
             folder,
@@ -232,7 +240,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let subject = Subject::open(&args.model, args.data.as_deref(), amount)?;
 
-    let mut session = Session::on(args.host.backend, Arc::clone(&subject.model.checkpoint), Plan::fp32())?;
+    let mut session = Session::on(args.host.backend(), Arc::clone(&subject.model.checkpoint), Plan::fp32())?;
     // A rule that matches nothing is refused before anything long runs.
     plan.check(session.layer_names().iter().map(String::as_str))?;
     let reference = evaluate(&subject, &mut session, None)?;
@@ -244,7 +252,8 @@ pub fn run(args: &Args) -> Result<()> {
         false => evaluate(&subject, &mut session, Some(&reference.into_baseline()))?,
     };
     let cell = cell(&subject, &mut session, &machine, labels, &outcome, &fp32, 0)?;
-    let errors = if args.layer_errors { Some(layer_errors(&subject, &mut session, args.host.backend)?) } else { None };
+    let errors =
+        if args.layer_errors { Some(layer_errors(&subject, &mut session, args.host.backend())?) } else { None };
 
     match args.json {
         true => print_json(&cell, errors.as_deref())?,
@@ -320,7 +329,7 @@ fn size(cell: &Cell) -> String {
 fn interval(metric: &Metric) -> String {
     let Metric { name, value, stderr } = metric;
     match name.as_str() {
-        "perplexity" => format!("{value:.4} [{:.4}, {:.4}]", value * (-stderr).exp(), value * stderr.exp()),
+        "perplexity" => format!("{value:.4} [{:.4}, {:.4}]", value * math::exp(-stderr), value * math::exp(*stderr)),
         _ => format!("{value:.5} ± {stderr:.5}"),
     }
 }

@@ -3,9 +3,14 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use interplay::eval::{Eager, for_each_logits, input};
+use std::sync::Arc;
+
+use interplay::burn::Backend;
+use interplay::eval::{Runner, for_each_logits, input};
 use interplay::load::SafeTensors;
-use interplay::models::{Checkpoint, Task};
+use interplay::models::Task;
+use interplay::plan::Plan;
+use interplay::session::Session;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
 use crate::output::{sayln, write_atomic};
@@ -27,18 +32,21 @@ pub struct Args {
     output: PathBuf,
 }
 
-/// Runs the model eagerly and writes the logits.
+/// Runs the model in FP32 and writes the logits.
 ///
 /// # Errors
 /// The model or the input cannot be opened, they do not fit, or the output cannot be written.
 pub fn run(args: &Args) -> Result<()> {
     let (model, _) = open_model(&args.model, &mut Default::default())?;
     let file = SafeTensors::open(&args.input)?;
-    let checkpoint = &*model.checkpoint;
-    let (mut shape, values) = match checkpoint.task() {
-        Task::CausalLm => token_logits(checkpoint, &file)?,
-        Task::ImageClassification => image_logits(checkpoint, &file)?,
-        Task::SentenceEmbedding(_) => bail!("`{}` is a sentence encoder and has no logits", args.model),
+    if let Task::SentenceEmbedding(_) = model.checkpoint.task() {
+        bail!("`{}` is a sentence encoder and has no logits", args.model);
+    }
+    let backend = crate::host::on(Backend::default());
+    let mut session = Session::on(backend, Arc::clone(&model.checkpoint), Plan::fp32())?;
+    let (mut shape, values) = match model.checkpoint.task() {
+        Task::ImageClassification => image_logits(&mut session, &file)?,
+        _ => token_logits(&mut session, &file)?,
     };
     let rows: usize = shape.iter().product();
     shape.push(values.len() / rows.max(1));
@@ -50,29 +58,29 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// The logits of `input_ids`, with the shape `[B, T]` of their rows.
-fn token_logits(checkpoint: &dyn Checkpoint, file: &SafeTensors) -> Result<(Vec<usize>, Vec<f32>)> {
+fn token_logits(session: &mut Session, file: &SafeTensors) -> Result<(Vec<usize>, Vec<f32>)> {
     let shape = shaped::<2>(file, "input_ids", "[B, T]")?;
     let ids = file.integers("input_ids")?;
     if ids.is_empty() {
         bail!("{}: `input_ids` of shape {shape:?} has no tokens", file.origin().display());
     }
     // One sequence at a time: each is independent, and a long batch would need memory for nothing.
-    let inputs = ids.chunks(shape[1]).map(|ids| input::tokens(checkpoint, ids, shape[1]));
+    let inputs = ids.chunks(shape[1]).map(|ids| input::tokens(session.checkpoint(), ids, shape[1]));
     let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
     let mut values = Vec::new();
-    for_each_logits(&mut Eager::new(checkpoint), &inputs, |_, _, row| values.extend_from_slice(row))?;
+    for_each_logits(session, &inputs, |_, _, row| values.extend_from_slice(row))?;
     Ok((shape.to_vec(), values))
 }
 
 /// The logits of `pixel_values`, with the shape `[B]` of their rows.
-fn image_logits(checkpoint: &dyn Checkpoint, file: &SafeTensors) -> Result<(Vec<usize>, Vec<f32>)> {
+fn image_logits(session: &mut Session, file: &SafeTensors) -> Result<(Vec<usize>, Vec<f32>)> {
     let shape = shaped::<4>(file, "pixel_values", "[B, C, H, W]")?;
-    if let interplay::models::Input::Images { channels, height, width } = checkpoint.input()
+    if let interplay::models::Input::Images { channels, height, width } = session.checkpoint().input()
         && shape[1..] != [channels, height, width]
     {
         bail!("`pixel_values` has images of {:?}, but the model takes {:?}", &shape[1..], [channels, height, width]);
     }
-    let logits = interplay::eval::logits(&mut Eager::new(checkpoint), &file.floats("pixel_values")?)?;
+    let logits = interplay::eval::logits(session, &file.floats("pixel_values")?)?;
     Ok((vec![shape[0]], logits.rows().flatten().copied().collect()))
 }
 

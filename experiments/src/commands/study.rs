@@ -208,7 +208,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         restart: args.restart,
         dry_run: args.dry_run,
         json: args.json,
-        backend: args.host.backend,
+        backend: args.host.backend(),
     };
     work(kind, spec, &options)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use interplay::burn::Activation;
+use interplay::burn::{Activation, Backend};
 use interplay::models::{Checkpoint, Input};
 use interplay::plan::{DEFAULT_MACHINE, Plan};
 use interplay::session::{Operation, Session};
@@ -56,7 +56,7 @@ pub fn run(args: &Args) -> Result<()> {
     let plan = args.configuration.plan()?.on(machine_of(&args.accelerator)?.into());
     let (model, _) = open_model(&args.model, &mut Default::default())?;
     let (input, _) = one_sequence(&*model.checkpoint, args.window)?;
-    let mut session = Session::new(Arc::clone(&model.checkpoint), Plan::fp32())?;
+    let mut session = Session::on(crate::host::on(Backend::default()), Arc::clone(&model.checkpoint), Plan::fp32())?;
     session.set_plan(plan)?;
     let operations = session.trace(&input)?;
     match args.json {

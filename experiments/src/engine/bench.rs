@@ -132,6 +132,7 @@ impl Bench {
             .with("windows", subject.inputs())
             .with("preset", self.spec.preset.as_str())
             .with("backend", self.backend.name())
+            .with("host", self.backend.host().name())
     }
 
     /// The same with the machines on which cells are costed, by what their records say.

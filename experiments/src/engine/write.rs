@@ -38,6 +38,8 @@ impl Facts {
             "version": env!("CARGO_PKG_VERSION"),
             "burn": provenance.burn,
             "cpu_features": provenance.cpu_features,
+            "host": provenance.host,
+            "simd": provenance.simd,
             "seeds": bench.spec.seeds,
             "checksums": checksums,
             "caveats": caveats,

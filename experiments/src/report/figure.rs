@@ -1,6 +1,7 @@
 //! Footprint against accuracy, one panel a model, with the Pareto front.
 
 use anyhow::{Result, anyhow};
+use interplay_formats::math;
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
@@ -230,7 +231,7 @@ pub struct Log {
 impl Log {
     /// An axis from `low` to `high`, both positive.
     pub fn new(low: f64, high: f64) -> Self {
-        Self { low, high, pixels: (low.ln()..high.ln()).into() }
+        Self { low, high, pixels: (math::ln(low)..math::ln(high)).into() }
     }
 }
 
@@ -239,14 +240,14 @@ impl Ranged for Log {
     type ValueType = f64;
 
     fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
-        self.pixels.map(&value.max(f64::MIN_POSITIVE).ln(), limit)
+        self.pixels.map(&math::ln(value.max(f64::MIN_POSITIVE)), limit)
     }
 
     fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
         if hint.weight().allow_light_points() && hint.max_num_points() > 20 {
             return Vec::new();
         }
-        let decades = (self.low.log10().floor() as i32)..=(self.high.log10().ceil() as i32);
+        let decades = (math::log10(self.low).floor() as i32)..=(math::log10(self.high).ceil() as i32);
         let steps: &[f64] = if self.high / self.low < 2.0 {
             &[
                 1.0, 1.1, 1.2, 1.3, 1.5, 1.7, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 6.5, 7.0, 7.5, 8.0, 8.5,
@@ -257,7 +258,7 @@ impl Ranged for Log {
         } else {
             &[1.0, 2.0, 5.0]
         };
-        let points = decades.flat_map(|d| steps.iter().map(move |s| s * 10f64.powi(d)));
+        let points = decades.flat_map(|d| steps.iter().map(move |s| s * math::powi(10.0, d)));
         points.filter(|p| (self.low..=self.high).contains(p)).collect()
     }
 

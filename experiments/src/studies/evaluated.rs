@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use interplay::plan::{LayerConfig, Plan};
 use interplay::session::Session;
+use interplay_formats::math;
 use interplay_hw::Layer;
 use interplay_hw::cost::{Cost, Pair, Run as Placed, Second, Workload, cost};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -191,7 +192,7 @@ pub fn increase_percent(from: &Evaluated, to: &Evaluated) -> [f64; 2] {
     // A perplexity is the exponential of the mean loss, so its relative change is that of a difference of losses, and moves by that
     // exponential with it; a cross-entropy is the loss itself.
     if from.cell.metric.name == "perplexity" {
-        return [paired.mean.exp_m1() * 100.0, paired.mean.exp() * paired.stderr * 100.0];
+        return [math::exp_m1(paired.mean) * 100.0, math::exp(paired.mean) * paired.stderr * 100.0];
     }
     let scale = 100.0 / from.cell.metric.value;
     [paired.mean * scale, paired.stderr * scale]

@@ -9,6 +9,7 @@ use std::fmt::Write;
 use anyhow::Result;
 use interplay::compress::theory::dot::{Operands, Split, TERMS};
 use interplay::session::operands;
+use interplay_formats::math;
 use plotters::style::RGBColor;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -325,7 +326,7 @@ fn table(model: &str, rows: &[Row]) -> Table {
                     continue;
                 }
                 let share = |column: &str| {
-                    let squares = own.iter().map(|row| (row.number(column) / row.number("reference_rms")).powi(2));
+                    let squares = own.iter().map(|row| math::powi(row.number(column) / row.number("reference_rms"), 2));
                     number(100.0 * (squares.sum::<f64>() / own.len() as f64).sqrt())
                 };
                 let used = own.iter().map(|row| row.number("tightness")).sum::<f64>() / own.len() as f64;

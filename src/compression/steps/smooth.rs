@@ -7,7 +7,7 @@ use super::super::work::{Work, values};
 use super::SEARCHED;
 use crate::Error;
 use crate::compress::{Layer, smooth};
-use crate::formats::Format;
+use crate::formats::{Format, math};
 
 /// The largest relative change of a block's outputs that scaling may cause: it moves values by rounding only, and a block whose structure is
 /// not what the table says moves them by their size.
@@ -73,7 +73,7 @@ fn search(work: &mut Work<'_>, places: &[usize], module: usize, format: &'static
             work.block.set_weight(place, &rounded);
         }
         let got = outputs(work, module)?;
-        let error: f64 = got.iter().zip(&want).map(|(&g, &w)| (f64::from(g) - f64::from(w)).powi(2)).sum();
+        let error: f64 = got.iter().zip(&want).map(|(&g, &w)| math::powi(f64::from(g) - f64::from(w), 2)).sum();
         if error.is_finite() && best.as_ref().is_none_or(|(least, _)| error < *least) {
             best = Some((error, scales));
         }
@@ -120,7 +120,7 @@ fn first_output(work: &mut Work<'_>) -> Result<Vec<f32>, Error> {
 fn unchanged(work: &mut Work<'_>, before: &[f32]) -> Result<(), Error> {
     let after = first_output(work)?;
     let (error, norm) = after.iter().zip(before).fold((0.0, 0.0), |(error, norm), (&a, &b)| {
-        (error + (f64::from(a) - f64::from(b)).powi(2), norm + f64::from(b).powi(2))
+        (error + math::powi(f64::from(a) - f64::from(b), 2), norm + math::powi(f64::from(b), 2))
     });
     if error <= norm * SAME * SAME {
         return Ok(());

@@ -3,6 +3,8 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::formats::math;
+
 /// Which values of a head rotate together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Pairs {
@@ -68,7 +70,7 @@ impl Rotary {
     /// Frequencies and angles are rounded to `f32` as PyTorch models do: at position 1000 that rounding is visible, and
     /// checkpoints were trained with it.
     pub fn new(pairs: Pairs, width: usize, theta: f64, scaling: Scaling) -> Self {
-        let plain = |i: usize| 1.0 / theta.powf(2.0 * i as f64 / width as f64) as f32;
+        let plain = |i: usize| 1.0 / math::powf(theta, 2.0 * i as f64 / width as f64) as f32;
         let frequencies = (0..width / 2).map(|i| scaling.apply(f64::from(plain(i))) as f32).collect();
         Self { adjacent: pairs == Pairs::Adjacent, frequencies }
     }
@@ -84,7 +86,7 @@ impl Rotary {
         let half = self.frequencies.len();
         let angles: Vec<f32> =
             (0..positions).flat_map(|t| self.frequencies.iter().map(move |frequency| t as f32 * frequency)).collect();
-        [f64::cos, f64::sin].map(|function| {
+        [math::cos, math::sin].map(|function| {
             let values: Vec<f32> = angles.iter().map(|&angle| function(f64::from(angle)) as f32).collect();
             Tensor::from_data(TensorData::new(values, [positions, half]), device)
         })
@@ -120,8 +122,8 @@ mod tests {
     /// At position 1 with base 100 and width 4 the pairs turn by 1 and 1/10 radian.
     #[test]
     fn both_layouts_turn_the_same_pairs() {
-        let (c, s) = (1f32.cos(), 1f32.sin());
-        let (d, t) = (0.1f32.cos(), 0.1f32.sin());
+        let (c, s) = (math::cos(1.0) as f32, math::sin(1.0) as f32);
+        let (d, t) = (math::cos(0.1) as f32, math::sin(0.1) as f32);
         let want = [c - 2.0 * s, s + 2.0 * c, 3.0 * d - 4.0 * t, 3.0 * t + 4.0 * d];
         let close = |got: &[f32], want: &[f32]| {
             got.len() == want.len() && got.iter().zip(want).all(|(g, w)| (g - w).abs() < 1e-6)

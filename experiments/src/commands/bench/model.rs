@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
-use interplay::burn::Activation;
+use interplay::burn::{Activation, Backend};
 use interplay::eval::{for_each_logits, input};
 use interplay::models::{Checkpoint, Input};
 use interplay::plan::Plan;
@@ -64,7 +64,7 @@ struct Row {
 pub fn run(args: &Args) -> Result<()> {
     let (model, _) = open_model(&args.model, &mut Checksums::new())?;
     let (input, unit, batch) = made_up(&*model.checkpoint, args.window)?;
-    let mut session = Session::new(Arc::clone(&model.checkpoint), Plan::fp32())?;
+    let mut session = Session::on(crate::host::on(Backend::default()), Arc::clone(&model.checkpoint), Plan::fp32())?;
     let mut seconds = Vec::new();
     // The first pass captures; it is not counted.
     for _ in 0..=args.rounds.max(1) {

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow, ensure};
+use interplay::burn::Backend;
 use interplay::plan::Plan;
 use interplay::session::Session;
 use interplay_formats::Pattern;
@@ -94,7 +95,8 @@ impl WorkNames {
         let plan = self.configuration.plan_for_cost()?.on(machine.clone().into());
         let (model, _) = open_model(name, &mut Default::default())?;
         let (input, per) = one_sequence(&*model.checkpoint, self.window)?;
-        let mut session = Session::new(Arc::clone(&model.checkpoint), Plan::fp32())?;
+        let mut session =
+            Session::on(crate::host::on(Backend::default()), Arc::clone(&model.checkpoint), Plan::fp32())?;
         let dense = plan.base.pattern() == Pattern::Dense;
         session.set_plan(plan)?;
         let workload = if self.statistics { session.observed_workload(input)? } else { session.workload(&input)? };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
+use interplay::burn::Backend;
 use interplay::plan::{LayerConfig, Plan, Preset};
 use interplay::session::Session;
 use interplay_formats::{Format, Order, Pattern};
@@ -177,7 +178,7 @@ impl File {
     fn session(&self, model: &str) -> Result<(Session, interplay::burn::Activation)> {
         let (model, _) = open_model(model, &mut Default::default())?;
         let (input, _) = one_sequence(&*model.checkpoint, self.window)?;
-        Ok((Session::new(Arc::clone(&model.checkpoint), Plan::fp32())?, input))
+        Ok((Session::on(crate::host::on(Backend::default()), Arc::clone(&model.checkpoint), Plan::fp32())?, input))
     }
 
     fn workload(

@@ -1,5 +1,6 @@
 //! The roofline with every layer on it: operations a second over operations a byte of main memory.
 
+use interplay_formats::math;
 use interplay_hw::cost::{Accelerator, Cost, LayerCost};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -53,7 +54,7 @@ pub fn draw(area: &Area<'_>, work: &str, machine: &Accelerator, cost: &Cost) -> 
     let mut named: Vec<(f64, f64)> = Vec::new();
     for layer in &layers {
         let (x, y) = point(layer);
-        let near = |p: &(f64, f64)| (p.0 / x).ln().abs() < 1.0 && (p.1 / y).ln().abs() < 0.25;
+        let near = |p: &(f64, f64)| math::ln(p.0 / x).abs() < 1.0 && math::ln(p.1 / y).abs() < 0.25;
         if !named.iter().any(near) && named.len() < 12 {
             named.push((x, y));
             let side = if x > middle { HPos::Right } else { HPos::Left };

@@ -1,6 +1,7 @@
 //! The figure: a row of panels a model. What each width costs in accuracy, and where the designs stand in area and energy.
 
 use anyhow::{Result, anyhow};
+use interplay_formats::math;
 use plotters::prelude::*;
 
 use super::MORE;
@@ -93,7 +94,7 @@ fn alignments<'a>(rows: &[Row<'a>]) -> Vec<Line<'a>> {
 }
 
 fn blocks<'a>(rows: &[Row<'a>]) -> Vec<Line<'a>> {
-    increases(series(rows, |row| varies_block(rows, row), |row| row.number("block").log2()))
+    increases(series(rows, |row| varies_block(rows, row), |row| math::log2(row.number("block"))))
 }
 
 fn increases<'a>(series: Vec<(&'a str, Vec<(f64, Row<'a>)>)>) -> Vec<Line<'a>> {
@@ -108,7 +109,7 @@ fn whole(x: &f64) -> String {
 
 /// The power of two of a whole number; nothing at places between.
 fn power(x: &f64) -> String {
-    if x.fract() == 0.0 { format!("{:.0}", x.exp2()) } else { String::new() }
+    if x.fract() == 0.0 { format!("{:.0}", math::exp2(*x)) } else { String::new() }
 }
 
 /// Increase of the metric over the reference design by one dimension, a line a format.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use anyhow::Result;
+use interplay_formats::math;
 use plotters::style::RGBColor;
 use serde_json::Value;
 
@@ -38,7 +39,7 @@ const COLUMNS: [&str; 18] = [
 
 /// The metric that a mean loss is: a perplexity's exponential, or the loss.
 fn metric(evaluated: &Evaluated, loss: f64) -> f64 {
-    if evaluated.cell.metric.name == "perplexity" { loss.exp() } else { loss }
+    if evaluated.cell.metric.name == "perplexity" { math::exp(loss) } else { loss }
 }
 
 pub(super) fn frame(results: &[Value]) -> Result<Frame> {

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use anyhow::Result;
+use interplay_formats::math;
 
 use super::COLUMNS;
 use crate::engine::frame::{Frame, Row, distinct};
@@ -73,7 +74,7 @@ fn mean(rows: &[Row], share: &str) -> (f64, f64) {
 fn spread(values: Vec<f64>) -> (f64, f64) {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
-    let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+    let squares = values.iter().map(|value| math::powi(value - mean, 2)).sum::<f64>();
     (mean, (squares / (count - 1.0)).sqrt())
 }
 

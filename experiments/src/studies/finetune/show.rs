@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anyhow::Result;
-use interplay_formats::Order;
+use interplay_formats::{Order, math};
 
 use super::{ARMS, COLUMNS};
 use crate::engine::frame::{Frame, Row};
@@ -24,7 +24,7 @@ impl Spread {
     fn of(values: &[f64]) -> Self {
         let count = values.len();
         let mean = values.iter().sum::<f64>() / count as f64;
-        let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+        let squares = values.iter().map(|value| math::powi(value - mean, 2)).sum::<f64>();
         let deviation = if count > 1 { (squares / (count - 1) as f64).sqrt() } else { f64::NAN };
         Self { mean, deviation, count }
     }

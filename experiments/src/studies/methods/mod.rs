@@ -174,7 +174,7 @@ impl Request {
             tasks: args.tasks.clone(),
             items: args.items,
             machine: args.machine.machine()?,
-            backend: args.host.backend,
+            backend: args.host.backend(),
             out: args.out.clone().unwrap_or_else(|| folder.into()),
             seed: args.seed,
             json: args.json,

@@ -1,6 +1,6 @@
 //! The study's tables: perplexity by pruner, quantiser and order, what the cells cost, and the two questions about PQP.
 
-use interplay_formats::Format;
+use interplay_formats::{Format, math};
 
 use super::bench::Measured;
 use super::entries::{NONE, Point, TABLE};
@@ -129,7 +129,7 @@ fn title(model: &Model, format: &str, pattern: &str, text: Text) -> String {
 /// By how many percent `b` is worse than `a`, with the standard error of the paired difference of losses.
 pub(super) fn gap(a: &Measured, b: &Measured) -> String {
     let paired = Paired::of(&a.losses, &b.losses);
-    format!("{:+.2} ±{:.2}", paired.mean.exp_m1() * 100.0, paired.stderr * 100.0)
+    format!("{:+.2} ±{:.2}", math::exp_m1(paired.mean) * 100.0, paired.stderr * 100.0)
 }
 
 /// Zero-shot accuracy, one row a recipe.

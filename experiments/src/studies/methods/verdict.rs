@@ -1,6 +1,6 @@
 //! The answers in a sentence each, from the numbers: who is right about the order, and when.
 
-use interplay_formats::Format;
+use interplay_formats::{Format, math};
 
 use super::bench::Measured;
 use super::entries::Point;
@@ -31,7 +31,7 @@ impl Difference {
     /// By how much `b` is worse than `a`.
     fn of(a: &Measured, b: &Measured) -> Self {
         let Paired { mean, stderr } = Paired::of(&a.losses, &b.losses);
-        Self { percent: mean.exp_m1() * 100.0, stderr: stderr * 100.0, windows: a.losses.len() }
+        Self { percent: math::exp_m1(mean) * 100.0, stderr: stderr * 100.0, windows: a.losses.len() }
     }
 
     /// -1 where `b` is better, 1 where it is worse, 0 where nobody can tell.

@@ -1,6 +1,7 @@
 //! How near Q→S comes to the bounds of theorem 3.7, and how often it exceeds the sum at all: one line a recipe.
 
 use anyhow::{Result, anyhow};
+use interplay_formats::math;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -135,7 +136,7 @@ fn shares(area: &Area<'_>, lines: usize, marks: &[Mark]) -> Result<(), Error> {
         .y_labels(0)
         .x_labels(6)
         .x_desc("by Q→S, both tie orders; no mark: none")
-        .x_label_formatter(&|v: &f64| match v.log10() {
+        .x_label_formatter(&|v: &f64| match math::log10(*v) {
             power if (power - power.round()).abs() < 1e-9 => format!("{v:e}"),
             _ => String::new(),
         })

@@ -132,8 +132,8 @@ impl Accelerator {
     fn own(&self, pair: &Pair) -> Result<Run, Error> {
         let exact = pair.weight.is_exact() && pair.activation.is_exact();
         match self.unit_of(pair.weight, pair.activation)? {
-            // The host has that very law.
-            Some(unit) if exact && pair.fixed_host && unit.datapath == Datapath::fp32().name => {
+            // FP32 is the host's.
+            Some(unit) if exact && unit.datapath == Datapath::fp32().name => {
                 return Ok(self.host(pair));
             }
             Some(unit) => return self.native(unit, pair),

@@ -7,7 +7,7 @@ use crate::Datapath;
 use crate::datapath::inventory::{exponent_bits, significand};
 use crate::datapath::record::{Codes, Inputs};
 use crate::datapath::{Operation, Part, Per};
-use interplay_formats::{Encoding, Format, Scalar};
+use interplay_formats::{Encoding, Format, Scalar, math};
 
 /// Area of a register bit over that of a full adder: 5.98 um2 over 278 / 32 um2 (Aladdin tables at 40 nm).
 pub(super) const REGISTER_AREA: f64 = 5.98 / (278.0 / 32.0);
@@ -32,7 +32,7 @@ struct Gates {
 /// Aligner, adder, leading-zero count and normaliser of an addition to so many significand bits: `3 W log2 W`.
 pub fn float_add(significand: u32) -> f64 {
     let width = f64::from(significand + GUARD);
-    3.0 * width * width.log2()
+    3.0 * width * math::log2(width)
 }
 
 impl Counted {
@@ -44,7 +44,7 @@ impl Counted {
             _ => step,
         };
         // Significant bits of a sum of a block's products: what a wide adder or shifter sees switching.
-        let busy = f64::from(multiplier(a) + multiplier(b)) + scaled.max(step).log2();
+        let busy = f64::from(multiplier(a) + multiplier(b)) + math::log2(scaled.max(step));
         let mut parts: Vec<Gates> = Vec::new();
         for part in unit.inventory(weight, activation) {
             let share = match (part.per, part.operation) {
@@ -88,7 +88,7 @@ impl Counted {
 /// Integer adders switch whole: the sign fills their upper bits.
 fn adders(part: Part, (a, b): (Scalar, Scalar), busy: f64) -> (f64, f64) {
     let bits = part.bits as f64;
-    let shifter = |width: f64| (width * width.max(2.0).log2(), width.min(busy) * width.max(2.0).log2());
+    let shifter = |width: f64| (width * math::log2(width.max(2.0)), width.min(busy) * math::log2(width.max(2.0)));
     let whole = |adders: f64| (adders, adders);
     match part.operation {
         Operation::Multiply { .. } => whole(f64::from(multiplier(a)) * f64::from(multiplier(b))),
@@ -129,7 +129,7 @@ fn registers(unit: &Datapath, (a, b): (Scalar, Scalar), step: f64, stages: u32) 
     let exponent = if exponent > 0 { exponent + 2 } else { 0 };
     let product = u64::from(multiplier(a) + multiplier(b)) + exponent;
     let position = match unit.inputs {
-        Inputs::Codes(Codes { sparse: Some(stored), .. }) => (stored.m.max(2) as f64).log2().ceil(),
+        Inputs::Codes(Codes { sparse: Some(stored), .. }) => math::log2(stored.m.max(2) as f64).ceil(),
         _ => 0.0,
     };
     let accumulator = if stages == 0 { 0.0 } else { f64::from(unit.accumulator.d.bits()) / step };

@@ -12,6 +12,7 @@ use super::anchors::{Anchor, Quantity, counted};
 use super::count::REGISTER_AREA;
 use crate::Error;
 use crate::cost::Band;
+use interplay_formats::math;
 use serde::Serialize;
 use std::sync::LazyLock;
 
@@ -34,7 +35,7 @@ struct Node {
 
 /// The fitted nodes, by rising feature size.
 static FIT: LazyLock<Vec<Node>> = LazyLock::new(|| {
-    let ratios = (0..400).map(|step| 0.1 * 1.01f64.powi(step));
+    let ratios = (0..400).map(|step| 0.1 * math::powi(1.01, step));
     let best = ratios.map(|ratio| (residual(ratio), ratio)).min_by(|a, b| a.0.total_cmp(&b.0));
     let ratio = best.map_or(1.0, |(_, ratio)| ratio);
     let constants = |technology: Technology| {
@@ -79,10 +80,10 @@ pub(super) fn band(quantity: Quantity, typical: f64) -> Band {
 impl Node {
     fn towards(&self, large: &Self, nm: f64) -> Constants {
         let (x0, x1) = (self.technology.nm(), large.technology.nm());
-        let t = (nm / x0).ln() / (x1 / x0).ln();
+        let t = math::ln(nm / x0) / math::ln(x1 / x0);
         let mix = |of: fn(&Constants) -> f64| {
             let (a, b) = (of(&self.constants), of(&large.constants));
-            a * (b / a).powf(t)
+            a * math::powf(b / a, t)
         };
         Constants {
             area_um2: mix(|c| c.area_um2),
@@ -130,14 +131,14 @@ fn energies(nm: f64, ratio: f64) -> Vec<f64> {
 }
 
 fn geometric_mean(values: Vec<f64>) -> f64 {
-    (values.iter().map(|value| value.ln()).sum::<f64>() / values.len().max(1) as f64).exp()
+    math::exp(values.iter().map(|value| math::ln(*value)).sum::<f64>() / values.len().max(1) as f64)
 }
 
 /// The sum of squared logarithms that the best constants leave.
 fn residual(ratio: f64) -> f64 {
     let squares = |values: Vec<f64>| {
         let mean = geometric_mean(values.clone());
-        values.iter().map(|value| (value / mean).ln().powi(2)).sum::<f64>()
+        values.iter().map(|value| math::powi(math::ln(value / mean), 2)).sum::<f64>()
     };
     technologies().iter().map(|technology| squares(energies(technology.nm(), ratio))).sum()
 }

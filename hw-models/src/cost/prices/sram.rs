@@ -9,6 +9,7 @@
 //! * nodes: the slope of the nearest two goes on (below 22 nm this is the rule that 7 nm is derived by).
 
 use super::{Band, Macro, PriceList, Sram, Status};
+use interplay_formats::math;
 use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
 
@@ -103,7 +104,7 @@ static CACTI: LazyLock<Cacti> = LazyLock::new(|| {
 
 impl Cacti {
     fn new(file: File) -> Self {
-        let log = |table: &[Vec<f64>]| table.iter().map(|row| row.iter().map(|x| x.log2()).collect()).collect();
+        let log = |table: &[Vec<f64>]| table.iter().map(|row| row.iter().map(|x| math::log2(*x)).collect()).collect();
         let mut grids: Vec<Grid> = (file.node.iter())
             .map(|t| Grid {
                 nm: t.nm,
@@ -112,8 +113,9 @@ impl Cacti {
             })
             .collect();
         let rule = &file.derived;
-        let s = (rule.node_nm / rule.from_nm).log2();
-        let shifts = [rule.energy * s, rule.energy * s, rule.leakage * s + rule.leakage_factor.log2(), rule.area * s];
+        let s = math::log2(rule.node_nm / rule.from_nm);
+        let shifts =
+            [rule.energy * s, rule.energy * s, rule.leakage * s + math::log2(rule.leakage_factor), rule.area * s];
         let derived = grids.iter().find(|grid| grid.nm == rule.from_nm).map(|from| {
             let quantities = std::array::from_fn(|q| {
                 let shifted = |row: &Vec<f64>| row.iter().map(|x| x + shifts[q]).collect();
@@ -123,7 +125,7 @@ impl Cacti {
         });
         grids.extend(derived);
         grids.sort_by(|a, b| a.nm.total_cmp(&b.nm));
-        let first = ((file.bytes[0] as f64).log2(), (file.width_bits[0] as f64).log2());
+        let first = (math::log2(file.bytes[0] as f64), math::log2(file.width_bits[0] as f64));
         let last_width = file.width_bits.last().map_or(1.0, |bits| *bits as f64);
         Self { grids, first, last_width, band: file.band }
     }
@@ -131,16 +133,16 @@ impl Cacti {
     /// A memory of so many bytes with words of so many bits, at a node.
     fn at(&self, nm: f64, bytes: f64, width: f64) -> Cost {
         let banks = (width / self.last_width).ceil().max(1.0);
-        let width = (width / banks).max(self.first.1.exp2());
+        let width = (width / banks).max(math::exp2(self.first.1));
         // 64 words of `width` bits are 8 bytes a bit.
         let bytes = (bytes / banks).max(8.0 * width);
-        let (x, y) = (bytes.log2() - self.first.0, width.log2() - self.first.1);
+        let (x, y) = (math::log2(bytes) - self.first.0, math::log2(width) - self.first.1);
         let end = self.grids.partition_point(|grid| grid.nm < nm).clamp(1, self.grids.len() - 1);
         let (small, large) = (&self.grids[end - 1], &self.grids[end]);
-        let t = (nm / small.nm).ln() / (large.nm / small.nm).ln();
+        let t = math::ln(nm / small.nm) / math::ln(large.nm / small.nm);
         let [read, write, leakage, area] = std::array::from_fn(|q| {
             let (a, b) = (surface(&small.quantities[q], x, y), surface(&large.quantities[q], x, y));
-            (a + (b - a) * t).exp2() * banks
+            math::exp2(a + (b - a) * t) * banks
         });
         Cost { read, write, leakage, area }
     }
@@ -217,9 +219,9 @@ fn listed(points: &[Macro], kib: f64) -> (Band, Status, &str) {
     let above = points.partition_point(|point| (point.kib as f64) < kib);
     match (above.checked_sub(1).and_then(|below| points.get(below)), points.get(above)) {
         (Some(below), Some(point)) if point.kib as f64 != kib => {
-            let t = (kib / below.kib as f64).ln() / (point.kib as f64 / below.kib as f64).ln();
+            let t = math::ln(kib / below.kib as f64) / math::ln(point.kib as f64 / below.kib as f64);
             let (a, b) = (per_bit(below), per_bit(point));
-            let mix = |a: f64, b: f64| a * (b / a).powf(t);
+            let mix = |a: f64, b: f64| a * math::powf(b / a, t);
             let band = Band { typical: mix(a.typical, b.typical), low: mix(a.low, b.low), high: mix(a.high, b.high) };
             (band, Status::Derived, &point.source)
         }
