@@ -81,7 +81,7 @@ struct Plot<'a> {
 impl Panel {
     /// Whether a value of y has no place on the axis.
     fn is_beyond(&self, y: f64) -> bool {
-        !self.beyond.is_empty() && !(y <= self.y.scale.ends().1)
+        !self.beyond.is_empty() && (y.is_nan() || y > self.y.scale.ends().1)
     }
 
     /// The pixels that names and numbers of the y axis need to the left of the plot.

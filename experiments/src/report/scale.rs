@@ -2,8 +2,6 @@
 
 use interplay_formats::math::ln;
 
-use crate::report::numbers::in_order;
-
 /// How values become places.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Scale {
@@ -111,11 +109,6 @@ impl Scale {
     pub fn symlog(values: impl Iterator<Item = f64>, near: f64, factor: f64) -> Self {
         let (low, high) = ends(values);
         Self::Symlog { low: low.min(-near) * factor, high: high.max(near) * factor, near }
-    }
-
-    /// Distinct texts in order of appearance.
-    pub fn names(names: impl Iterator<Item = String>) -> Self {
-        Self::Names(in_order(names))
     }
 
     /// The ends.
@@ -237,7 +230,8 @@ pub fn prefixed(value: f64) -> String {
     let fitting = PREFIXES.into_iter().find(|(size, _)| value.abs() >= *size);
     let (size, prefix) = fitting.unwrap_or((1.0, ""));
     let number = value / size;
-    let number = if number >= 100.0 || number.fract() == 0.0 { format!("{number:.0}") } else { format!("{number:.1}") };
+    let number = if number >= 100.0 { format!("{number:.0}") } else { format!("{number:.1}") };
+    let number = number.strip_suffix(".0").unwrap_or(&number);
     format!("{number} {prefix}").trim_end().to_owned()
 }
 
@@ -252,7 +246,7 @@ mod tests {
             Scale::linear(values.into_iter(), 0.1),
             Scale::log(values.into_iter(), 1.2),
             Scale::symlog(values.into_iter(), 0.1, 1.2),
-            Scale::names(["a", "b", "a"].map(str::to_owned).into_iter()),
+            Scale::Names(["a", "b"].map(str::to_owned).to_vec()),
         ];
         for scale in scales {
             let (low, high) = scale.ends();
@@ -272,6 +266,6 @@ mod tests {
         let log = Scale::Log { low: 0.04, high: 3.0 }.ticks();
         assert!(log.contains(&vec![0.05, 0.1, 0.2, 0.5, 1.0, 2.0]), "{log:?}");
         assert_eq!([0.05, 1e-5, 20000.0, -2.5].map(plain), ["0.05", "1e−5", "20000", "−2.5"]);
-        assert_eq!([2.0, 20.0, 1500.0, 150.0, 2.2e-4].map(prefixed), ["2", "20", "1.5 k", "150", "220 µ"]);
+        assert_eq!([2.0, 20.0, 1500.0, 150.0, 5e-5].map(prefixed), ["2", "20", "1.5 k", "150", "50 µ"]);
     }
 }

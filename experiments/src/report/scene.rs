@@ -37,11 +37,6 @@ impl Bounds {
     pub fn grown(&self, by: f64) -> Self {
         Self::new(self.left - by, self.top - by, self.right + by, self.bottom + by)
     }
-
-    /// Width and height.
-    pub fn size(&self) -> (f64, f64) {
-        (self.right - self.left, self.bottom - self.top)
-    }
 }
 
 /// What a shape is for.
@@ -177,7 +172,8 @@ impl Scene {
         self.shapes.iter().filter(|(role, _)| roles.contains(role)).flat_map(|(_, draw)| draw.boxes()).collect()
     }
 
-    /// The texts that overlap a mark, an axis or another text, or leave the figure; one sentence each.
+    /// What tests hold every figure to: the texts that overlap a mark, an axis or another text, or leave the figure; one sentence each.
+    #[cfg(test)]
     pub fn collisions(&self) -> Vec<String> {
         let mut found = Vec::new();
         let frame = Bounds::new(0.0, 0.0, self.width, self.height);

@@ -7,7 +7,7 @@ use crate::report::figure::Figure;
 use crate::report::legend::{Group, Sample};
 use crate::report::numbers::in_order;
 use crate::report::scale::{Axis, Scale};
-use crate::report::style::{Look, SOFT, Shape, hue};
+use crate::report::style::{self, FORMATS, INK, Look, SOFT, Shape, hue};
 
 /// Draws it.
 pub fn draw(file: &File, costed: &[Costed]) -> Figure {
@@ -15,9 +15,14 @@ pub fn draw(file: &File, costed: &[Costed]) -> Figure {
     let point = |c: &Costed| (front::value(c, name(0)), front::value(c, name(1)));
     let able: Vec<&Costed> = costed.iter().filter(|c| c.error.is_none()).collect();
     let labels = in_order(able.iter().map(|c| file.hue_of(&c.point).1));
+    let colour = |at: usize| {
+        // Formats have the colours that they have in every figure, if all of these have one.
+        let formats = labels.iter().all(|label| FORMATS.iter().any(|(name, _)| name == label));
+        if formats { style::colour(&labels[at]) } else { hue(at) }
+    };
     let look = |c: &Costed| {
         let at = labels.iter().position(|label| *label == file.hue_of(&c.point).1).unwrap_or(0);
-        Look { faint: !c.front, ..Look::new(Shape::Circle, hue(at)) }.radius(if c.front { 4.5 } else { 2.0 })
+        Look { faint: !c.front, ..Look::new(Shape::Circle, colour(at)) }.radius(if c.front { 4.5 } else { 2.0 })
     };
     let mut items = vec![Item::Curve(Curve {
         colour: SOFT,
@@ -35,15 +40,15 @@ pub fn draw(file: &File, costed: &[Costed]) -> Figure {
         items,
         beyond: String::new(),
     };
-    let circle = |at| Look::new(Shape::Circle, hue(at));
-    let colours = labels.iter().enumerate().map(|(at, label)| (Sample::Mark(circle(at)), label.clone()));
-    let small = Look { faint: true, ..circle(0) }.radius(2.0);
+    let circle = |colour| Look::new(Shape::Circle, colour);
+    let colours = labels.iter().enumerate().map(|(at, label)| (Sample::Mark(circle(colour(at))), label.clone()));
+    let small = Look { faint: true, ..circle(INK) }.radius(2.0);
     let legend = vec![
         Group::new(file.hue(), colours),
         Group::new(
             "marks",
             [
-                (Sample::Mark(circle(0)), "on the front of all objectives"),
+                (Sample::Mark(circle(INK)), "on the front of all objectives"),
                 (Sample::Mark(small), "not"),
                 (Sample::Line(SOFT), "front of these two"),
             ],

@@ -27,8 +27,7 @@ pub fn draw(work: &str, machine: &Accelerator, cost: &Cost) -> Figure {
     let (mut items, mut names) = (Vec::new(), Vec::new());
     for (layer, row) in order.iter().map(|&at| &cost.layers[at]).zip(0..) {
         let y = f64::from(row);
-        let count = layer.gemm.name.chars().count();
-        names.push(layer.gemm.name.chars().skip(count.saturating_sub(NAME)).collect());
+        names.push(ending(&layer.gemm.name));
         let share = layer.figures.share;
         for (part, at) in [share.mapping, share.fill_drain, share.stall, share.utilisation].into_iter().zip(0..) {
             let x = f64::from(at);
@@ -50,6 +49,14 @@ pub fn draw(work: &str, machine: &Accelerator, cost: &Cost) -> Figure {
     let left_out = cost.layers.len().saturating_sub(ROWS);
     let words = (left_out > 0).then(|| (Sample::Nothing, format!("the {left_out} cheapest layers are left out")));
     Figure::new(vec![vec![panel]], height, vec![Group::new("", words)])
+}
+
+/// The name, or its end behind dots.
+fn ending(name: &str) -> String {
+    match name.chars().count() {
+        count if count > NAME => "…".chars().chain(name.chars().skip(count + 1 - NAME)).collect(),
+        _ => name.to_owned(),
+    }
 }
 
 /// Dark where little is left, light where all is.

@@ -141,13 +141,13 @@ fn scatter(rows: &[Row], x_axis: &str, x: impl Fn(&Row) -> f64) -> Option<Panel>
         Item::Mark(Mark { at: (*x, *y), error, look })
     }));
     let shown = points.iter().map(|p| p.2).filter(|y| *y <= best * TALLEST);
-    let above = points.iter().filter(|p| !(p.2 <= best * TALLEST)).count();
+    let above = points.iter().any(|p| p.2.is_nan() || p.2 > best * TALLEST);
     Some(Panel {
         title: format!("{}: {metric}", first.text("model")),
         x: Axis::new(x_axis, Scale::log(points.iter().map(|p| p.1), 1.05)),
         y: Axis::new(format!("{metric} (lower is better)"), Scale::log(shown, 1.05)),
         items,
-        beyond: if above > 0 { "above" } else { "" }.to_owned(),
+        beyond: if above { "above" } else { "" }.to_owned(),
     })
 }
 
