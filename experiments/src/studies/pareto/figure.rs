@@ -4,7 +4,9 @@ use anyhow::Result;
 
 use crate::engine::frame::{Frame, Row, distinct};
 use crate::report::figure::Figure;
+use crate::report::legend::{Group, Sample};
 use crate::report::points::{NEEDED, Point, STORED, legend, panel};
+use crate::report::style::{INK, Look, Shape};
 
 /// What a configuration takes: a row of panels each.
 struct Quantity {
@@ -37,7 +39,10 @@ pub(super) fn draw(frame: &Frame) -> Result<Figure> {
         models.iter().filter_map(known).collect::<Vec<_>>()
     };
     let rows: Vec<_> = QUANTITIES.iter().map(line).filter(|panels| !panels.is_empty()).collect();
-    Ok(Figure::new(rows, 330.0, legend(&frame.rows().map(Point::of).collect::<Vec<_>>())))
+    let mut legend = legend(&frame.rows().map(Point::of).collect::<Vec<_>>());
+    let faint = Look { faint: true, ..Look::new(Shape::Circle, INK) };
+    legend.push(Group::new("faint", [(Sample::Mark(faint), "not on the front of its machine")]));
+    Ok(Figure::new(rows, 330.0, legend))
 }
 
 /// One point a configuration, on every machine that can run it where the quantity is one of machines.
