@@ -6,8 +6,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::engine::frame::Frame;
 use crate::engine::write::drawn;
-use crate::output::sayln;
-use crate::studies;
+use crate::output::{sayln, write_atomic};
+use crate::studies::{self, methods};
 
 /// Arguments of `figures`.
 #[derive(Debug, clap::Args)]
@@ -40,10 +40,17 @@ pub fn run(args: &Args) -> Result<()> {
                 sayln!("drew {}", folder.display());
                 count += 1;
             }
-            None if given => {
-                bail!("{} is no table of a study: it has no column `study` with a row in it", path.display())
-            }
-            None => {}
+            None => match methods::redrawn(&frame) {
+                Ok(figure) => {
+                    write_atomic(&folder.join("figure.svg"), figure.svg().as_bytes())?;
+                    sayln!("drew {}, without its caption, which needs the cells", folder.display());
+                    count += 1;
+                }
+                Err(_) if given => {
+                    bail!("{} is no table of a study: it has no column `study` with a row in it", path.display())
+                }
+                Err(_) => {}
+            },
         }
     }
     if count == 0 {

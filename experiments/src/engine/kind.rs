@@ -7,6 +7,7 @@ use super::bench::{Bench, Worker};
 use super::frame::Frame;
 use super::key::Key;
 use super::spec::Spec;
+use crate::report::figure::Figure;
 
 /// A kind of study.
 pub struct Kind {
@@ -29,8 +30,8 @@ pub struct Kind {
     pub measure: fn(&mut Worker<'_>, &Key) -> Result<Value>,
     /// The rows of `data.csv` from the results of the cells that there are, in the order of the plan.
     pub frame: fn(&[Value]) -> Result<Frame>,
-    /// `figure.svg`.
-    pub figure: fn(&Frame) -> Result<String>,
+    /// What `figure.svg` shows.
+    pub figure: fn(&Frame) -> Result<Figure>,
     /// `caption.md` without its title.
     pub caption: fn(&Frame) -> Result<String>,
     /// A smaller specification with as many cells, to find out what each takes.

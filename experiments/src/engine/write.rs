@@ -117,7 +117,7 @@ pub fn all(kind: &Kind, store: &Store, facts: &Facts, results: Vec<Option<Value>
 /// # Errors
 /// The table is not of this study or version, or a file cannot be written.
 pub fn drawn(kind: &Kind, folder: &Path, frame: &Frame) -> Result<String> {
-    let figure = (kind.figure)(frame)?;
+    let figure = (kind.figure)(frame)?.svg();
     let caption = format!("# {}\n\n{}\n\n{}", kind.title, kind.question, (kind.caption)(frame)?);
     write_atomic(&folder.join("figure.svg"), figure.as_bytes())?;
     write_atomic(&folder.join("caption.md"), caption.as_bytes())?;

@@ -1,6 +1,7 @@
 //! Numbers as tables print them, and differences that are known better than their terms.
 
 use interplay::eval::Estimate;
+use interplay_formats::math::exp;
 
 /// The mean of paired differences with its standard error.
 pub struct Paired {
@@ -17,6 +18,35 @@ pub fn spread(value: f64, stderr: f64, digits: usize) -> String {
         (_, true) => format!("{value:+.digits$}"),
         _ => format!("{value:+.digits$} ±{stderr:.digits$}"),
     }
+}
+
+/// A metric minus and plus one standard error; none where that is not known. The error of a perplexity is one of its
+/// logarithm.
+pub fn interval(metric: &str, value: f64, stderr: f64) -> Option<(f64, f64)> {
+    let (low, high) = match metric {
+        "perplexity" => (value * exp(-stderr), value * exp(stderr)),
+        _ => (value - stderr, value + stderr),
+    };
+    (low.is_finite() && high.is_finite()).then_some((low, high))
+}
+
+/// The mean of values with its standard error over them: NaN for a single value.
+pub fn mean(values: &[f64]) -> (f64, f64) {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let squares = values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>();
+    (mean, (squares / (count - 1.0) / count).sqrt())
+}
+
+/// Distinct values in order of appearance.
+pub fn in_order(values: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = Vec::new();
+    for v in values {
+        if !seen.contains(&v) {
+            seen.push(v);
+        }
+    }
+    seen
 }
 
 impl Paired {
@@ -53,6 +83,16 @@ mod tests {
         assert_eq!((paired.mean, paired.stderr), (0.5, 0.0));
         assert!(Paired::of(&a[..1], &b[..1]).stderr.is_nan());
         assert_eq!(spread(0.5, f64::NAN, 2), "+0.50");
+    }
+
+    #[test]
+    fn the_error_of_a_perplexity_is_one_of_its_logarithm() {
+        let (low, high) = interval("perplexity", 50.0, 0.1).unwrap();
+        assert!((low * high - 2500.0).abs() < 1e-9 && low < 46.0, "{low} {high}");
+        assert_eq!(interval("cross_entropy", 0.5, 0.25), Some((0.25, 0.75)));
+        assert_eq!(interval("cross_entropy", 0.5, f64::NAN), None);
+        assert_eq!(mean(&[1.0, 3.0]), (2.0, 1.0));
+        assert!(mean(&[1.0]).1.is_nan());
     }
 
     #[test]

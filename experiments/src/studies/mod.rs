@@ -77,3 +77,47 @@ fn formats(given: &[String], default: &[&str]) -> Result<Vec<&'static Format>> {
 fn patterns(given: &[String], default: &[&str]) -> Result<Vec<Pattern>> {
     names(given, default).iter().map(|name| Ok(Pattern::from_str(name)?)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::engine::frame::Frame;
+    use crate::report::figure::Figure;
+
+    /// The committed folders with a table, each with the figure of the table.
+    fn committed() -> Vec<(PathBuf, Figure)> {
+        let figures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../figures");
+        let mut folders: Vec<PathBuf> =
+            std::fs::read_dir(figures).unwrap().map(|entry| entry.unwrap().path()).collect();
+        folders.sort();
+        let figure = |folder: PathBuf| {
+            let frame = Frame::parse(&std::fs::read(folder.join("data.csv")).unwrap()).unwrap();
+            let figure = match frame.study() {
+                Some(name) => (kind(name).unwrap().figure)(&frame),
+                None => methods::redrawn(&frame),
+            };
+            (folder.clone(), figure.unwrap())
+        };
+        folders.into_iter().map(figure).collect()
+    }
+
+    #[test]
+    fn no_text_of_a_committed_figure_overlaps_a_mark_an_axis_or_another_text() {
+        let all = committed();
+        assert!(all.len() > KINDS.len(), "only {} committed figures", all.len());
+        for (folder, figure) in all {
+            let found = figure.scene().collisions();
+            assert!(found.is_empty(), "{}: {found:#?}", folder.display());
+        }
+    }
+
+    #[test]
+    fn committed_figures_are_those_of_their_tables() {
+        for (folder, figure) in committed() {
+            let drawn = std::fs::read_to_string(folder.join("figure.svg")).unwrap();
+            assert!(drawn == figure.svg(), "{}: run `interplay figures` and commit it", folder.display());
+        }
+    }
+}

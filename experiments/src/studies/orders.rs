@@ -13,8 +13,9 @@ use crate::engine::frame::{Frame, field};
 use crate::engine::kind::{Done, Kind, Planned};
 use crate::engine::rehearse::fewer_inputs;
 use crate::engine::run::typed;
-use crate::report::figure::{self, Mark};
+use crate::report::figure::Figure;
 use crate::report::numbers::Paired;
+use crate::report::points::{self, Point};
 use crate::studies::evaluated::{self, COLUMNS, Evaluated};
 use crate::subject::Data;
 
@@ -115,8 +116,7 @@ fn excess(cells: &[Evaluated], one: &Evaluated) -> Vec<f64> {
     vec![bound, c.metric.value - bound, Paired::of(&vec![0.0; moves.len()], &moves).stderr]
 }
 
-fn draw(frame: &Frame) -> Result<String> {
-    frame.expect(&COLUMNS)?;
-    let marks: Vec<Mark> = frame.rows().map(Mark::of).collect();
-    figure::pareto(&marks)
+fn draw(frame: &Frame) -> Result<Figure> {
+    frame.expect(&points::NEEDED)?;
+    Ok(points::pareto(&frame.rows().map(Point::of).collect::<Vec<_>>()))
 }

@@ -19,8 +19,11 @@ use crate::engine::key::Key;
 use crate::engine::kind::{Done, Kind, Planned};
 use crate::engine::rehearse::fewer_inputs;
 use crate::engine::run::typed;
-use crate::report::panels::{self, Curve, Entry, Panel};
-use crate::report::style;
+use crate::report::chart::{Curve, Item, Panel};
+use crate::report::figure::Figure;
+use crate::report::legend::{Group, Sample};
+use crate::report::scale::{Axis, Scale};
+use crate::report::style::{self, INK, Look, SOFT, Shape};
 use crate::report::table::Table;
 use crate::subject::{Data, Subject};
 
@@ -167,7 +170,7 @@ fn stream<'a>(rows: &[Row<'a>], column: &str, (format, sparsity, order): (&str, 
     rows.iter().filter(|row| row.is(&wanted)).map(|row| (row.number("stage"), row.number(column))).collect()
 }
 
-fn figure(frame: &Frame) -> Result<String> {
+fn figure(frame: &Frame) -> Result<Figure> {
     frame.expect(&COLUMNS)?;
     let mut rows: [Vec<Panel>; 3] = Default::default();
     for model in distinct(frame.rows(), "model") {
@@ -175,32 +178,47 @@ fn figure(frame: &Frame) -> Result<String> {
         // The figure has one pattern: the first N:M one, where the orders differ most among the usual ones.
         let patterns = distinct(own.iter().copied(), "sparsity");
         let Some(&sparsity) = patterns.iter().find(|p| p.contains(':')).or(patterns.first()) else { continue };
-        let panel = |title: String, y: &str, logarithmic, curves| Panel {
-            title,
-            x: "behind stage".to_owned(),
-            y: y.to_owned(),
-            logarithmic,
-            curves,
-        };
         let title = format!("{model}, {sparsity}: error of the residual stream");
-        rows[0].push(panel(title, "absolute error", true, curves(&own, "absolute_error", sparsity)));
-        rows[1].push(panel(String::new(), "relative error", true, curves(&own, "relative_error", sparsity)));
-        rows[2].push(panel(String::new(), "Q→S above S→Q, %", false, differences(&own, sparsity)));
+        rows[0].push(panel(title, "absolute error", curves(&own, "absolute_error", sparsity), true));
+        rows[1].push(panel(String::new(), "relative error", curves(&own, "relative_error", sparsity), true));
+        rows[2].push(panel(String::new(), "Q→S above S→Q, %", differences(&own, sparsity), false));
     }
-    let formats = distinct(frame.rows(), "format");
-    let lines = formats.iter().map(|format| Entry::line(style::colour(format), *format));
-    let legend: Vec<Entry> = lines.chain(["solid: S→Q", "dashed: Q→S"].map(Entry::text)).collect();
-    panels::figure(&rows, &legend)
+    let formats = distinct(frame.rows(), "format").into_iter().map(|f| (Sample::Line(style::colour(f)), f));
+    let dot = |order| Sample::Mark(Look::new(Shape::Circle, INK).order(order));
+    let legend = vec![
+        Group::new("format", formats),
+        Group::new("order (upper rows)", [(dot("sq"), "S→Q, solid"), (dot("qs"), "Q→S, dashed")]),
+        Group::new("", [(Sample::Dashed(SOFT), "no difference")]),
+    ];
+    Ok(Figure::new(rows.to_vec(), 250.0, legend))
+}
+
+/// Curves over stages. On a logarithmic axis an error of 0, as before the first stage, has no place.
+fn panel(title: String, y: &str, curves: Vec<Curve>, logarithmic: bool) -> Panel {
+    let stages = curves.iter().flat_map(|c| c.points.iter().map(|p| p.0));
+    let heights = curves.iter().flat_map(|c| c.points.iter().map(|p| p.1));
+    let scale = if logarithmic { Scale::log(heights, 1.06) } else { Scale::linear(heights.chain([0.0]), 0.06) };
+    let level = (!logarithmic).then_some(Item::Level(0.0));
+    Panel {
+        title,
+        x: Axis::new("behind stage", Scale::whole(stages, 0.03)),
+        y: Axis::new(y, scale),
+        items: level.into_iter().chain(curves.into_iter().map(Item::Curve)).collect(),
+        beyond: String::new(),
+    }
 }
 
 /// Both orders of every format.
 fn curves(rows: &[Row], column: &str, sparsity: &str) -> Vec<Curve> {
-    let curve = |format: &str, order: &str| Curve {
-        colour: style::colour(format),
-        dashed: order == "qs",
-        points: stream(rows, column, (format, sparsity, order)),
-    };
+    let curve = |format: &str, order: &str| line(format, order, stream(rows, column, (format, sparsity, order)));
     distinct(rows.iter().copied(), "format").iter().flat_map(|f| [curve(f, "sq"), curve(f, "qs")]).collect()
+}
+
+/// The line of a format under an order.
+fn line(format: &str, order: &str, points: Vec<(f64, f64)>) -> Curve {
+    let colour = style::colour(format);
+    let dot = Look::new(Shape::Circle, colour).order(order).radius(2.6);
+    Curve { colour, dashed: order == "qs", points, errors: Vec::new(), dot: Some(dot) }
 }
 
 /// By how many percent Q→S is above S→Q, by depth.
@@ -211,7 +229,7 @@ fn differences(rows: &[Row], sparsity: &str) -> Vec<Curve> {
             .into_iter()
             .zip(of("qs"))
             .map(|((stage, sq), (_, qs))| (stage, if sq > 0.0 { (qs / sq - 1.0) * 100.0 } else { 0.0 }));
-        Curve { colour: style::colour(format), dashed: false, points: percent.collect() }
+        line(format, "sq", percent.collect())
     };
     distinct(rows.iter().copied(), "format").iter().map(curve).collect()
 }
@@ -302,6 +320,6 @@ mod tests {
         let text = caption(&frame).unwrap();
         assert!(text.contains("+10.00") && text.contains("|                   2 |"), "{text}");
         assert!(text.contains("grows with every stage in 1 of 1") && text.contains("in 1 of 1."), "{text}");
-        assert!(figure(&frame).unwrap().contains("</svg>"));
+        assert!(figure(&frame).unwrap().svg().contains("</svg>"));
     }
 }

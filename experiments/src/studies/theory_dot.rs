@@ -10,7 +10,6 @@ use anyhow::Result;
 use interplay::compress::theory::dot::{Operands, Split, TERMS};
 use interplay::session::operands;
 use interplay_formats::math;
-use plotters::style::RGBColor;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -20,9 +19,12 @@ use crate::engine::key::Key;
 use crate::engine::kind::{Done, Kind, Planned};
 use crate::engine::run::typed;
 use crate::engine::spec::Spec;
+use crate::report::chart::{Curve, Item, Panel};
+use crate::report::figure::Figure;
+use crate::report::legend::{Group, Sample};
 use crate::report::numbers::number;
-use crate::report::panels::{self, Curve, Entry, Panel};
-use crate::report::style;
+use crate::report::scale::{Axis, Scale};
+use crate::report::style::{self, Colour, HUES, Look, Shape};
 use crate::report::table::Table;
 use crate::subject::Subject;
 
@@ -224,54 +226,69 @@ fn frame(results: &[Value]) -> Result<Frame> {
 
 /// The columns of the terms, in the order of [`TERMS`].
 const TERM_COLUMNS: [&str; 4] = ["quantised_rms", "sparse_rms", "correction_rms", "cross_rms"];
-const TERM_COLOURS: [RGBColor; 4] =
-    [RGBColor(16, 72, 158), RGBColor(0, 140, 90), RGBColor(200, 60, 40), RGBColor(150, 90, 190)];
+/// Four colours that no two formats of a family have.
+const TERM_COLOURS: [Colour; 4] = [HUES[0], HUES[2], HUES[1], HUES[5]];
 
 fn of<'a>(rows: &[Row<'a>], format: &str, sparsity: &str, order: &str) -> Vec<Row<'a>> {
     let wanted = [("format", format), ("sparsity", sparsity), ("order", order)];
     rows.iter().filter(|row| row.is(&wanted)).copied().collect()
 }
 
-fn figure(frame: &Frame) -> Result<String> {
+fn figure(frame: &Frame) -> Result<Figure> {
     frame.expect(&COLUMNS)?;
     let mut rows: [Vec<Panel>; 3] = Default::default();
     for model in distinct(frame.rows(), "model") {
         let own: Vec<Row> = frame.rows().filter(|row| row.text("model") == model).collect();
         let first = |column| distinct(own.iter().copied(), column).first().copied().unwrap_or_default();
         let (format, sparsity) = (first("format"), first("sparsity"));
-        let panel = |title: String, y: &str, curves| Panel {
-            title,
-            x: "linear layer, in order of execution".to_owned(),
-            y: y.to_owned(),
-            logarithmic: true,
-            curves,
-        };
-        for (i, (order, name)) in [("sq", "S→Q"), ("qs", "Q→S")].into_iter().enumerate() {
-            let title = format!("{model}, {format}, {sparsity}, {name}");
-            rows[i].push(panel(title, "share of the output", terms(&of(&own, format, sparsity, order))));
+        let terms = ["sq", "qs"].map(|order| terms(&of(&own, format, sparsity, order)));
+        // One scale for both orders, so that they compare.
+        let both = scale(terms.iter().flatten());
+        for ((row, curves), name) in rows.iter_mut().zip(terms).zip(["S→Q", "Q→S"]) {
+            row.push(panel(
+                format!("{model}, {format}, {sparsity}, {name}"),
+                "share of the output",
+                curves,
+                both.clone(),
+            ));
         }
-        rows[2].push(panel(format!("{model}, {sparsity}"), "correction, Q→S / S→Q", ratios(&own, sparsity)));
+        let ratios = ratios(&own, sparsity);
+        let own = scale(ratios.iter());
+        rows[2].push(panel(format!("{model}, {sparsity}"), "correction, Q→S / S→Q", ratios, own));
     }
-    let terms = TERMS.iter().zip(TERM_COLOURS).map(|(term, colour)| Entry::line(colour, *term));
-    let formats = distinct(frame.rows(), "format").into_iter().map(|format| Entry::line(style::colour(format), format));
-    let legend: Vec<Entry> = std::iter::once(Entry::text("terms (above)"))
-        .chain(terms)
-        .chain([Entry::text("formats (below)")])
-        .chain(formats)
-        .collect();
-    panels::figure(&rows, &legend)
+    let terms = TERMS.iter().zip(TERM_COLOURS).map(|(term, colour)| (Sample::Line(colour), *term));
+    let formats = distinct(frame.rows(), "format").into_iter().map(|f| (Sample::Line(style::colour(f)), f));
+    let legend = vec![Group::new("terms (upper rows)", terms), Group::new("formats (last row)", formats)];
+    Ok(Figure::new(rows.to_vec(), 250.0, legend))
+}
+
+/// A logarithmic scale over all points of curves.
+fn scale<'a>(curves: impl Iterator<Item = &'a Curve>) -> Scale {
+    Scale::log(curves.flat_map(|curve| curve.points.iter().map(|p| p.1)), 1.15)
+}
+
+fn panel(title: String, y: &str, curves: Vec<Curve>, scale: Scale) -> Panel {
+    let layers = curves.iter().flat_map(|c| c.points.iter().map(|p| p.0));
+    Panel {
+        title,
+        x: Axis::new("linear layer, in order of execution", Scale::whole(layers, 0.03)),
+        y: Axis::new(y, scale),
+        items: curves.into_iter().map(Item::Curve).collect(),
+        beyond: String::new(),
+    }
+}
+
+/// A line with small dots.
+fn line(colour: Colour, points: Vec<(f64, f64)>) -> Curve {
+    let dot = Some(Look::new(Shape::Circle, colour).radius(1.4));
+    Curve { colour, dashed: false, points, errors: Vec::new(), dot }
 }
 
 /// The four terms by layer, as shares of the layer's output.
 fn terms(rows: &[Row]) -> Vec<Curve> {
-    let curve = |(column, colour): (&str, RGBColor)| Curve {
-        colour,
-        dashed: false,
-        points: rows
-            .iter()
-            .zip(0..)
-            .map(|(r, i)| (f64::from(i), r.number(column) / r.number("reference_rms")))
-            .collect(),
+    let curve = |(column, colour): (&str, Colour)| {
+        let share = |(r, i): (&Row, i32)| (f64::from(i), r.number(column) / r.number("reference_rms"));
+        line(colour, rows.iter().zip(0..).map(share).collect())
     };
     TERM_COLUMNS.into_iter().zip(TERM_COLOURS).map(curve).collect()
 }
@@ -283,7 +300,7 @@ fn ratios(rows: &[Row], sparsity: &str) -> Vec<Curve> {
         let ratio = |((sq, qs), i): ((Row, Row), i32)| {
             (f64::from(i), qs.number("correction_rms") / sq.number("correction_rms"))
         };
-        Curve { colour: style::colour(format), dashed: false, points: pairs.map(ratio).collect() }
+        line(style::colour(format), pairs.map(ratio).collect())
     };
     distinct(rows.iter().copied(), "format").iter().map(curve).collect()
 }

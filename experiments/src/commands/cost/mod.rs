@@ -67,7 +67,7 @@ pub fn run(args: &Args) -> Result<()> {
     let cost = cost(&work.workload, &chosen.machine, chosen.model, &chosen.prices)?;
     let json = show::json(&work, &chosen, &cost)?;
     if let Some(folder) = &args.out {
-        for (name, text) in report::cost::files(&work.name, &chosen.machine, &cost)? {
+        for (name, text) in report::cost::files(&work.name, &chosen.machine, &cost) {
             write_atomic(&folder.join(name), text.as_bytes())?;
         }
         write_atomic(&folder.join("cost.json"), format!("{}\n", serde_json::to_string_pretty(&json)?).as_bytes())?;

@@ -119,7 +119,7 @@ impl Clock {
 /// What the folder says of itself; beside it the picture of the losses.
 fn card(identity: &Value, settings: &Settings, done: &Finished, out: &Path) -> Result<Value> {
     // Under a temporary name that is always the same, so that a killed run leaves nothing that the next one does not replace.
-    write_whole(&out.join("loss.svg"), figure::losses(settings, &done.curve)?.as_bytes())?;
+    write_whole(&out.join("loss.svg"), figure::losses(settings, &done.curve).svg().as_bytes())?;
     Ok(json!({
         "schema_version": SCHEMA_VERSION,
         "version": env!("CARGO_PKG_VERSION"),

@@ -1,67 +1,76 @@
 //! All points over the first two objectives, the front on top.
 
-use anyhow::{Result, anyhow};
-use plotters::prelude::*;
-
 use super::grid::File;
 use super::{Costed, front};
-use crate::report::cost::scaled;
-use crate::report::figure::Log;
-use crate::report::style::{self, FONT, FRONT, GRID, INK};
+use crate::report::chart::{Curve, Item, Mark, Panel};
+use crate::report::figure::Figure;
+use crate::report::legend::{Group, Sample};
+use crate::report::numbers::in_order;
+use crate::report::scale::{Axis, Scale};
+use crate::report::style::{self, FORMATS, INK, Look, SOFT, Shape, hue};
 
 /// Draws it.
-///
-/// # Errors
-/// The drawing backend refuses, which a string backend does not.
-pub fn draw(file: &File, costed: &[Costed]) -> Result<String> {
-    let mut svg = String::new();
-    render(&mut svg, file, costed).map_err(|e| anyhow!("{e}"))?;
-    Ok(svg)
+pub fn draw(file: &File, costed: &[Costed]) -> Figure {
+    let name = |at: usize| file.minimise.get(at).map_or("energy_pj", String::as_str);
+    let point = |c: &Costed| (front::value(c, name(0)), front::value(c, name(1)));
+    let able: Vec<&Costed> = costed.iter().filter(|c| c.error.is_none()).collect();
+    let labels = in_order(able.iter().map(|c| file.hue_of(&c.point).1));
+    let colour = |at: usize| {
+        // Formats have the colours that they have in every figure, if all of these have one.
+        let formats = labels.iter().all(|label| FORMATS.iter().any(|(name, _)| name == label));
+        if formats { style::colour(&labels[at]) } else { hue(at) }
+    };
+    let look = |c: &Costed| {
+        let at = labels.iter().position(|label| *label == file.hue_of(&c.point).1).unwrap_or(0);
+        Look { faint: !c.front, ..Look::new(Shape::Circle, colour(at)) }.radius(if c.front { 4.5 } else { 2.0 })
+    };
+    let mut items = vec![Item::Curve(Curve {
+        colour: SOFT,
+        dashed: false,
+        points: best(&able, point),
+        errors: Vec::new(),
+        dot: None,
+    })];
+    let sorted = able.iter().filter(|c| !c.front).chain(able.iter().filter(|c| c.front));
+    items.extend(sorted.map(|c| Item::Mark(Mark { at: point(c), error: None, look: look(c) })));
+    let panel = Panel {
+        title: format!("{} points", able.len()),
+        x: Axis::new(quantity(name(0)), Scale::log(able.iter().map(|c| point(c).0), 1.3)).prefixed(),
+        y: Axis::new(quantity(name(1)), Scale::log(able.iter().map(|c| point(c).1), 1.3)).prefixed(),
+        items,
+        beyond: String::new(),
+    };
+    let circle = |colour| Look::new(Shape::Circle, colour);
+    let colours = labels.iter().enumerate().map(|(at, label)| (Sample::Mark(circle(colour(at))), label.clone()));
+    let small = Look { faint: true, ..circle(INK) }.radius(2.0);
+    let legend = vec![
+        Group::new(file.hue(), colours),
+        Group::new(
+            "marks",
+            [
+                (Sample::Mark(circle(INK)), "on the front of all objectives"),
+                (Sample::Mark(small), "not"),
+                (Sample::Line(SOFT), "front of these two"),
+            ],
+        ),
+    ];
+    Figure::new(vec![vec![panel]], 460.0, legend)
 }
 
-fn render(svg: &mut String, file: &File, costed: &[Costed]) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
-    let root = SVGBackend::with_string(svg, (860, 560)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let name = |at: usize| file.minimise.get(at).map_or("energy_pj", String::as_str);
-    let points: Vec<(&Costed, (f64, f64))> = costed
-        .iter()
-        .filter(|c| c.error.is_none())
-        .map(|c| (c, (front::value(c, name(0)), front::value(c, name(1)))))
-        .collect();
-    let bounds = |of: fn(&(f64, f64)) -> f64| {
-        let fold = |(low, high): (f64, f64), value: f64| (low.min(value), high.max(value));
-        let (low, high) = points.iter().map(|(_, p)| of(p)).fold((f64::INFINITY, 0.0), fold);
-        Log::new((low / 1.3).max(f64::MIN_POSITIVE), (high * 1.3).max(1e-30))
-    };
-    let mut chart = ChartBuilder::on(&root)
-        .caption(format!("{} points; coloured by {}", points.len(), file.hue()), (FONT, 20).into_font().color(&INK))
-        .margin(14)
-        .x_label_area_size(46)
-        .y_label_area_size(76)
-        .build_cartesian_2d(bounds(|p| p.0), bounds(|p| p.1))?;
-    style::mesh(&mut chart)
-        .x_desc(name(0))
-        .y_desc(name(1))
-        .x_label_formatter(&|x| scaled(*x))
-        .y_label_formatter(&|y| scaled(*y))
-        .draw()?;
-    let mut seen: Vec<String> = Vec::new();
-    for (_, label) in points.iter().map(|(c, _)| file.hue_of(&c.point)) {
-        if !seen.contains(&label) {
-            seen.push(label);
-        }
+/// The axis of an objective.
+fn quantity(objective: &str) -> String {
+    match objective {
+        "energy_pj" => "energy, pJ (lower is better)".to_owned(),
+        "seconds" => "time, s (lower is better)".to_owned(),
+        "area_mm2" => "area, mm² (lower is better)".to_owned(),
+        "weights_bits" => "stored weights, bits (lower is better)".to_owned(),
+        other => other.to_owned(),
     }
-    for (at, label) in seen.iter().enumerate() {
-        let colour = crate::report::cost::HUES[at % crate::report::cost::HUES.len()];
-        let of = points.iter().filter(|(c, _)| file.hue_of(&c.point).1 == *label);
-        chart
-            .draw_series(of.map(|(c, p)| {
-                Circle::new(*p, if c.front { 5 } else { 2 }, colour.mix(if c.front { 1.0 } else { 0.35 }).filled())
-            }))?
-            .label(label.clone())
-            .legend(move |(x, y)| Circle::new((x + 8, y), 5, colour.filled()));
-    }
-    let mut best: Vec<(f64, f64)> = points.iter().filter(|(c, _)| c.front).map(|(_, p)| *p).collect();
+}
+
+/// The points of the front that are on that of the first two objectives, by the first.
+fn best(able: &[&Costed], point: impl Fn(&Costed) -> (f64, f64)) -> Vec<(f64, f64)> {
+    let mut best: Vec<(f64, f64)> = able.iter().filter(|c| c.front).map(|c| point(c)).collect();
     best.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut least = f64::INFINITY;
     best.retain(|p| {
@@ -69,13 +78,5 @@ fn render(svg: &mut String, file: &File, costed: &[Costed]) -> Result<(), Drawin
         least = least.min(p.1);
         better
     });
-    chart.draw_series(LineSeries::new(best, FRONT.stroke_width(2)))?;
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .background_style(WHITE.mix(0.85))
-        .border_style(GRID)
-        .label_font(style::text(12))
-        .draw()?;
-    root.present()
+    best
 }

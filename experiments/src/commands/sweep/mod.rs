@@ -102,7 +102,7 @@ pub fn run(args: &Args) -> Result<()> {
     front::mark(&mut costed, &file.minimise)?;
     if let Some(folder) = &args.out {
         write_atomic(&folder.join("sweep.csv"), csv(&file, &costed).as_bytes())?;
-        write_atomic(&folder.join("sweep.svg"), figure::draw(&file, &costed)?.as_bytes())?;
+        write_atomic(&folder.join("sweep.svg"), figure::draw(&file, &costed).svg().as_bytes())?;
     }
     if args.json {
         let object = json!({

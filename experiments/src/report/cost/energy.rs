@@ -1,64 +1,53 @@
 //! Energy by layer, stacked by what spends it.
 
 use interplay_hw::cost::{Accelerator, Cost, Energy};
-use plotters::prelude::*;
 
-use super::{Area, Error, HUES, scaled};
-use crate::report::style::{self, FONT, GRID, INK};
+use crate::report::chart::{Item, Panel};
+use crate::report::figure::Figure;
+use crate::report::legend::{Group, Sample};
+use crate::report::scale::{Axis, Scale, prefixed};
+use crate::report::style::{INK, hue};
 
-/// Draws a bar a layer.
-pub fn draw(area: &Area<'_>, work: &str, machine: &Accelerator, cost: &Cost) -> Result<(), Error> {
-    // A band may reach far above its figure: the frame cuts it at twice the tallest bar.
-    let tallest = cost.layers.iter().map(|layer| layer.figures.energy.total.typical).fold(1.0, f64::max) / 1e12;
-    let most = 2.0 * tallest;
-    let count = cost.layers.len().max(1);
+/// A bar a layer.
+pub fn draw(work: &str, machine: &Accelerator, cost: &Cost) -> Figure {
     let total = &cost.total.energy.total;
-    let title = format!(
-        "{work} on {}: {}J ({} to {}J) at {}",
-        machine.name,
-        scaled(total.typical / 1e12),
-        scaled(total.low / 1e12),
-        scaled(total.high / 1e12),
-        cost.prices
-    );
-    let mut chart = ChartBuilder::on(area)
-        .caption(title, (FONT, 20).into_font().color(&INK))
-        .margin(14)
-        .x_label_area_size(46)
-        .y_label_area_size(80)
-        .build_cartesian_2d(0.0..count as f64, 0.0..most)?;
-    style::mesh(&mut chart)
-        .disable_x_mesh()
-        .x_desc("layer, in order of execution")
-        .y_desc("energy, J; the thin line is the band, cut at the frame")
-        .x_label_formatter(&|x| format!("{x:.0}"))
-        .y_label_formatter(&|y| scaled(*y))
-        .draw()?;
-    for (at, (name, _)) in parts(&cost.total.energy).into_iter().enumerate() {
-        let colour = HUES[at % HUES.len()];
-        let bars = cost.layers.iter().enumerate().map(|(layer, counted)| {
-            let parts = parts(&counted.figures.energy);
-            let below: f64 = parts[..at].iter().map(|(_, pj)| pj / 1e12).sum();
-            let x = layer as f64;
-            Rectangle::new([(x + 0.1, below), (x + 0.9, below + parts[at].1 / 1e12)], colour.filled())
-        });
-        chart
-            .draw_series(bars)?
-            .label(name)
-            .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour.filled()));
+    let joules = |pj: f64| format!("{}J", prefixed(pj / 1e12));
+    let most = cost.layers.iter().map(|layer| layer.figures.energy.total.high).fold(1.0, f64::max);
+    let (unit, size) = unit(most);
+    let mut items = Vec::new();
+    for (counted, layer) in cost.layers.iter().zip(0..) {
+        let (x, mut below) = (f64::from(layer), 0.0);
+        for (at, (_, pj)) in parts(&counted.figures.energy).into_iter().enumerate() {
+            items.push(Item::Bar((x - 0.4, x + 0.4), (below, below + pj / size), hue(at)));
+            below += pj / size;
+        }
+        let band = counted.figures.energy.total;
+        items.push(Item::Range(x, (band.low / size, band.high / size)));
     }
-    let bands = cost.layers.iter().enumerate().map(|(layer, counted)| {
-        let (x, total) = (layer as f64 + 0.5, counted.figures.energy.total);
-        PathElement::new([(x, total.low / 1e12), (x, (total.high / 1e12).min(most))], INK.stroke_width(1))
-    });
-    chart.draw_series(bands)?;
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .background_style(WHITE.mix(0.85))
-        .border_style(GRID)
-        .label_font(style::text(12))
-        .draw()
+    let count = cost.layers.len().max(1) as f64;
+    let panel = Panel {
+        title: format!(
+            "{work} on {}: {} ({} to {})",
+            machine.name,
+            joules(total.typical),
+            joules(total.low),
+            joules(total.high)
+        ),
+        x: Axis::new("layer, in order of execution", Scale::Linear { low: -0.6, high: count - 0.4, whole: true }),
+        y: Axis::new(format!("energy, {unit}"), Scale::Linear { low: 0.0, high: 1.05 * most / size, whole: false }),
+        items,
+        beyond: String::new(),
+    };
+    let parts = parts(&cost.total.energy).into_iter().enumerate().map(|(at, (name, _))| (Sample::Patch(hue(at)), name));
+    let words = format!("from low to high constants; prices: {}", cost.prices);
+    let legend = vec![Group::new("spent by", parts), Group::new("", [(Sample::Line(INK), words)])];
+    Figure::new(vec![vec![panel]], 420.0, legend)
+}
+
+/// The unit in which an energy in pJ is a short number, and its pJ.
+fn unit(pj: f64) -> (&'static str, f64) {
+    let units = [("J", 1e12), ("mJ", 1e9), ("µJ", 1e6), ("nJ", 1e3)];
+    units.into_iter().find(|(_, size)| pj >= *size).unwrap_or(("pJ", 1.0))
 }
 
 /// What spends energy, from the engine outwards, in pJ.

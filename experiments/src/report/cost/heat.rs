@@ -1,62 +1,67 @@
 //! Utilisation and what is left after each loss, a row a layer.
 
 use interplay_hw::cost::{Accelerator, Cost};
-use plotters::prelude::*;
 
-use super::{Area, Error};
-use crate::report::style::{self, FONT, INK};
+use crate::report::chart::{Item, Panel};
+use crate::report::figure::Figure;
+use crate::report::legend::{Group, Sample};
+use crate::report::scale::{Axis, Scale};
+use crate::report::style::{Colour, INK};
 
 /// Pixels of a row, and rows at most: a longer workload is shown by its most expensive layers.
-const ROW: i32 = 18;
+const ROW: f64 = 18.0;
 const ROWS: usize = 60;
-const LEFT: i32 = 300;
-const COLUMN: i32 = 120;
+/// Characters of a name at most, the last ones.
+const NAME: usize = 40;
 
-/// The size of the figure.
-pub fn size(cost: &Cost) -> (u32, u32) {
-    let rows = cost.layers.len().clamp(1, ROWS) as i32;
-    ((LEFT + 4 * COLUMN + 130) as u32, (96 + rows * ROW) as u32)
-}
+const WHITE: Colour = Colour { light: [255; 3], dark: [255; 3] };
+const DARK: Colour = Colour { light: [28, 35, 48], dark: [28, 35, 48] };
 
-/// Draws it.
-pub fn draw(area: &Area<'_>, work: &str, machine: &Accelerator, cost: &Cost) -> Result<(), Error> {
-    area.draw(&Text::new(
-        format!("{work} on {}: share of the peak that each step leaves", machine.name),
-        (14, 12),
-        (FONT, 19).into_font().color(&INK),
-    ))?;
-    for (at, name) in ["mapping", "fill, drain", "waiting", "utilisation"].into_iter().enumerate() {
-        area.draw(&Text::new(name, (LEFT + at as i32 * COLUMN + 6, 48), style::text(13)))?;
-    }
-    area.draw(&Text::new("cycles", (LEFT + 4 * COLUMN + 10, 48), style::text(13)))?;
+/// A table of shares, dark where little is left.
+pub fn draw(work: &str, machine: &Accelerator, cost: &Cost) -> Figure {
     // The layers that take most of the time, in order of execution.
     let mut order: Vec<usize> = (0..cost.layers.len()).collect();
     order.sort_by_key(|&at| std::cmp::Reverse(cost.layers[at].figures.cycles));
     order.truncate(ROWS);
     order.sort_unstable();
-    for (row, layer) in order.into_iter().map(|at| &cost.layers[at]).enumerate() {
-        let y = 70 + row as i32 * ROW;
-        let name: String = layer.gemm.name.chars().rev().take(46).collect::<Vec<_>>().into_iter().rev().collect();
-        area.draw(&Text::new(name, (14, y + 2), style::text(12)))?;
+    let (mut items, mut names) = (Vec::new(), Vec::new());
+    for (layer, row) in order.iter().map(|&at| &cost.layers[at]).zip(0..) {
+        let y = f64::from(row);
+        names.push(ending(&layer.gemm.name));
         let share = layer.figures.share;
-        for (at, part) in [share.mapping, share.fill_drain, share.stall, share.utilisation].into_iter().enumerate() {
-            let x = LEFT + at as i32 * COLUMN;
-            area.draw(&Rectangle::new([(x, y), (x + COLUMN - 2, y + ROW - 2)], shade(part).filled()))?;
-            let ink = if part < 0.55 { WHITE } else { INK };
-            area.draw(&Text::new(
-                format!("{:.1} %", 100.0 * part),
-                (x + 40, y + 2),
-                (FONT, 12).into_font().color(&ink),
-            ))?;
+        for (part, at) in [share.mapping, share.fill_drain, share.stall, share.utilisation].into_iter().zip(0..) {
+            let x = f64::from(at);
+            items.push(Item::Ground((x - 0.49, x + 0.49), (y - 0.45, y + 0.45), shade(part)));
+            let ink = if part < 0.55 { WHITE } else { DARK };
+            items.push(Item::Cell((x, y), format!("{:.1} %", 100.0 * part), ink));
         }
-        let cycles = layer.figures.cycles.0.to_string();
-        area.draw(&Text::new(cycles, (LEFT + 4 * COLUMN + 10, y + 2), style::text(12)))?;
+        items.push(Item::Cell((4.0, y), layer.figures.cycles.0.to_string(), INK));
     }
-    Ok(())
+    let columns = ["mapping", "fill, drain", "waiting", "utilisation", "cycles"];
+    let height = 58.0 + ROW * names.len().max(1) as f64;
+    let panel = Panel {
+        title: format!("{work} on {}: share of the peak that each step leaves", machine.name),
+        x: Axis::new("", Scale::Names(columns.map(str::to_owned).to_vec())),
+        y: Axis::new("", Scale::Names(names)),
+        items,
+        beyond: String::new(),
+    };
+    let left_out = cost.layers.len().saturating_sub(ROWS);
+    let words = (left_out > 0).then(|| (Sample::Nothing, format!("the {left_out} cheapest layers are left out")));
+    Figure::new(vec![vec![panel]], height, vec![Group::new("", words)])
+}
+
+/// The name, or its end behind dots.
+fn ending(name: &str) -> String {
+    match name.chars().count() {
+        count if count > NAME => "…".chars().chain(name.chars().skip(count + 1 - NAME)).collect(),
+        _ => name.to_owned(),
+    }
 }
 
 /// Dark where little is left, light where all is.
-fn shade(part: f64) -> RGBColor {
+fn shade(part: f64) -> Colour {
     let mix = |low: u8, high: u8| (f64::from(low) + part.clamp(0.0, 1.0) * (f64::from(high) - f64::from(low))) as u8;
-    RGBColor(mix(70, 236), mix(16, 244), mix(70, 226))
+    let shade = [mix(70, 236), mix(16, 244), mix(70, 226)];
+    Colour { light: shade, dark: shade }
 }

@@ -6,66 +6,54 @@ mod heat;
 mod roofline;
 mod waterfall;
 
-use anyhow::{Result, anyhow};
 use interplay_hw::cost::{Accelerator, Cost};
-use plotters::prelude::*;
 
-use crate::report::style::{Area, Error};
+use crate::report::figure::Figure;
 
-/// Colours of kinds that a figure tells apart, far from each other for eyes of all kinds.
-pub const HUES: [RGBColor; 7] = [
-    RGBColor(16, 72, 158),
-    RGBColor(226, 110, 30),
-    RGBColor(0, 140, 90),
-    RGBColor(138, 190, 246),
-    RGBColor(158, 58, 10),
-    RGBColor(130, 80, 170),
-    RGBColor(140, 148, 160),
-];
+/// The figures by name.
+pub fn figures(work: &str, machine: &Accelerator, cost: &Cost) -> [(&'static str, Figure); 4] {
+    [
+        ("roofline.svg", roofline::draw(work, machine, cost)),
+        ("energy.svg", energy::draw(work, machine, cost)),
+        ("losses.svg", waterfall::draw(work, machine, cost)),
+        ("utilisation.svg", heat::draw(work, machine, cost)),
+    ]
+}
 
 /// Every file by name with its text.
-///
-/// # Errors
-/// The drawing backend refuses, which a string backend does not.
-pub fn files(work: &str, machine: &Accelerator, cost: &Cost) -> Result<Vec<(&'static str, String)>> {
-    Ok(vec![
-        ("layers.csv", csv::layers(cost)),
-        ("roofline.svg", drawn((860, 560), |area| roofline::draw(area, work, machine, cost))?),
-        ("energy.svg", drawn((980, 560), |area| energy::draw(area, work, machine, cost))?),
-        ("losses.svg", drawn((760, 460), |area| waterfall::draw(area, work, machine, cost))?),
-        ("utilisation.svg", drawn(heat::size(cost), |area| heat::draw(area, work, machine, cost))?),
-    ])
+pub fn files(work: &str, machine: &Accelerator, cost: &Cost) -> Vec<(&'static str, String)> {
+    let figures = figures(work, machine, cost).into_iter().map(|(name, figure)| (name, figure.svg()));
+    [("layers.csv", csv::layers(cost))].into_iter().chain(figures).collect()
 }
 
-/// The text of a figure.
-fn drawn(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Result<(), Error>) -> Result<String> {
-    let mut svg = String::new();
-    {
-        let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        root.fill(&WHITE).map_err(|e| anyhow!("{e}"))?;
-        draw(&root).map_err(|e| anyhow!("{e}"))?;
-        root.present().map_err(|e| anyhow!("{e}"))?;
+#[cfg(test)]
+mod tests {
+    use interplay_formats::Format;
+    use interplay_hw::cost::{CycleModel, Gemm, Layer, PriceList, Workload, cost};
+
+    use super::*;
+
+    /// A transformer's products on several machines: names of layers lie close on the roofline.
+    #[test]
+    fn no_text_overlaps_a_mark_an_axis_or_another_text() {
+        let format = |name| Format::by_name(name).unwrap();
+        let shapes =
+            [("q_proj", 192, 192), ("k_proj", 192, 192), ("out_proj", 192, 192), ("fc1", 192, 768), ("fc2", 768, 192)];
+        let gemms =
+            (0..6).flat_map(|block| shapes.map(|(name, k, n)| Gemm::new(format!("layers.{block}.{name}"), 197, k, n)));
+        for (name, own) in [("systolic-128", "hbfp6"), ("h100", "int8"), ("b200", "mxfp8")] {
+            let mut layers: Vec<Layer> =
+                gemms.clone().map(|gemm| Layer::dense(gemm, format(own), format(own)).unwrap()).collect();
+            layers.push(Layer::dense(Gemm::new("head", 1, 192, 1000), format("bf16"), format("bf16")).unwrap());
+            let machine = Accelerator::by_name(name).unwrap();
+            let model = CycleModel::by_name(&machine.cycle_model).unwrap();
+            let counted =
+                cost(&Workload::from(layers), machine, model, PriceList::by_name("horowitz45").unwrap()).unwrap();
+            for (file, figure) in figures("model", machine, &counted) {
+                let found = figure.scene().collisions();
+                assert!(found.is_empty(), "{name}, {file}: {found:#?}");
+                assert!(!figure.svg().contains("NaN"), "{name}, {file}");
+            }
+        }
     }
-    Ok(svg)
-}
-
-/// A number with a prefix: 1.2 M.
-pub fn scaled(value: f64) -> String {
-    let prefixes = [
-        (1e15, "P"),
-        (1e12, "T"),
-        (1e9, "G"),
-        (1e6, "M"),
-        (1e3, "k"),
-        (1.0, ""),
-        (1e-3, "m"),
-        (1e-6, "u"),
-        (1e-9, "n"),
-        (1e-12, "p"),
-    ];
-    let fitting = prefixes.into_iter().find(|(size, _)| value.abs() >= *size);
-    let (size, prefix) = fitting.unwrap_or((1.0, ""));
-    let number = value / size;
-    let number = if number >= 100.0 || number.fract() == 0.0 { format!("{number:.0}") } else { format!("{number:.1}") };
-    format!("{number} {prefix}").trim_end().to_owned()
 }

@@ -11,6 +11,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use crate::report::style;
+
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -22,20 +24,21 @@ const SCRIPT: &str = include_str!("page.js");
 /// A needed file is missing, or a file cannot be read or is malformed; the error names the file and what to do.
 pub fn page(folder: &Path) -> Result<String> {
     let run = read::run(folder)?;
-    let caption = run.caption.as_deref().map(markdown::caption);
     let record = &run.record;
+    let caption = markdown::caption(run.caption.as_deref().unwrap_or_default(), &[&record.title, &record.question]);
     Ok(fill(PAGE, |name| match name {
+        "palette" => style::variables(),
         "style" => STYLE.to_owned(),
         "script" => SCRIPT.to_owned(),
         "title" => escape::html(&record.title),
         "study" => escape::html(&record.study),
         "question" => escape::html(&record.question),
         "facts" => parts::facts(&run),
-        "figures" => parts::figures(&run.figures),
-        "caption" => caption.as_ref().map_or(String::new(), |caption| parts::caption(&caption.html)),
+        "findings" => parts::findings(&run.figures, &caption.findings),
+        "tables" => parts::tables(&caption.tables),
         "data" => parts::data(&run.data),
         "layers" => escape::json(&layers::cells(&run.results)),
-        "caveats" => parts::caveats(&run, caption.as_ref().map_or(&[][..], |caption| &caption.notes)),
+        "caveats" => parts::caveats(&run, &caption.notes),
         "command" => parts::code("command", "Command", &record.command),
         "study_file" => parts::code("study-file", "Study file", run.study_file.as_deref().unwrap_or_default()),
         "provenance" => parts::provenance(record),

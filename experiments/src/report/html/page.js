@@ -111,9 +111,12 @@ document.addEventListener("scroll", () => {
 document.addEventListener("pointerdown", (event) => { if (event.target.tagName !== "circle") hideTip(); });
 
 // The chart.
-const colours = ["#3b7dd8", "#e0812b", "#2fa36b", "#c9468b", "#8d6bd1", "#8a7a3b", "#20a5b8", "#d2504a", "#7b8694", "#9bb82e", "#b06a4d", "#5566c9"];
-// Beyond the list, the golden angle keeps neighbours apart.
-const colour = (at) => colours[at] ?? `hsl(${(at * 137.5) % 360} 55% 50%)`;
+// The figures' colours. Beyond the list, the golden angle keeps neighbours apart.
+const has = (name) => getComputedStyle(document.documentElement).getPropertyValue(name) !== "";
+const colour = (column, text, at) => {
+  if (column?.name === "format") return `var(--format-${has("--format-" + text) ? text : "other"})`;
+  return has("--hue-" + at) ? `var(--hue-${at})` : `hsl(${(at * 137.5) % 360} 55% 50%)`;
+};
 const svgNode = (name, attributes, ...children) => {
   const node = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, text] of Object.entries(attributes)) node.setAttribute(key, text);
@@ -179,7 +182,8 @@ function panel(title, members, x, y, hue, sx, sy, hues) {
     const [cx, cy] = [px(sx.place(row[x.at])), py(sy.place(row[y.at]))];
     if (!Number.isFinite(cx) || !Number.isFinite(cy)) continue;
     const label = columns.filter(({ at }) => row[at] !== "").map(({ name, at }) => `${name} ${row[at]}`).join(", ");
-    const mark = svgNode("circle", { cx, cy, r: 6, tabindex: 0, role: "img", "aria-label": label, fill: hue ? colour(hues.indexOf(row[hue.at])) : colours[0], "fill-opacity": 0.85 });
+    const mark = svgNode("circle", { cx, cy, r: 6, tabindex: 0, role: "img", "aria-label": label, "fill-opacity": 0.85 });
+    mark.style.fill = hue ? colour(hue, row[hue.at], hues.indexOf(row[hue.at])) : colour(null, "", 0);
     const show = () => showTip(row, mark.getBoundingClientRect());
     for (const event of ["pointerenter", "focus", "click"]) mark.addEventListener(event, show);
     mark.addEventListener("blur", hideTip);
@@ -215,7 +219,7 @@ function draw() {
   });
   if (hue) nodes.push(make("div", { className: "legend" }, ...hues.map((text, at) => {
     const dot = make("i");
-    dot.style.background = colour(at);
+    dot.style.background = colour(hue, text, at);
     return make("span", {}, dot, text || "(empty)");
   })));
   byId("chart").replaceChildren(...nodes);

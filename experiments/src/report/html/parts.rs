@@ -29,28 +29,32 @@ pub fn facts(run: &Run) -> String {
     facts.iter().map(|(name, value)| format!("<div><dt>{}</dt><dd>{}</dd></div>", html(name), html(value))).collect()
 }
 
-/// Each figure as an image, in a card that stays white.
-pub fn figures(figures: &[(String, String)]) -> String {
+/// What was found: each figure as an image, which follows the page's colours by itself, and the words of the caption.
+pub fn findings(figures: &[(String, String)], words: &str) -> String {
     let figure = |(name, svg): &(String, String)| {
         format!(
-            "<figure class=\"paper\"><img alt=\"{0}: the rows of the data table, drawn\" src=\"{1}\">\
-             <figcaption>{0}</figcaption></figure>",
+            "<figure class=\"paper\"><div tabindex=\"0\">\
+             <img alt=\"{0}: the rows of the data table, drawn\" src=\"{1}\"></div><figcaption>{0}</figcaption></figure>",
             html(name),
             svg_address(svg)
         )
     };
-    match figures {
-        [] => String::new(),
-        figures => format!("<h2>Figures</h2>{}", figures.iter().map(figure).collect::<String>()),
+    if figures.is_empty() && words.is_empty() {
+        return String::new();
     }
+    let figures: String = figures.iter().map(figure).collect();
+    format!("<section id=\"findings\"><h2>Findings</h2>{figures}<div class=\"prose\">{words}</div></section>")
 }
 
-/// The caption, each of its tables in a box of its own that scrolls.
-pub fn caption(caption: &str) -> String {
-    let boxed = caption
+/// The tables of the caption, each in a box of its own that scrolls.
+pub fn tables(tables: &str) -> String {
+    if tables.is_empty() {
+        return String::new();
+    }
+    let boxed = tables
         .replace("<table>", "<div class=\"scroll\" tabindex=\"0\"><table class=\"sortable\">")
         .replace("</table>", "</table></div>");
-    format!("<section id=\"caption\"><h2>Caption</h2>{boxed}</section>")
+    format!("<section id=\"tables\"><h2>Tables</h2>{boxed}</section>")
 }
 
 /// The data table; a number that is shortened keeps its exact text in `data-v`.

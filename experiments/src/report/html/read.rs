@@ -8,8 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The layout of `run.json` that this program reads.
-const SCHEMA_VERSION: u64 = 1;
+use crate::result::SCHEMA_VERSION;
 
 /// `run.json`: what was run, by which program, on which data.
 #[derive(Debug, Deserialize)]
@@ -114,9 +113,10 @@ fn required(folder: &Path, name: &str) -> Result<String> {
 fn record(text: &str) -> Result<Record> {
     let record: Record =
         serde_json::from_str(text).context("run.json is not a run's record: run the study again to write it")?;
-    if record.schema_version != SCHEMA_VERSION {
+    // Every earlier layout is read: later ones only add to it.
+    if !(1..=u64::from(SCHEMA_VERSION)).contains(&record.schema_version) {
         bail!(
-            "run.json has schema_version {}, and this program reads {SCHEMA_VERSION}: use the version that wrote it, \
+            "run.json has schema_version {}, and this program reads 1 to {SCHEMA_VERSION}: use the version that wrote it, \
              or run the study again",
             record.schema_version
         );
@@ -209,8 +209,8 @@ mod tests {
     fn malformed_files_are_named() {
         let error = format!("{:#}", results("{}\n\n{\"a\":").unwrap_err());
         assert!(error.contains("results.jsonl, line 3"), "{error}");
-        let error = format!("{:#}", record(r#"{"schema_version":2,"study":"s","title":"t"}"#).unwrap_err());
-        assert!(error.contains("schema_version 2"), "{error}");
+        let error = format!("{:#}", record(r#"{"schema_version":99,"study":"s","title":"t"}"#).unwrap_err());
+        assert!(error.contains("schema_version 99"), "{error}");
         assert!(record("[").is_err());
     }
 }

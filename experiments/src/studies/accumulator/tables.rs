@@ -13,8 +13,9 @@ use crate::studies::evaluated::{self, COLUMNS};
 
 const INTRODUCTION: &str = "\
 `figure.svg`: by how much the metric is above that of the reference design, against bits of the accumulator, fraction bits that an \
-aligned sum keeps, and elements a block (three panels, increases on a logarithmic axis, hollow marks beyond its ends), and \
-where the designs stand in area and energy (two panels; the grey line is the front of the two quantities shown). The reference is \
+aligned sum keeps, and elements a block (three rows; the axis of increases is near to linear within ±1 % and \
+logarithmic beyond), and where the designs stand in area and energy (two rows; the grey line is the front of the two quantities shown; \
+designs above twice the best metric stand in a strip above a broken axis). Bars are one standard error. The reference is \
 the widest accumulator, or the widest alignment, with the format's own blocks; one dimension is varied at a time. Weights and \
 activations are dense, nothing was trained.\n\n\
 A design with blocks sums the products of a block exactly, rounds the sum to the accumulator's format and adds it with one rounding \

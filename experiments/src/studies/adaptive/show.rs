@@ -5,14 +5,17 @@ use std::fmt::Write;
 
 use anyhow::Result;
 use interplay_formats::math;
-use plotters::style::RGBColor;
 use serde_json::Value;
 
 use super::choose::{judges, judging};
 use super::read;
 use crate::engine::frame::{Frame, Row, distinct, field};
+use crate::report::chart::{Item, Mark, Panel};
+use crate::report::figure::Figure;
+use crate::report::legend::{Group, Sample};
 use crate::report::numbers::{self, Paired, number};
-use crate::report::panels::{self, Curve, Entry, Panel};
+use crate::report::scale::{Axis, Scale};
+use crate::report::style::{Colour, HUES, Look, SOFT, Shape};
 use crate::report::table::Table;
 use crate::studies::evaluated::Evaluated;
 
@@ -88,8 +91,9 @@ pub(super) fn frame(results: &[Value]) -> Result<Frame> {
     Ok(frame)
 }
 
-const METHODS: [(&str, RGBColor); 3] =
-    [("greedy", RGBColor(226, 110, 30)), ("exact", RGBColor(16, 72, 158)), ("uniform", RGBColor(110, 118, 130))];
+/// The methods, and how their marks look.
+const METHODS: [(&str, Colour, Shape); 3] =
+    [("greedy", HUES[1], Shape::Square), ("exact", HUES[0], Shape::Circle), ("uniform", SOFT, Shape::Diamond)];
 
 /// The models and resources of the table.
 fn cases<'a>(frame: &'a Frame) -> Vec<(&'a str, &'a str, Vec<Row<'a>>)> {
@@ -104,24 +108,52 @@ fn cases<'a>(frame: &'a Frame) -> Vec<(&'a str, &'a str, Vec<Row<'a>>)> {
     cases
 }
 
-pub(super) fn figure(frame: &Frame) -> Result<String> {
+pub(super) fn figure(frame: &Frame) -> Result<Figure> {
     frame.expect(&COLUMNS)?;
     let mut rows: Vec<Vec<Panel>> = vec![Vec::new(), Vec::new()];
     for (model, resource, own) in cases(frame) {
-        let panel = |column: &str, y: &str, title: String| {
-            let curve = |(method, colour): (&str, RGBColor)| {
-                let of = own.iter().filter(|row| row.text("method") == method);
-                let points = of.map(|row| (row.number("budget_percent"), row.number(column))).collect();
-                Curve { colour, dashed: method == "greedy", points }
-            };
-            let x = format!("budget of {resource}, % of the dearest choice");
-            Panel { title, x, y: y.to_owned(), logarithmic: false, curves: METHODS.map(curve).to_vec() }
-        };
-        rows[0].push(panel("rise", "rise of the loss, nats", format!("{model}, {resource}")));
-        rows[1].push(panel("above_uniform", "above the best single choice", String::new()));
+        let titles = [format!("{model}, budget of {resource}"), String::new()];
+        let columns = [("rise", "rise of the loss, nats"), ("above_uniform", "above uniform, nats")];
+        for ((row, title), (column, y)) in rows.iter_mut().zip(titles).zip(columns) {
+            row.push(panel(title, &own, resource, (column, y)));
+        }
     }
-    let legend = METHODS.map(|(method, colour)| Entry::line(colour, method));
-    panels::figure(&rows, &legend)
+    let samples = METHODS.map(|(method, colour, shape)| (Sample::Mark(Look::new(shape, colour)), method));
+    let legend = vec![
+        Group::new("choice", samples),
+        Group::new("lines", [(Sample::Bar, "± one standard error"), (Sample::Dashed(SOFT), "no difference")]),
+    ];
+    Ok(Figure::new(rows, 260.0, legend))
+}
+
+/// One resource: marks of the methods side by side at each budget.
+fn panel(title: String, rows: &[Row], resource: &str, (column, y): (&str, &str)) -> Panel {
+    let budgets = distinct(rows.iter().copied(), "budget_percent");
+    let mut items = vec![Item::Level(0.0)];
+    let mut heights = vec![0.0];
+    for row in rows {
+        let Some(at) = METHODS.iter().position(|(method, ..)| *method == row.text("method")) else { continue };
+        let place = budgets.iter().position(|budget| *budget == row.text("budget_percent")).unwrap_or(0);
+        let (value, stderr) = (row.number(column), row.number(&format!("{column}_stderr")));
+        if !value.is_finite() {
+            continue;
+        }
+        let error = stderr.is_finite().then_some((value - stderr, value + stderr));
+        heights.extend([value].into_iter().chain(error.into_iter().flat_map(|(low, high)| [low, high])));
+        let (_, colour, shape) = METHODS[at];
+        let x = place as f64 + 0.16 * (at as f64 - 1.0);
+        items.push(Item::Mark(Mark { at: (x, value), error, look: Look::new(shape, colour) }));
+    }
+    Panel {
+        title,
+        x: Axis::new(
+            format!("budget of {resource}, % of the dearest choice"),
+            Scale::Names(budgets.iter().map(|budget| (*budget).to_owned()).collect()),
+        ),
+        y: Axis::new(y, Scale::linear(heights.into_iter(), 0.08)),
+        items,
+        beyond: String::new(),
+    }
 }
 
 pub(super) fn caption(frame: &Frame) -> Result<String> {

@@ -7,9 +7,12 @@ use interplay_formats::math;
 
 use super::COLUMNS;
 use crate::engine::frame::{Frame, Row, distinct};
-use crate::report::numbers::{self, number};
-use crate::report::panels::{self, Curve, Entry, Panel};
-use crate::report::style;
+use crate::report::chart::{Curve, Item, Panel};
+use crate::report::figure::Figure;
+use crate::report::legend::{Group, Sample};
+use crate::report::numbers::{self, interval, number};
+use crate::report::scale::{Axis, Scale};
+use crate::report::style::{self, INK, Look, Shape};
 use crate::report::table::Table;
 
 const ORDERS: [(&str, &str); 2] = [("sq", "S→Q"), ("qs", "Q→S")];
@@ -19,51 +22,89 @@ fn of<'a>(frame: &'a Frame, part: &str, model: &str) -> Vec<Row<'a>> {
     frame.rows().filter(|row| row.is(&[("part", part), ("model", model)])).collect()
 }
 
-pub(super) fn figure(frame: &Frame) -> Result<String> {
-    frame.expect(&COLUMNS)?;
-    let mut grid: Vec<Vec<Panel>> = vec![Vec::new()];
-    for model in distinct(frame.rows(), "model") {
-        for (part, x) in
-            [("low-rank", "compressed layers with correction, KiB"), ("distillation", "lean towards the teacher, %")]
-        {
-            let rows = of(frame, part, model);
-            if rows.is_empty() {
-                continue;
-            }
-            let metric = rows[0].text("metric").replace('_', " ");
-            grid[0].push(Panel {
-                title: format!("{model}, {}: {part}", distinct(rows.iter().copied(), "sparsity").join(", ")),
-                x: x.to_owned(),
-                y: metric,
-                logarithmic: true,
-                curves: curves(&rows, part),
-            });
-        }
-    }
-    let formats = distinct(frame.rows(), "format");
-    let lines = formats.iter().map(|format| Entry::line(style::colour(format), *format));
-    let legend: Vec<Entry> = lines.chain(["solid: S→Q", "dashed: Q→S"].map(Entry::text)).collect();
-    panels::figure(&grid, &legend)
+/// A part of the study, the name of its x axis, and the points of one line.
+struct Part {
+    name: &'static str,
+    x: &'static str,
+    points: fn(&[Row]) -> Vec<Value>,
 }
 
-fn curves(rows: &[Row], part: &str) -> Vec<Curve> {
-    let mut curves = Vec::new();
-    for sparsity in distinct(rows.iter().copied(), "sparsity") {
-        for format in distinct(rows.iter().copied(), "format") {
-            for (order, _) in ORDERS {
-                let wanted = [("sparsity", sparsity), ("format", format), ("order", order)];
-                let own: Vec<Row> = rows.iter().filter(|row| row.is(&wanted)).copied().collect();
-                let points = if part == "low-rank" {
-                    own.iter().map(|row| (row.number("linear_bits") / 8192.0, row.number("value"))).collect()
-                } else {
-                    let shares = distinct(own.iter().copied(), "distill_percent");
-                    shares.iter().filter_map(|share| Some((share.parse().ok()?, mean(&own, share).0))).collect()
-                };
-                curves.push(Curve { colour: style::colour(format), dashed: order == "qs", points });
+/// A point of a line with the ends of its error.
+type Value = ((f64, f64), (f64, f64));
+
+const PARTS: [Part; 2] = [
+    Part { name: "low-rank", x: "compressed layers with correction, KiB", points: by_rank },
+    Part { name: "distillation", x: "lean towards the teacher, %", points: by_lean },
+];
+
+pub(super) fn figure(frame: &Frame) -> Result<Figure> {
+    frame.expect(&COLUMNS)?;
+    let mut row: Vec<Panel> = Vec::new();
+    for model in distinct(frame.rows(), "model") {
+        for part in &PARTS {
+            let rows = of(frame, part.name, model);
+            if !rows.is_empty() {
+                row.push(panel(model, part, &rows));
             }
         }
     }
-    curves
+    let formats = distinct(frame.rows(), "format").into_iter().map(|f| (Sample::Line(style::colour(f)), f));
+    let words = "distillation: of the mean over seeds; low-rank: over windows, which all points share";
+    let dot = |order| Sample::Mark(Look::new(Shape::Circle, INK).order(order));
+    let legend = vec![
+        Group::new("format", formats),
+        Group::new("order", [(dot("sq"), "S→Q, solid"), (dot("qs"), "Q→S, dashed")]),
+        Group::new("", [(Sample::Bar, format!("± one standard error; {words}"))]),
+    ];
+    Ok(Figure::new(vec![row], 330.0, legend))
+}
+
+fn panel(model: &str, part: &Part, rows: &[Row]) -> Panel {
+    let metric = rows.first().map_or("", |row| row.text("metric")).replace('_', " ");
+    let patterns = distinct(rows.iter().copied(), "sparsity");
+    let mut curves = Vec::new();
+    for sparsity in &patterns {
+        for format in distinct(rows.iter().copied(), "format") {
+            for (order, _) in ORDERS {
+                let wanted = [("sparsity", *sparsity), ("format", format), ("order", order)];
+                let own: Vec<Row> = rows.iter().filter(|row| row.is(&wanted)).copied().collect();
+                let (points, errors) = (part.points)(&own).into_iter().unzip();
+                let (colour, dashed) = (style::colour(format), order == "qs");
+                let dot = Some(Look::new(Shape::Circle, colour).order(order).radius(3.4));
+                curves.push(Curve { colour, dashed, points, errors, dot });
+            }
+        }
+    }
+    let heights =
+        || curves.iter().flat_map(|c| c.points.iter().map(|p| p.1).chain(c.errors.iter().flat_map(|e| [e.0, e.1])));
+    let places = curves.iter().flat_map(|c| c.points.iter().map(|p| p.0));
+    Panel {
+        title: format!("{model}, {}: {}", patterns.join(", "), part.name),
+        x: Axis::new(part.x, Scale::linear(places, 0.04)),
+        y: Axis::new(format!("{metric} (lower is better)"), Scale::log(heights(), 1.02)),
+        items: curves.into_iter().map(Item::Curve).collect(),
+        beyond: String::new(),
+    }
+}
+
+/// One point a rank.
+fn by_rank(rows: &[Row]) -> Vec<Value> {
+    let point = |row: &Row| {
+        let value = row.number("value");
+        let error = interval(row.text("metric"), value, row.number("stderr")).unwrap_or((f64::NAN, f64::NAN));
+        ((row.number("linear_bits") / 8192.0, value), error)
+    };
+    rows.iter().map(point).collect()
+}
+
+/// The mean over seeds at each share of the teacher.
+fn by_lean(rows: &[Row]) -> Vec<Value> {
+    let point = |share: &&str| {
+        let own = rows.iter().filter(|row| row.text("distill_percent") == *share);
+        let (mean, stderr) = numbers::mean(&own.map(|row| row.number("value")).collect::<Vec<_>>());
+        Some(((share.parse().ok()?, mean), (mean - stderr, mean + stderr)))
+    };
+    distinct(rows.iter().copied(), "distill_percent").iter().filter_map(point).collect()
 }
 
 /// The mean and the standard deviation over seeds of the metric at a share of the teacher.
@@ -90,7 +131,7 @@ pub(super) fn caption(frame: &Frame) -> Result<String> {
     for model in distinct(frame.rows(), "model") {
         let rows = of(frame, "low-rank", model);
         if !rows.is_empty() {
-            let _ = writeln!(text, "{}\n{}\n", ranks(model, &rows).markdown(), gaps(model, &rows));
+            let _ = writeln!(text, "{}\n{}", gaps(model, &rows), ranks(model, &rows).markdown());
         }
         let rows = of(frame, "distillation", model);
         if !rows.is_empty() {

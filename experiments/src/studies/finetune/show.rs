@@ -8,8 +8,12 @@ use interplay_formats::{Order, math};
 use super::{ARMS, COLUMNS};
 use crate::engine::frame::{Frame, Row};
 use crate::published::{self, Setup};
-use crate::report::dots::{self, Dots, Group};
+use crate::report::chart::Panel;
+use crate::report::dots::{self, Dots};
+use crate::report::figure::Figure;
+use crate::report::legend::{Group, Sample};
 use crate::report::numbers::number;
+use crate::report::style::{HUES, INK, Look, Shape};
 use crate::report::table::Table;
 
 /// A mean over seeds with the standard deviation between them.
@@ -75,24 +79,44 @@ fn cases(frame: &Frame) -> Vec<(String, Vec<Row<'_>>)> {
     cases
 }
 
-pub(super) fn figure(frame: &Frame) -> Result<String> {
+pub(super) fn figure(frame: &Frame) -> Result<Figure> {
     frame.expect(&COLUMNS)?;
-    let groups = cases(frame).into_iter().map(|(title, rows)| {
+    let panel = |(title, rows): (String, Vec<Row>)| {
         let arm = |name: &str| Dots {
-            name: name.to_owned(),
+            name: name.replace(' ', "\n"),
             values: by_seed(&rows, name, "after").into_iter().map(|(_, value)| value).collect(),
-            hollow: name.starts_with('Q'),
+            look: Look::new(Shape::Circle, HUES[0]).order(if name.starts_with('Q') { "qs" } else { "sq" }),
         };
         let metric = rows.first().map_or("", |row| row.text("metric")).replace('_', " ");
-        Group { title, y: metric, dots: ARMS.iter().map(|a| arm(a.name)).collect() }
-    });
-    dots::figure(&groups.collect::<Vec<_>>())
+        let arms: Vec<Dots> = ARMS.iter().map(|a| arm(a.name)).collect();
+        dots::panel(title, &format!("{metric} (lower is better)"), &arms)
+    };
+    let panels: Vec<Panel> = cases(frame).into_iter().map(panel).collect();
+    let mark = Look::new(Shape::Circle, HUES[0]);
+    let mut legend = vec![
+        Group::new("a dot a seed", [(Sample::Mark(mark), "S→Q"), (Sample::Mark(mark.order("qs")), "Q→S")]),
+        Group::new("lines", [(Sample::Line(INK), "mean"), (Sample::Bar, "± one standard error over seeds")]),
+    ];
+    legend.extend(shared(frame).map(|words| Group::new("", [(Sample::Nothing, words)])));
+    Ok(Figure::new(panels.chunks(2).map(<[Panel]>::to_vec).collect(), 330.0, legend))
+}
+
+/// The standard error over windows, which all dots of a model have in common.
+fn shared(frame: &Frame) -> Option<String> {
+    let perplexity = frame.rows().next()?.text("metric") == "perplexity";
+    let most = frame.rows().map(|row| row.number("after_stderr")).fold(0.0, f64::max);
+    let text = if perplexity { format!("{:.0} %", 100.0 * most) } else { number(most) };
+    (most > 0.0).then(|| {
+        format!(
+            "over windows each dot has a standard error of up to {text}: all dots saw the same windows, and share it"
+        )
+    })
 }
 
 pub(super) fn caption(frame: &Frame) -> Result<String> {
     frame.expect(&COLUMNS)?;
     let mut text = String::from(
-        "`figure.svg`: the metric on held-out data after fine-tuning, a dot a seed, a bar at the mean; lower is better. Every run has the same budget.\n\n\
+        "`figure.svg`: the metric on held-out data after fine-tuning, a dot a seed, a line at the mean with its standard error over seeds; filled: S→Q, hollow: Q→S; lower is better. Every run has the same budget.\n\n\
          - **S→Q (paper)**: sparse training in FP32, then one-shot quantisation; formats share the run.\n\
          - **Q→S (paper)**: quantised, then sparsified in every forward pass; activations and gradients are quantised too.\n\
          - **common**: weights and activations quantised in every forward pass in the order that is named; gradients in FP32.\n\n\
@@ -202,7 +226,7 @@ mod tests {
         assert!(of(0, 1).is_clear());
         let text = caption(&frame).unwrap();
         assert!(text.contains("clearly worse") && text.contains("+4.000 ±0.000"), "{text}");
-        assert!(figure(&frame).unwrap().contains("</svg>"));
+        assert!(figure(&frame).unwrap().svg().contains("</svg>"));
     }
 
     #[test]

@@ -1,183 +1,170 @@
-//! Perplexity by the size of the whole model, one band a size: colour and place by pruner, shape by order, with the Pareto front.
+//! Perplexity by the size of the whole model, one band a size: colour and place by pruner, shape by rounding, hollow for Q→S.
 
-use anyhow::{Result, anyhow};
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use anyhow::Result;
 
 use super::entries::{NONE, PRUNERS};
-use super::run::Model;
-use crate::report::figure::{Log, bounds, short};
-use crate::report::style::{self, Area, Error, FONT, FRONT, GRID, INK, Marker};
-use crate::result::Cell;
+use crate::engine::frame::{Frame, Row, distinct};
+use crate::report::chart::{Curve, Item, Mark, Panel};
+use crate::report::figure::Figure;
+use crate::report::legend::{Group, Sample};
+use crate::report::numbers::interval;
+use crate::report::points::orders;
+use crate::report::scale::{Axis, Scale};
+use crate::report::style::{self, BAND, Colour, INK, Look, SOFT, Shape};
 
-const PANEL: (u32, u32) = (1180, 620);
-const LEGEND_WIDTH: u32 = 170;
-/// Points further than this factor above the best perplexity are drawn at the upper edge.
-const TALLEST: f64 = 3.0;
-
-/// One colour a pruner, in the order of [`PRUNERS`]; the first is that of no pruner.
-const COLOURS: [RGBColor; 9] = [
-    RGBColor(30, 34, 40),
-    RGBColor(150, 156, 166),
-    RGBColor(16, 92, 178),
-    RGBColor(70, 170, 220),
-    RGBColor(0, 140, 90),
-    RGBColor(160, 190, 40),
-    RGBColor(214, 90, 20),
-    RGBColor(240, 170, 40),
-    RGBColor(140, 60, 170),
+/// The columns that the figure needs.
+const NEEDED: [&str; 12] = [
+    "model",
+    "pruner",
+    "quantiser",
+    "order",
+    "format",
+    "sparsity",
+    "data",
+    "perplexity",
+    "stderr",
+    "fp32",
+    "on_grid",
+    "total_bits",
 ];
 
 /// Draws one panel a model.
 ///
 /// # Errors
-/// The drawing backend refuses, which a string backend does not.
-pub(super) fn draw(models: &[Model]) -> Result<String> {
-    let width = PANEL.0 * models.len().max(1) as u32 + LEGEND_WIDTH;
-    let mut svg = String::new();
-    {
-        let root = SVGBackend::with_string(&mut svg, (width, PANEL.1)).into_drawing_area();
-        root.fill(&WHITE).map_err(|e| anyhow!("{e}"))?;
-        let (panels, side) = root.split_horizontally(width - LEGEND_WIDTH);
-        for (area, model) in panels.split_evenly((1, models.len().max(1))).iter().zip(models) {
-            panel(area, model).map_err(|e| anyhow!("{e}"))?;
-        }
-        legend(&side).map_err(|e| anyhow!("{e}"))?;
-        root.present().map_err(|e| anyhow!("{e}"))?;
-    }
-    Ok(svg)
+/// The table lacks a column.
+pub(super) fn draw(frame: &Frame) -> Result<Figure> {
+    frame.expect(&NEEDED)?;
+    let of = |model: &str| frame.rows().filter(|row| row.text("model") == model).collect::<Vec<_>>();
+    let panels = distinct(frame.rows(), "model").into_iter().map(|model| vec![panel(&of(model))]);
+    Ok(Figure::new(panels.collect(), 470.0, legend()))
 }
 
 /// The place of a pruner among the colours; what is no pruner of the table has none.
-fn hue(cell: &Cell) -> Option<usize> {
-    let name = &cell.compression.as_ref()?.pruner;
-    if name == NONE { Some(0) } else { PRUNERS.iter().position(|p| p.name == *name).map(|at| at + 1) }
+fn place(row: &Row) -> Option<usize> {
+    let name = row.text("pruner");
+    if name == NONE { Some(0) } else { PRUNERS.iter().position(|p| p.name == name).map(|at| at + 1) }
 }
 
-fn marker(order: &str) -> Marker {
-    match order {
-        "sq" => Marker::Triangle,
-        "qs" => Marker::Down,
-        "joint" => Marker::Diamond,
-        _ => Marker::Circle,
+/// One colour a pruner, in the order of [`PRUNERS`], dark for none.
+fn colour(place: usize) -> Colour {
+    match place {
+        0 => INK,
+        1 => SOFT,
+        _ => style::hue([0, 3, 2, 8, 4, 1, 5][(place - 2) % 7]),
     }
 }
 
-/// Whether rounding was more than to the nearest value.
-fn filled(cell: &Cell) -> bool {
-    cell.compression.as_ref().is_none_or(|c| c.quantiser != "rtn")
+/// How rounding is done, and whether in one step with pruning.
+fn shape(quantiser: &str, order: &str) -> Shape {
+    match (quantiser, order) {
+        (_, "joint") => Shape::Diamond,
+        (NONE, _) => Shape::Circle,
+        ("rtn", _) => Shape::Triangle,
+        _ => Shape::Square,
+    }
 }
 
-/// Cells of one size, or nearly: the same format, stored so, and the same pattern.
-struct Group {
+/// Rows of one size, or nearly: the same format, stored so, and the same pattern.
+struct Band<'a> {
     label: String,
-    /// KiB of the whole model, of its smallest cell.
+    /// KiB of the whole model, of its smallest row.
     kib: f64,
-    /// Perplexity, pruner's place, the cell.
-    cells: Vec<(f64, usize, Cell)>,
+    /// The pruner's place with the row.
+    rows: Vec<(usize, Row<'a>)>,
 }
 
-/// The groups by size.
-fn groups(model: &Model) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
-    for (m, hue) in model.cells.iter().filter_map(|m| Some((m, hue(&m.cell)?))) {
-        let (cell, kib) = (m.cell.clone(), m.cell.footprint_bits.total as f64 / 8192.0);
-        let label = format!("{} {}", if m.off_grid() { "fp32" } else { &cell.format }, cell.sparsity);
-        let one = (cell.metric.value, hue, cell);
-        match groups.iter_mut().find(|group| group.label == label) {
-            Some(group) => {
-                group.kib = group.kib.min(kib);
-                group.cells.push(one);
+/// The bands by size.
+fn bands<'a>(rows: &[Row<'a>]) -> Vec<Band<'a>> {
+    let mut bands: Vec<Band> = Vec::new();
+    for (row, place) in rows.iter().filter_map(|row| Some((*row, place(row)?))) {
+        let kib = row.number("total_bits") / 8192.0;
+        // What left its grid is stored as FP32.
+        let format = if row.number("on_grid") < 1.0 { "fp32" } else { row.text("format") };
+        let label = format!("{format}\n{}", row.text("sparsity"));
+        match bands.iter_mut().find(|band| band.label == label) {
+            Some(band) => {
+                band.kib = band.kib.min(kib);
+                band.rows.push((place, row));
             }
-            None => groups.push(Group { label, kib, cells: vec![one] }),
+            None => bands.push(Band { label, kib, rows: vec![(place, row)] }),
         }
     }
-    groups.sort_by(|a, b| a.kib.total_cmp(&b.kib));
-    groups
+    bands.sort_by(|a, b| a.kib.total_cmp(&b.kib));
+    bands
 }
 
-fn panel(area: &Area<'_>, model: &Model) -> Result<(), Error> {
-    let groups = groups(model);
-    let all = || groups.iter().flat_map(|group| &group.cells);
-    let Some((_, _, first)) = all().next() else { return Ok(()) };
-    let best = all().map(|(value, ..)| *value).fold(f64::INFINITY, f64::min);
-    let y = |value: f64| if value.is_finite() { value.min(best * TALLEST) } else { best * TALLEST };
-    let (low, high) = bounds(all().map(|(value, ..)| y(*value)), 1.03);
-    let title = format!("{}: perplexity on {} by size, method and order", first.model, first.data);
-    let right = groups.len() as f64;
-    let mut chart = ChartBuilder::on(area)
-        .caption(title, (FONT, 20).into_font().color(&INK))
-        .margin(14)
-        .x_label_area_size(64)
-        .y_label_area_size(64)
-        .build_cartesian_2d(0.0..right, Log::new(low, high))?;
-    for at in (0..groups.len()).step_by(2) {
-        let band = [(at as f64, low), (at as f64 + 1.0, high)];
-        chart.plotting_area().draw(&Rectangle::new(band, GRID.mix(0.35).filled()))?;
+fn panel(rows: &[Row]) -> Panel {
+    let bands = bands(rows);
+    let value = |row: &Row| row.number("perplexity");
+    let all = || bands.iter().flat_map(|band| band.rows.iter().map(|(_, row)| row));
+    let fp32 = rows.first().map_or(f64::NAN, |row| row.number("fp32"));
+    let error = |row: &Row| interval("perplexity", value(row), row.number("stderr"));
+    let ends = all().filter_map(error).flat_map(|(low, high)| [low, high]);
+    let y = Scale::log(all().map(value).chain(ends).chain([fp32]), 1.01);
+    let (low, high) = y.ends();
+    let stripe = |at: usize| Item::Ground((at as f64 - 0.5, at as f64 + 0.5), (low, high), BAND);
+    let mut items: Vec<Item> = (0..bands.len()).step_by(2).map(stripe).collect();
+    let front = Curve { colour: SOFT, dashed: false, points: front(&bands), errors: Vec::new(), dot: None };
+    items.extend([Item::Level(fp32), Item::Curve(front)]);
+    for (at, band) in bands.iter().enumerate() {
+        let lanes = PRUNERS.len() as f64 + 2.0;
+        items.extend(band.rows.iter().map(|(place, row)| {
+            let x = at as f64 - 0.5 + (*place as f64 + 1.0) / lanes;
+            let shape = shape(row.text("quantiser"), row.text("order"));
+            let look = Look::new(shape, colour(*place)).order(row.text("order")).radius(3.6);
+            Item::Mark(Mark { at: (x, value(row)), error: error(row), look })
+        }));
     }
-    style::mesh(&mut chart)
-        .disable_x_mesh()
-        .x_labels(0)
-        .y_desc("perplexity (lower is better)")
-        .y_label_formatter(&short)
-        .draw()?;
-    let fp32 = first.fp32.value;
-    chart.draw_series(DashedLineSeries::new([(0.0, fp32), (right, fp32)], 4, 4, INK.mix(0.5).stroke_width(1)))?;
-    chart.draw_series(LineSeries::new(front(&groups), FRONT.stroke_width(2)))?;
-    for (at, group) in groups.iter().enumerate() {
-        for (value, hue, cell) in &group.cells {
-            let place = (at as f64 + (*hue as f64 + 1.0) / (COLOURS.len() as f64 + 1.0), y(*value));
-            chart.plotting_area().draw(&marker(&cell.order).draw(place, COLOURS[*hue], filled(cell)))?;
-        }
+    let (model, data) = rows.first().map_or(("", ""), |row| (row.text("model"), row.text("data")));
+    Panel {
+        title: format!("{model}: perplexity on {data} by size, method and order"),
+        x: Axis::new("", Scale::Names(bands.iter().map(|b| format!("{}\n{:.0} KiB", b.label, b.kib)).collect())),
+        y: Axis::new("perplexity (lower is better)", y),
+        items,
+        beyond: if all().any(|row| !value(row).is_finite()) { "not finite" } else { "" }.to_owned(),
     }
-    for (at, group) in groups.iter().enumerate() {
-        let (x, bottom) = chart.plotting_area().map_coordinate(&(at as f64 + 0.5, low));
-        let (left, top) = area.get_base_pixel();
-        let centred = |size| style::text(size).pos(Pos::new(HPos::Center, VPos::Top));
-        area.draw_text(&group.label, &centred(13), (x - left, bottom - top + 8))?;
-        area.draw_text(&format!("{:.0} KiB", group.kib), &centred(13), (x - left, bottom - top + 26))?;
-    }
-    Ok(())
 }
 
-/// The best perplexity of each group that no smaller one reaches, as steps from group to group.
-fn front(groups: &[Group]) -> Vec<(f64, f64)> {
+/// The best perplexity of each band that no smaller one reaches, as steps from band to band.
+fn front(bands: &[Band]) -> Vec<(f64, f64)> {
     let mut best = f64::INFINITY;
     let mut steps = Vec::new();
-    for (at, group) in groups.iter().enumerate() {
-        let least = group.cells.iter().map(|(value, ..)| *value).fold(f64::INFINITY, f64::min);
+    for (at, band) in bands.iter().enumerate() {
+        let (left, least) = (at as f64 - 0.5, band.rows.iter().map(|(_, row)| row.number("perplexity")));
+        let least = least.fold(f64::INFINITY, f64::min);
         if least < best {
-            steps.extend(best.is_finite().then_some((at as f64, best)));
-            steps.push((at as f64, least));
+            steps.extend(best.is_finite().then_some((left, best)));
+            steps.push((left, least));
             best = least;
         }
     }
-    steps.extend(best.is_finite().then_some((groups.len() as f64, best)));
+    steps.extend(best.is_finite().then_some((bands.len() as f64 - 0.5, best)));
     steps
 }
 
-fn legend(area: &Area<'_>) -> Result<(), Error> {
-    let mut y = 52;
-    let mut line = |mark: Option<(Marker, RGBColor, bool)>, label: &str| -> Result<(), Error> {
-        if let Some((marker, colour, filled)) = mark {
-            area.draw(&marker.draw((14, y), colour, filled))?;
-        }
-        area.draw_text(label, &style::text(14), (if mark.is_some() { 28 } else { 4 }, y - 8))?;
-        y += 22;
-        Ok(())
-    };
-    line(None, "pruned by")?;
+fn legend() -> Vec<Group> {
     let names = ["nobody"].into_iter().chain(PRUNERS.iter().map(|p| p.name));
-    for (name, colour) in names.zip(COLOURS) {
-        line(Some((Marker::Circle, colour, true)), name)?;
-    }
-    line(None, "order")?;
-    for (order, label) in [("none", "one step, or none"), ("sq", "S→Q"), ("qs", "Q→S"), ("joint", "joint")] {
-        line(Some((marker(order), INK, true)), label)?;
-    }
-    line(None, "rounding")?;
-    line(Some((Marker::Circle, INK, true)), "GPTQ, AWQ, or none")?;
-    line(Some((Marker::Circle, INK, false)), "to nearest")?;
-    line(None, "grey: Pareto front")?;
-    line(None, "dashed: FP32 dense")
+    let circle = |place| Sample::Mark(Look::new(Shape::Circle, colour(place)));
+    let mark = |shape| Sample::Mark(Look::new(shape, INK));
+    vec![
+        Group::new("pruned by", names.enumerate().map(|(place, name)| (circle(place), name))),
+        Group::new(
+            "rounded",
+            [
+                (mark(Shape::Circle), "not"),
+                (mark(Shape::Triangle), "to nearest"),
+                (mark(Shape::Square), "GPTQ, AWQ"),
+                (mark(Shape::Diamond), "with pruning, in one pass"),
+            ],
+        ),
+        Group::new("order", orders()),
+        Group::new(
+            "lines",
+            [
+                (Sample::Line(SOFT), "Pareto front"),
+                (Sample::Dashed(SOFT), "FP32 dense"),
+                (Sample::Bar, "± one standard error over windows, which all share"),
+            ],
+        ),
+    ]
 }

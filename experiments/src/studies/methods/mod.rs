@@ -24,6 +24,8 @@ use interplay_formats::{Format, Pattern};
 use crate::cell::Machine;
 use crate::commands::cost::MachineNames;
 use crate::commands::eval::Host;
+use crate::engine::frame::Frame;
+use crate::report::figure::Figure;
 use crate::studies::{Study, formats, names, patterns};
 
 /// The entry of the list of studies.
@@ -127,6 +129,14 @@ struct Request {
     out: PathBuf,
     seed: u64,
     json: bool,
+}
+
+/// The figure of a table that this study wrote.
+///
+/// # Errors
+/// It is not one: a column is missing.
+pub fn redrawn(frame: &Frame) -> Result<Figure> {
+    figure::draw(frame)
 }
 
 /// Runs the study.

@@ -6,8 +6,7 @@ use super::bench::Measured;
 use super::entries::{NONE, Point, TABLE};
 use super::run::Model;
 use super::{Request, layers, pqp};
-use crate::report::figure::in_order;
-use crate::report::numbers::{Paired, number};
+use crate::report::numbers::{Paired, in_order, number};
 use crate::report::table::Table;
 use crate::result::Metric;
 

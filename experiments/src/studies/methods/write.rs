@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use super::run::Model;
 use super::{Request, figure, layers, pqp, tables, verdict};
+use crate::engine::frame::Frame;
 use crate::output::write_atomic;
 use crate::report::csv::field;
 
@@ -16,12 +17,14 @@ pub(super) fn all(request: &Request, models: &[Model]) -> Result<()> {
     for measured in models.iter().flat_map(|model| &model.cells) {
         let _ = writeln!(lines, "{}", serde_json::to_string(&measured.cell)?);
     }
+    let table = csv(models);
+    let figure = figure::draw(&Frame::parse(table.as_bytes())?)?.svg();
     let files = [
         ("results.jsonl", lines),
-        ("data.csv", csv(models)),
+        ("data.csv", table),
         ("layers.csv", layers::csv(models)),
         ("timings.csv", timings(models)),
-        ("figure.svg", figure::draw(models)?),
+        ("figure.svg", figure),
         ("caption.md", caption(request, models)),
     ];
     files.iter().try_for_each(|(name, text)| write_atomic(&request.out.join(name), text.as_bytes()))
@@ -85,8 +88,8 @@ fn caption(request: &Request, models: &[Model]) -> String {
     let mut text = String::from("# Compression methods, in both orders\n\n");
     text.push_str(
         "`figure.svg`: perplexity on the first text by the stored size of the whole model, a band a size in ascending order, with the Pareto front; \
-         one panel a model. Colour: who prunes. Shape: the order. Filled: the error of rounding is moved or searched (GPTQ, AWQ, joint) or \
-         nothing is rounded; hollow: rounded to nearest.\n\n\
+         one panel a model. Colour: who prunes. Shape: how weights are rounded. Hollow: rounded before pruning (Q→S); filled: pruned first \
+         (S→Q), in one pass, or one step alone. Bars: one standard error over windows, which all marks share.\n\n\
          A recipe is a list of steps in the order of work. A star marks weights that left the format's grid, because a step moved errors \
          after rounding; they are stored and costed as FP32. Differences carry the standard error of the paired difference of losses over \
          windows. Calibration time is in `timings.csv`, because it differs from run to run.\n\n",

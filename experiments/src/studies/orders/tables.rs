@@ -13,8 +13,8 @@ use crate::studies::evaluated::{self, COLUMNS, linear_bits};
 
 const INTRODUCTION: &str = "\
 `figure.svg`: stored size of the compressed layers against the metric, both axes logarithmic, with the Pareto front; one panel a model. \
-Filled marks: dense, or sparsified before quantising (S→Q); hollow marks: quantised first (Q→S). Nothing was trained: every cell is one \
-shot.\n\n\
+Filled marks: dense, or sparsified before quantising (S→Q); hollow marks: quantised first (Q→S); bars: one standard \
+error. Nothing was trained: every cell is one shot.\n\n\
 Both orders of one format and pattern store the same bits and take the same cycles. Differences between the orders carry the standard \
 error of the paired difference over windows or images. The orthogonality bound is the dense FP32 metric plus what rounding alone and \
 pruning alone add to it; S→Q above it means that the two errors compound.\n\n";

@@ -1,67 +1,62 @@
-//! The figure: a row of panels a model, with footprint, energy and time against the metric.
+//! The figure: a column of panels a model, with what a configuration takes against the metric.
 
-use anyhow::{Result, anyhow};
-use plotters::prelude::*;
+use anyhow::Result;
 
-use super::MORE;
 use crate::engine::frame::{Frame, Row, distinct};
-use crate::report::figure::{LEGEND_WIDTH, Mark, STORED, draw_legend, panel};
-use crate::report::style::Error;
-use crate::studies::evaluated::COLUMNS;
+use crate::report::figure::Figure;
+use crate::report::legend::{Group, Sample};
+use crate::report::points::{NEEDED, Point, STORED, legend, panel};
+use crate::report::style::{INK, Look, Shape};
 
-const PANEL: (u32, u32) = (600, 560);
+/// What a configuration takes: a row of panels each.
+struct Quantity {
+    axis: &'static str,
+    x: fn(&Row) -> f64,
+    /// Whether it is that of a machine, so that every machine has marks and a front of its own.
+    of_machine: bool,
+}
 
-/// Draws the figure. Marks of energy and time are faint unless they are on the front of their machine.
-pub(super) fn draw(frame: &Frame) -> Result<String> {
-    frame.expect(&[&COLUMNS[..], &MORE].concat())?;
+const QUANTITIES: [Quantity; 4] = [
+    Quantity { axis: STORED, x: |row| Point::of(*row).x, of_machine: false },
+    Quantity { axis: "energy of an input, µJ", x: |row| row.number("energy_pj") / 1e6, of_machine: true },
+    Quantity { axis: "time of an input, µs", x: |row| row.number("seconds") * 1e6, of_machine: true },
+    Quantity { axis: "area of the machine, mm²", x: |row| row.number("area_mm2"), of_machine: true },
+];
+
+/// The columns of machines that the figure needs.
+const OF_MACHINE: [&str; 4] = ["accelerator", "energy_pj", "seconds", "front_on_machine"];
+
+/// Draws the figure. Marks of a machine are faint unless they are on its front; what a table does not hold has no panels.
+pub(super) fn draw(frame: &Frame) -> Result<Figure> {
+    frame.expect(&[&NEEDED[..], &OF_MACHINE].concat())?;
     let models = distinct(frame.rows(), "model");
-    let size = (PANEL.0 * 3 + LEGEND_WIDTH, PANEL.1 * models.len().max(1) as u32);
-    let mut svg = String::new();
-    {
-        let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        let drawn = || -> Result<(), Error> {
-            root.fill(&WHITE)?;
-            let (panels, legend) = root.split_horizontally(size.0 - LEGEND_WIDTH);
-            let panels = panels.split_evenly((models.len().max(1), 3));
-            for (areas, model) in panels.chunks(3).zip(&models) {
-                let rows: Vec<Row> = frame.rows().filter(|row| row.text("model") == *model).collect();
-                let [footprint, energy, seconds] = areas else { continue };
-                let (stored, energies, times) = (stored(&rows), energies(&rows), times(&rows));
-                panel(footprint, &stored.iter().collect::<Vec<_>>(), STORED)?;
-                panel(energy, &energies.iter().collect::<Vec<_>>(), "energy of an input, uJ")?;
-                panel(seconds, &times.iter().collect::<Vec<_>>(), "time of an input, us")?;
-            }
-            let marks: Vec<Mark> = frame.rows().map(Mark::of).collect();
-            draw_legend(&legend, &marks)?;
-            root.present()
+    let line = |quantity: &Quantity| {
+        let known = |model: &&str| {
+            let rows: Vec<Row> = frame.rows().filter(|row| row.text("model") == *model).collect();
+            let points = points(&rows, quantity);
+            (!points.is_empty()).then(|| panel(&points.iter().collect::<Vec<_>>(), quantity.axis))
         };
-        drawn().map_err(|e| anyhow!("{e}"))?;
-    }
-    Ok(svg)
+        models.iter().filter_map(known).collect::<Vec<_>>()
+    };
+    let rows: Vec<_> = QUANTITIES.iter().map(line).filter(|panels| !panels.is_empty()).collect();
+    let mut legend = legend(&frame.rows().map(Point::of).collect::<Vec<_>>());
+    let faint = Look { faint: true, ..Look::new(Shape::Circle, INK) };
+    legend.push(Group::new("faint", [(Sample::Mark(faint), "not on the front of its machine")]));
+    Ok(Figure::new(rows, 330.0, legend))
 }
 
-/// One mark a configuration: what it stores is the same on every machine.
-fn stored(rows: &[Row]) -> Vec<Mark> {
+/// One point a configuration, on every machine that can run it where the quantity is one of machines.
+fn points(rows: &[Row], quantity: &Quantity) -> Vec<Point> {
     let first = rows.first().map_or("", |row| row.text("accelerator"));
-    rows.iter().filter(|row| row.text("accelerator") == first).map(|row| Mark::of(*row)).collect()
-}
-
-fn energies(rows: &[Row]) -> Vec<Mark> {
-    on_machines(rows, |row| row.number("energy_pj") / 1e6)
-}
-
-fn times(rows: &[Row]) -> Vec<Mark> {
-    on_machines(rows, |row| row.number("seconds") * 1e6)
-}
-
-/// One mark a configuration and machine that can run it.
-fn on_machines(rows: &[Row], x: impl Fn(&Row) -> f64) -> Vec<Mark> {
-    let able = rows.iter().filter(|row| x(row).is_finite());
-    able.map(|row| Mark {
-        machine: row.text("accelerator").to_owned(),
-        faint: row.text("front_on_machine") != "true",
-        x: x(row),
-        ..Mark::of(*row)
-    })
-    .collect()
+    let wanted = |row: &&Row| quantity.of_machine || row.text("accelerator") == first;
+    let able = rows.iter().filter(wanted).filter(|row| (quantity.x)(row).is_finite());
+    let point = |row: &Row| {
+        let point = Point { x: (quantity.x)(row), ..Point::of(*row) };
+        if !quantity.of_machine {
+            return point;
+        }
+        let faint = row.text("front_on_machine") != "true";
+        Point { machine: row.text("accelerator").to_owned(), faint, ..point }
+    };
+    able.map(point).collect()
 }

@@ -12,10 +12,11 @@ use crate::report::table::Table;
 use crate::studies::evaluated::{self, COLUMNS};
 
 const INTRODUCTION: &str = "\
-`figure.svg`: stored size of the compressed layers, energy and time of one window or image against the metric, all axes logarithmic, a \
-row of panels a model. Colours are formats, shapes patterns; hollow marks quantise before they prune (Q→S). In the panels of energy and \
-time every machine has its own front, named at its cheap end, and marks that are not on it are faint; machines of different peak are no \
-rivals of each other, so that each should be read by itself. One-shot: nothing was trained.\n\n\
+`figure.svg`: stored size of the compressed layers, energy and time of one window or image against the metric, all axes \
+logarithmic, a column of panels a model. Colours are formats, shapes patterns; hollow marks quantise before they prune (Q→S). \
+In the panels of energy and time every machine has its own front, named at its cheap end, and marks that are not on it are \
+faint; bars are one standard error, of marks that are not faint; machines of different peak are no rivals of each other, so \
+that each should be read by itself. One-shot: nothing was trained.\n\n\
 `front` in `data.csv` marks what no other row of the model, on any machine, beats in metric, stored bits, energy and time together; \
 `front_on_machine` the same among the rows of one machine; `front_2d` what no other configuration beats in metric and stored bits. \
 A front knows no standard errors: neighbours on it may differ by less. Energies are at the price list's node on every machine, so they \

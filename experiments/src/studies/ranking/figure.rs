@@ -1,25 +1,33 @@
 //! Mask disagreement and Kendall's tau against the block size: one column a source, one line a format.
 
-use anyhow::{Result, anyhow};
-use plotters::prelude::*;
+use anyhow::Result;
 
 use super::frame::COLUMNS;
 use crate::engine::frame::{Frame, Row, distinct};
-use crate::report::figure::{Log, bounds, short};
-use crate::report::style::{self, Area, Error, FONT, INK, Marker};
+use crate::report::chart::{Curve, Item, Mark, Panel};
+use crate::report::figure::Figure;
+use crate::report::legend::{Group, Sample};
+use crate::report::scale::{Axis, Scale};
+use crate::report::style::{self, INK, Look, Shape};
 
-const PANEL: (u32, u32) = (330, 310);
-const LEGEND: u32 = 190;
-
-/// What a row of panels shows.
+/// What a row of panels shows: its name, its value in a row and the standard error of it.
 struct Quantity {
-    title: &'static str,
+    name: &'static str,
     value: fn(&Row) -> f64,
+    stderr: fn(&Row) -> f64,
 }
 
 const QUANTITIES: [Quantity; 2] = [
-    Quantity { title: "mask disagreement, %", value: |row| 100.0 * row.number("disagreement") },
-    Quantity { title: "1 − Kendall's tau over rows", value: |row| 1.0 - row.number("row_tau") },
+    Quantity {
+        name: "mask disagreement, %",
+        value: |row| 100.0 * row.number("disagreement"),
+        stderr: |row| 100.0 * row.number("stderr"),
+    },
+    Quantity {
+        name: "1 − Kendall's tau over rows",
+        value: |row| 1.0 - row.number("row_tau"),
+        stderr: |row| row.number("row_tau_stderr"),
+    },
 ];
 
 /// Block sizes from small to large; whole rows last.
@@ -34,7 +42,7 @@ pub(super) fn size_name(text: &str) -> &str {
     if text.is_empty() { "row" } else { text }
 }
 
-pub(super) fn draw(frame: &Frame) -> Result<String> {
+pub(super) fn draw(frame: &Frame) -> Result<Figure> {
     frame.expect(&COLUMNS)?;
     let pattern = frame.rows().next().map_or("", |row| row.text("sparsity")).to_owned();
     let mut rows: Vec<Row> = frame.rows().filter(|row| row.text("sparsity") == pattern).collect();
@@ -46,89 +54,55 @@ pub(super) fn draw(frame: &Frame) -> Result<String> {
     formats.retain(everywhere);
     rows.retain(|row| formats.contains(&row.text("format")));
     let sizes = sizes(rows.iter().copied());
-    let columns = sources.len().max(1);
-    let size = (PANEL.0 * columns as u32 + LEGEND, PANEL.1 * QUANTITIES.len() as u32);
-    let mut svg = String::new();
-    {
-        let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        root.fill(&WHITE).map_err(|e| anyhow!("{e}"))?;
-        let (panels, side) = root.split_horizontally(size.0 - LEGEND);
-        let panels = panels.split_evenly((QUANTITIES.len(), columns));
-        for (line, quantity) in panels.chunks(columns).zip(&QUANTITIES) {
-            // One scale for all columns, so that they compare.
-            let ends = bounds(rows.iter().map(quantity.value), 1.2);
-            for (area, source) in line.iter().zip(&sources) {
-                let own: Vec<Row> = rows.iter().filter(|row| row.text("source") == *source).copied().collect();
-                panel(area, quantity, &own, &formats, &sizes, ends).map_err(|e| anyhow!("{e}"))?;
-            }
-        }
-        legend(&side, &formats, &pattern).map_err(|e| anyhow!("{e}"))?;
-        root.present().map_err(|e| anyhow!("{e}"))?;
-    }
-    Ok(svg)
+    let line = |quantity: &Quantity| {
+        // One scale for all columns, so that they compare.
+        let scale = Scale::log(rows.iter().map(quantity.value), 1.2);
+        let panel = |(at, source): (usize, &&str)| Panel {
+            title: (*source).to_owned(),
+            x: Axis::new(
+                "values under one scale",
+                Scale::Names(sizes.iter().map(|s| size_name(s).to_owned()).collect()),
+            ),
+            y: Axis::new(if at == 0 { quantity.name } else { "" }, scale.clone()),
+            items: lines(&rows, source, &formats, &sizes, quantity),
+            beyond: String::new(),
+        };
+        sources.iter().enumerate().map(panel).collect()
+    };
+    Ok(Figure::new(QUANTITIES.iter().map(line).collect(), 300.0, legend(&formats, &pattern)))
 }
 
-fn panel(
-    area: &Area<'_>,
-    quantity: &Quantity,
-    rows: &[Row],
-    formats: &[&str],
-    sizes: &[&str],
-    (low, high): (f64, f64),
-) -> Result<(), Error> {
-    let title = format!("{}: {}", rows.first().map_or("", |row| row.text("source")), quantity.title);
-    let places = sizes.len().max(2);
-    let mut chart = ChartBuilder::on(area)
-        .caption(title, (FONT, 15).into_font().color(&INK))
-        .margin(8)
-        .x_label_area_size(40)
-        .y_label_area_size(46)
-        .build_cartesian_2d(-0.3..places as f64 - 0.7, Log::new(low, high))?;
-    let name = |at: &f64| {
-        let place = at.round();
-        let near = (at - place).abs() < 1e-6 && place >= 0.0;
-        let size = sizes.get(place.max(0.0) as usize).filter(|_| near);
-        size.map_or_else(String::new, |size| size_name(size).to_owned())
-    };
-    style::mesh(&mut chart)
-        .disable_x_mesh()
-        .x_labels(places)
-        .x_label_formatter(&name)
-        .y_label_formatter(&short)
-        .x_desc("values under one scale")
-        .draw()?;
+fn lines(rows: &[Row], source: &str, formats: &[&str], sizes: &[&str], quantity: &Quantity) -> Vec<Item> {
+    let mut items = Vec::new();
     for format in formats {
         let colour = style::colour(format);
+        let wanted = [("format", *format), ("source", source)];
+        let mut own: Vec<&Row> = rows.iter().filter(|row| row.is(&wanted)).collect();
         let place = |row: &Row| sizes.iter().position(|size| *size == row.text("block")).unwrap_or(0);
-        let mut own: Vec<&Row> = rows.iter().filter(|row| row.text("format") == *format).collect();
         own.sort_by_key(|row| place(row));
-        let at = |row: &Row| (place(row) as f64, (quantity.value)(row).max(low));
-        chart.draw_series(LineSeries::new(own.iter().map(|row| at(row)), colour.stroke_width(2)))?;
-        for row in own {
-            let mark = Marker::Circle.draw(at(row), colour, row.text("size") == "own");
-            chart.plotting_area().draw(&mark)?;
-        }
+        let at = |row: &Row| (place(row) as f64, (quantity.value)(row));
+        let points = own.iter().map(|row| at(row)).collect();
+        items.push(Item::Curve(Curve { colour, dashed: false, points, errors: Vec::new(), dot: None }));
+        items.extend(own.into_iter().map(|row| {
+            let (value, stderr) = ((quantity.value)(row), (quantity.stderr)(row));
+            let error = stderr.is_finite().then_some((value - stderr, value + stderr));
+            Item::Mark(Mark { at: at(row), error, look: look(colour, row.text("size") == "own") })
+        }));
     }
-    Ok(())
+    items
 }
 
-fn legend(area: &Area<'_>, formats: &[&str], pattern: &str) -> Result<(), Error> {
-    let mut y = 46;
-    let mut line = |mark: Option<(RGBColor, bool)>, label: &str| -> Result<(), Error> {
-        if let Some((colour, filled)) = mark {
-            area.draw(&Marker::Circle.draw((14, y), colour, filled))?;
-        }
-        area.draw_text(label, &style::text(14), (if mark.is_some() { 28 } else { 4 }, y - 8))?;
-        y += 22;
-        Ok(())
-    };
-    line(None, "format")?;
-    for format in formats {
-        line(Some((style::colour(format), true)), format)?;
-    }
-    line(None, "block")?;
-    line(Some((INK, true)), "the format's own")?;
-    line(Some((INK, false)), "another")?;
-    line(None, &format!("masks: {pattern}"))?;
-    line(None, "axes: logarithmic")
+fn look(colour: style::Colour, own: bool) -> Look {
+    Look::new(Shape::Circle, colour).radius(if own { 4.5 } else { 1.8 })
+}
+
+fn legend(formats: &[&str], pattern: &str) -> Vec<Group> {
+    let sample = |own| Sample::Mark(look(INK, own));
+    let words =
+        format!("masks: {pattern}; standard errors, known of gaussian rows alone, are smaller than their marks");
+    vec![
+        Group::new("format", formats.iter().map(|f| (Sample::Line(style::colour(f)), *f))),
+        Group::new("block", [(sample(true), "the format's own"), (sample(false), "another")]),
+        Group::new("", [(Sample::Nothing, words)]),
+    ]
 }

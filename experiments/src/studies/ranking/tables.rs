@@ -12,7 +12,7 @@ use crate::report::table::Table;
 const INTRODUCTION: &str = "\
 `figure.svg`: above, the share of positions in which the mask of the weights and the mask of the quantised weights differ, below, how far \
 Kendall's tau-b between magnitudes before and after is from 1, both against the number of values under one scale; one column a source, one \
-line a format. Filled: the format's own block; hollow: the same recipe with another.\n\n\
+line a format. Large marks: the format's own block; small marks: the same recipe with another.\n\n\
 Of equal magnitudes the lower index is pruned first. Layers of a model are pooled: every position, pair and row counts once. Gaussian rows \
 have deviation 0.02; their standard errors are over batches. Weights of a model have none: they are all there are. Convolutions are left \
 out.\n\n";

@@ -1,64 +1,38 @@
 //! How near Q→S comes to the bounds of theorem 3.7, and how often it exceeds the sum at all: one line a recipe.
 
-use anyhow::{Result, anyhow};
-use interplay_formats::math;
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use anyhow::Result;
 
 use super::frame::COLUMNS;
 use crate::engine::frame::{Frame, Row, distinct};
-use crate::report::figure::Log;
-use crate::report::style::{self, Area, Error, FONT, GRID, INK, Marker};
+use crate::report::chart::{Item, Mark, Panel};
+use crate::report::figure::Figure;
+use crate::report::legend::{Group, Sample};
+use crate::report::scale::{Axis, Scale};
+use crate::report::style::{BAND, Colour, INK, Look, Shape, hue};
 
 /// Pixels of a line.
-const LINE: u32 = 17;
-const HEAD: u32 = 44;
-const FOOT: u32 = 48;
-const NAMES: u32 = 200;
-const PANEL: u32 = 460;
-const LEGEND: u32 = 200;
-/// The left end of the axis of shares: one block among all that a recipe sees by default is more.
-const LEAST: f64 = 1e-5;
-
-/// One colour a source, in order of appearance.
-const COLOURS: [RGBColor; 7] = [
-    RGBColor(52, 132, 216),
-    RGBColor(0, 140, 90),
-    RGBColor(40, 44, 52),
-    RGBColor(226, 110, 30),
-    RGBColor(158, 70, 190),
-    RGBColor(190, 30, 60),
-    RGBColor(150, 150, 60),
-];
+const LINE: f64 = 17.0;
+/// Pixels above and below the lines.
+const ROOM: f64 = 76.0;
 
 /// What one source says of one recipe, over all patterns.
-struct Mark {
+struct Found {
     line: usize,
-    colour: RGBColor,
+    colour: Colour,
     tightness: f64,
     paper: f64,
     share: f64,
 }
 
-pub(super) fn draw(frame: &Frame) -> Result<String> {
+pub(super) fn draw(frame: &Frame) -> Result<Figure> {
     frame.expect(&COLUMNS)?;
     let rows: Vec<Row> = frame.rows().filter(|row| row.number("bounded_blocks") > 0.0).collect();
     let (formats, sources) = (distinct(rows.iter().copied(), "format"), distinct(rows.iter().copied(), "source"));
-    let unclaimed: Vec<bool> = formats.iter().map(|format| !claimed(&rows, format)).collect();
-    let marks = marks(&rows, &formats, &sources);
-    let (width, height) = (NAMES + 2 * PANEL + LEGEND, HEAD + FOOT + LINE * formats.len().max(6) as u32);
-    let mut svg = String::new();
-    {
-        let root = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
-        root.fill(&WHITE).map_err(|e| anyhow!("{e}"))?;
-        let (left, rest) = root.split_horizontally(NAMES + PANEL);
-        let (right, side) = rest.split_horizontally(PANEL);
-        tightness(&left, &formats, &unclaimed, &marks).map_err(|e| anyhow!("{e}"))?;
-        shares(&right, formats.len(), &marks).map_err(|e| anyhow!("{e}"))?;
-        legend(&side, &sources).map_err(|e| anyhow!("{e}"))?;
-        root.present().map_err(|e| anyhow!("{e}"))?;
-    }
-    Ok(svg)
+    let name = |format: &&str| format!("{format}{}", if claimed(&rows, format) { "" } else { " *" });
+    let names: Vec<String> = formats.iter().map(name).collect();
+    let found = found(&rows, &formats, &sources);
+    let height = ROOM + LINE * formats.len().max(6) as f64;
+    Ok(Figure::new(vec![vec![tightness(&names, &found), shares(names.len(), &found)]], height, legend(&sources)))
 }
 
 /// Whether theorem 3.5 is claimed for a recipe under any pattern.
@@ -66,12 +40,8 @@ fn claimed(rows: &[Row], format: &str) -> bool {
     rows.iter().any(|row| row.is(&[("format", format), ("reason", "")]))
 }
 
-fn colour(source: usize) -> RGBColor {
-    COLOURS[source % COLOURS.len()]
-}
-
-fn marks(rows: &[Row], formats: &[&str], sources: &[&str]) -> Vec<Mark> {
-    let mut marks = Vec::new();
+fn found(rows: &[Row], formats: &[&str], sources: &[&str]) -> Vec<Found> {
+    let mut all = Vec::new();
     for (line, format) in formats.iter().enumerate() {
         for (place, source) in sources.iter().enumerate() {
             let own = || rows.iter().filter(|row| row.is(&[("format", format), ("source", source)]));
@@ -79,9 +49,9 @@ fn marks(rows: &[Row], formats: &[&str], sources: &[&str]) -> Vec<Mark> {
             let sum = |column: &str| own().map(|row| row.number(column)).sum::<f64>();
             // Where nothing exceeds there is nothing to draw.
             if sum("exceeding") > 0.0 {
-                marks.push(Mark {
+                all.push(Found {
                     line,
-                    colour: colour(place),
+                    colour: colour(source, place),
                     tightness: largest("tightness"),
                     paper: largest("paper_tightness"),
                     share: sum("exceeding") / sum("bounded_blocks"),
@@ -89,100 +59,67 @@ fn marks(rows: &[Row], formats: &[&str], sources: &[&str]) -> Vec<Mark> {
             }
         }
     }
-    marks
+    all
 }
 
-fn tightness(area: &Area<'_>, formats: &[&str], unclaimed: &[bool], marks: &[Mark]) -> Result<(), Error> {
-    let lines = formats.len().max(1) as f64;
-    let mut chart = ChartBuilder::on(area)
-        .caption("largest excess of Q→S over the sum / its bound", (FONT, 17).into_font().color(&INK))
-        .margin_right(12)
-        .x_label_area_size(FOOT)
-        .y_label_area_size(NAMES)
-        .build_cartesian_2d(0.0..1.04, lines..0.0)?;
-    stripes(&chart, lines, (0.0, 1.04))?;
-    style::mesh(&mut chart)
-        .disable_y_mesh()
-        .y_labels(0)
-        .x_desc("1: the bound is reached")
-        .x_label_formatter(&|v| format!("{v:.1}"))
-        .draw()?;
-    for mark in marks {
-        let y = mark.line as f64 + 0.5;
-        chart.plotting_area().draw(&small((mark.paper, y), mark.colour, false))?;
-        chart.plotting_area().draw(&small((mark.tightness, y), mark.colour, true))?;
-    }
-    let right = style::text(13).pos(Pos::new(HPos::Right, VPos::Center));
-    for (line, (format, unclaimed)) in formats.iter().zip(unclaimed).enumerate() {
-        let (x, y) = chart.plotting_area().map_coordinate(&(0.0, line as f64 + 0.5));
-        let name = format!("{format}{}", if *unclaimed { " *" } else { "" });
-        let (left, top) = area.get_base_pixel();
-        area.draw_text(&name, &right, (x - left - 8, y - top))?;
-    }
-    Ok(())
+/// One colour a source; what is made to break the bound is dark.
+fn colour(source: &str, place: usize) -> Colour {
+    if source == "adversarial" { INK } else { hue(place) }
 }
 
-fn shares(area: &Area<'_>, lines: usize, marks: &[Mark]) -> Result<(), Error> {
-    let lines = lines.max(1) as f64;
-    let mut chart = ChartBuilder::on(area)
-        .caption("share of blocks whose error exceeds the sum", (FONT, 17).into_font().color(&INK))
-        .margin_right(16)
-        .margin_left(16)
-        .x_label_area_size(FOOT)
-        .build_cartesian_2d(Log::new(LEAST, 1.0), lines..0.0)?;
-    stripes(&chart, lines, (LEAST, 1.0))?;
-    style::mesh(&mut chart)
-        .disable_y_mesh()
-        .y_labels(0)
-        .x_labels(6)
-        .x_desc("by Q→S, both tie orders; no mark: none")
-        .x_label_formatter(&|v: &f64| match math::log10(*v) {
-            power if (power - power.round()).abs() < 1e-9 => format!("{v:e}"),
-            _ => String::new(),
-        })
-        .draw()?;
-    for mark in marks {
-        let at = (mark.share.max(LEAST), mark.line as f64 + 0.5);
-        chart.plotting_area().draw(&small(at, mark.colour, true))?;
-    }
-    Ok(())
+fn dot(colour: Colour) -> Look {
+    Look::new(Shape::Circle, colour).radius(3.2)
 }
 
-/// Every other line in grey.
-fn stripes<X: Ranged<ValueType = f64>>(
-    chart: &ChartContext<'_, SVGBackend<'_>, Cartesian2d<X, plotters::coord::types::RangedCoordf64>>,
-    lines: f64,
-    ends: (f64, f64),
-) -> Result<(), Error> {
-    for line in (0..lines as usize).step_by(2) {
-        let band = [(ends.0, line as f64), (ends.1, line as f64 + 1.0)];
-        chart.plotting_area().draw(&Rectangle::new(band, GRID.mix(0.45).filled()))?;
-    }
-    Ok(())
+fn cross(colour: Colour) -> Look {
+    Look::new(Shape::Cross, colour).radius(3.2)
 }
 
-/// A dot that leaves room for its neighbours.
-fn small(at: (f64, f64), colour: RGBColor, filled: bool) -> Circle<(f64, f64), i32> {
-    Circle::new(at, 4, if filled { colour.mix(0.8).filled() } else { colour.stroke_width(1) })
+fn mark(at: (f64, f64), look: Look) -> Item {
+    Item::Mark(Mark { at, error: None, look })
 }
 
-fn legend(area: &Area<'_>, sources: &[&str]) -> Result<(), Error> {
-    let mut y = 58;
-    let mut line = |mark: Option<(RGBColor, bool)>, label: &str| -> Result<(), Error> {
-        if let Some((colour, filled)) = mark {
-            area.draw(&Marker::Circle.draw((14, y), colour, filled))?;
-        }
-        area.draw_text(label, &style::text(14), (if mark.is_some() { 28 } else { 4 }, y - 8))?;
-        y += 22;
-        Ok(())
-    };
-    line(None, "blocks")?;
-    for (place, source) in sources.iter().enumerate() {
-        line(Some((colour(place), true)), source)?;
+/// Every other line in another shade.
+fn stripes(lines: usize, ends: (f64, f64)) -> impl Iterator<Item = Item> {
+    let stripe = move |line: usize| Item::Ground(ends, (line as f64 - 0.5, line as f64 + 0.5), BAND);
+    (0..lines).step_by(2).map(stripe)
+}
+
+fn tightness(names: &[String], found: &[Found]) -> Panel {
+    let scale = Scale::Linear { low: -0.03, high: 1.05, whole: false };
+    let mut items: Vec<Item> = stripes(names.len(), scale.ends()).collect();
+    items.extend(found.iter().map(|f| mark((f.paper, f.line as f64), cross(f.colour))));
+    items.extend(found.iter().map(|f| mark((f.tightness, f.line as f64), dot(f.colour))));
+    Panel {
+        title: "excess over the sum / bound".to_owned(),
+        x: Axis::new("largest of Q→S; at 1 the bound is reached", scale),
+        y: Axis::new("", Scale::Names(names.to_vec())),
+        items,
+        beyond: String::new(),
     }
-    line(None, "bound")?;
-    line(Some((INK, true)), "tight: step/2 a swap")?;
-    line(Some((INK, false)), "the paper's")?;
-    line(None, "* theorem 3.5 not")?;
-    line(None, "   claimed by the record")
+}
+
+fn shares(lines: usize, found: &[Found]) -> Panel {
+    let scale = Scale::log(found.iter().map(|f| 100.0 * f.share), 1.5);
+    let mut items: Vec<Item> = stripes(lines, scale.ends()).collect();
+    items.extend(found.iter().map(|f| mark((100.0 * f.share, f.line as f64), dot(f.colour))));
+    Panel {
+        title: "blocks above the sum, %".to_owned(),
+        x: Axis::new("by Q→S, both tie orders; no mark: none", scale),
+        y: Axis::new("", Scale::Names(vec![String::new(); lines])),
+        items,
+        beyond: String::new(),
+    }
+}
+
+fn legend(sources: &[&str]) -> Vec<Group> {
+    let source = |(place, source): (usize, &&str)| (Sample::Mark(dot(colour(source, place))), (*source).to_owned());
+    vec![
+        Group::new("blocks", sources.iter().enumerate().map(source)),
+        Group::new(
+            "bound",
+            [(Sample::Mark(dot(INK)), "tight: half a step a swap"), (Sample::Mark(cross(INK)), "the paper's")],
+        ),
+        Group::new("", [(Sample::Nothing, "* theorem 3.5 is not claimed by the record")]),
+    ]
 }

@@ -10,7 +10,7 @@ use crate::report::table::Table;
 
 const INTRODUCTION: &str = "\
 `figure.svg`: one line a recipe. Left: the largest excess of Q→S over the sum of the errors of both steps (sums of magnitudes), divided by \
-its bound; filled: the tight bound, half the widest step for each value that may change places, hollow: the paper's, two steps for each \
+its bound; dots: the tight bound, half the widest step for each value that may change places, crosses: the paper's, two steps for each \
 pruned value. Right: how often there is any excess.\n\n\
 A block is a small matrix with whatever shares a scale in the recipe (32 or 64 values as a rule); both steps are taken as they are in every \
 other study, and what FP64 cannot decide is decided in integers of any length. `adversarial` blocks are made of near ties, powers of two, \
