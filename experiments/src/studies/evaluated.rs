@@ -232,6 +232,14 @@ pub const COLUMNS: [&str; 24] = [
     "seed",
 ];
 
+/// Columns that version 2 of results added: tables of version 1 lack them.
+const ADDED: [&str; 3] = ["runs", "area_mm2", "skips_pruned"];
+
+/// The columns that a table needs which has [`COLUMNS`] and `more`.
+pub fn needed(more: &[&'static str]) -> Vec<&'static str> {
+    COLUMNS.iter().chain(more).copied().filter(|column| !ADDED.contains(column)).collect()
+}
+
 /// A cell as the columns of a table.
 pub fn values(one: &Evaluated) -> Vec<String> {
     let (c, f) = (&one.cell, one.cell.footprint_bits);

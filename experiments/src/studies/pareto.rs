@@ -72,14 +72,29 @@ struct OnMachine {
     accelerator: String,
     cycle_model: String,
     /// None where the machine refuses.
+    #[serde(alias = "cost")]
     taken: Option<Taken>,
     /// Why it refuses.
     refused: Option<String>,
 }
 
-/// What the machine's own units make of the model, and what a window or an image takes there.
+/// What the machine's own units make of the model, and what a window or an image takes there; results of version 1 have cycles, time and
+/// energy alone, of what the formats' natural units computed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Taken {
+    #[serde(default)]
+    own: Option<Own>,
+    cycles: u64,
+    seconds: f64,
+    energy_pj: f64,
+    /// Units and memories on the chip.
+    #[serde(default)]
+    area_mm2: Option<f64>,
+}
+
+/// What the machine's own units gave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Own {
     datapath: String,
     runs: String,
     skips_pruned: Option<bool>,
@@ -87,11 +102,6 @@ struct Taken {
     more: Vec<Metric>,
     #[serde(deserialize_with = "evaluated::finite_or_infinite")]
     losses: Vec<f64>,
-    cycles: u64,
-    seconds: f64,
-    energy_pj: f64,
-    /// Units and memories on the chip.
-    area_mm2: f64,
 }
 
 fn measure(worker: &mut Worker<'_>, key: &Key) -> Result<Value> {
@@ -128,17 +138,20 @@ fn on(run: &mut evaluated::Run<'_>, name: &str, machine: &Machine) -> Result<(Ev
     let cost = run.cost(machine)?;
     let evaluated = run.on(name, machine)?;
     let cell = &evaluated.cell;
-    let taken = Taken {
+    let own = Own {
         datapath: cell.datapath.clone(),
         runs: cell.runs.clone(),
         skips_pruned: cell.skips_pruned,
         metric: cell.metric.clone(),
         more: cell.more.clone(),
         losses: evaluated.losses.clone(),
+    };
+    let taken = Taken {
+        own: Some(own),
         cycles: cost.total.cycles.0,
         seconds: cost.total.seconds,
         energy_pj: cost.total.energy.total.typical,
-        area_mm2: area(&machine.accelerator, &cost, &machine.prices)?.total.typical,
+        area_mm2: Some(area(&machine.accelerator, &cost, &machine.prices)?.total.typical),
     };
     Ok((evaluated, taken))
 }
@@ -175,10 +188,10 @@ fn frame(results: &[Value]) -> Result<Frame> {
             .collect();
         let gap = if on.taken.is_some() { orders::gap(&same, one) } else { vec![f64::NAN; 2] };
         let taken = |of: fn(&Taken) -> f64| on.taken.as_ref().map_or(f64::NAN, of);
-        let skips = on.taken.as_ref().and_then(|taken| taken.skips_pruned);
+        let skips = on.taken.as_ref().and_then(|taken| taken.own.as_ref()?.skips_pruned);
         let more = [
             field(taken(|t| t.seconds)),
-            field(taken(|t| t.area_mm2)),
+            field(taken(|t| t.area_mm2.unwrap_or(f64::NAN))),
             linear_bits(one).to_string(),
             skips.map_or(String::new(), |skips| skips.to_string()),
             on.refused.clone().unwrap_or_default(),
@@ -200,11 +213,11 @@ fn there(one: &Placed, on: &OnMachine) -> Evaluated {
     match &on.taken {
         Some(taken) => {
             let total = taken.cycles;
-            here.losses = taken.losses.clone();
-            here.cell.datapath = taken.datapath.clone();
-            here.cell.runs = taken.runs.clone();
-            here.cell.metric = taken.metric.clone();
-            here.cell.more = taken.more.clone();
+            if let Some(own) = taken.own.clone() {
+                here.losses = own.losses;
+                (here.cell.datapath, here.cell.runs) = (own.datapath, own.runs);
+                (here.cell.metric, here.cell.more) = (own.metric, own.more);
+            }
             here.cell.cycles = CycleCount { model: on.cycle_model.clone(), total };
             here.cell.energy_pj = Energy { total: taken.energy_pj, prices };
         }

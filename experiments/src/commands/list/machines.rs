@@ -1,7 +1,9 @@
 //! Machines, cycle models and prices.
 
 use anyhow::{Result, bail};
-use interplay_hw::cost::{Accelerator, CycleModel, Engine, PriceList, gates};
+use interplay_formats::{Format, Pattern};
+use interplay_hw::Error;
+use interplay_hw::cost::{Accelerator, CycleModel, Engine, Pair, PriceList, gates};
 use serde_json::{Value, json};
 
 use crate::cli::Listed;
@@ -14,12 +16,39 @@ use crate::report::table::Table;
 /// A kind of which records are not picked by name, or an unknown name.
 pub fn record(what: Listed, name: &str) -> Result<()> {
     let text = match what {
-        Listed::Accelerators => toml::to_string(Accelerator::by_name(name)?)?,
+        Listed::Accelerators => {
+            let machine = Accelerator::by_name(name)?;
+            format!("{}\n{}", toml::to_string(machine)?, map_of(machine))
+        }
         Listed::Prices => toml::to_string(PriceList::by_name(name)?)?,
         _ => bail!("only datapaths, methods, accelerators and prices are picked by a word: leave `{name}` out"),
     };
     say(format_args!("{text}"));
     Ok(())
+}
+
+/// What runs each format on a machine, weights and activations alike, as comments behind its record.
+fn map_of(machine: &Accelerator) -> String {
+    let mut text = "# What runs weights and activations of one format, dense; `interplay cost --weights --activations` tells of other pairs.\n".to_owned();
+    for format in Format::all() {
+        let (weight, activation) = (format, format.for_activations());
+        let k = 128 * format.block_len(1) as u64;
+        let pair = Pair { weight, activation, pattern: Pattern::Dense, k, datapath: None, fixed_host: true };
+        let said = match machine.run(&pair) {
+            Ok(run) => match run.scales {
+                Some(scales) => {
+                    let place = serde_json::to_value(scales).unwrap_or_default();
+                    let place = place.as_str().unwrap_or_default().to_owned();
+                    format!("{} to {} on {}, scales: {place}", run.runs.name(), run.activations.name, run.datapath.name)
+                }
+                None => format!("{} {}", run.runs.name(), run.priced().name),
+            },
+            Err(Error::Refused { reason: Some(reason), .. }) => format!("refused: {reason}"),
+            Err(_) => "refused".to_owned(),
+        };
+        text.push_str(&format!("# {:<24} {said}\n", format.name));
+    }
+    text
 }
 
 pub fn accelerators() -> Result<(Table, Value)> {

@@ -11,7 +11,7 @@ use crate::report::legend::{Group, Sample};
 use crate::report::numbers::interval;
 use crate::report::scale::{Axis, Scale};
 use crate::report::style::{self, INK, Look, SOFT, Shape};
-use crate::studies::evaluated::COLUMNS;
+use crate::studies::evaluated;
 
 /// Increases below this many percent, either way, are on a linear scale.
 const NEAR: f64 = 1.0;
@@ -23,7 +23,7 @@ type Line<'a> = (&'a str, Vec<(f64, Row<'a>)>);
 
 /// Draws the figure.
 pub(super) fn draw(frame: &Frame) -> Result<Figure> {
-    frame.expect(&[&COLUMNS[..], &MORE].concat())?;
+    frame.expect(&evaluated::needed(&MORE))?;
     let mut rows: [Vec<Panel>; 5] = Default::default();
     for model in distinct(frame.rows(), "model") {
         let own: Vec<Row> = frame.rows().filter(|row| row.text("model") == model).collect();

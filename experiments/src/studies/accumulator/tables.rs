@@ -9,7 +9,7 @@ use super::figure::{series, varies_accumulator, varies_alignment, varies_block};
 use crate::engine::frame::{Frame, Row, distinct};
 use crate::report::numbers::number;
 use crate::report::table::Table;
-use crate::studies::evaluated::{self, COLUMNS};
+use crate::studies::evaluated;
 
 const INTRODUCTION: &str = "\
 `figure.svg`: by how much the metric is above that of the reference design, against bits of the accumulator, fraction bits that an \
@@ -42,7 +42,7 @@ const DIMENSIONS: [Dimension; 3] = [
 
 /// The caption without its title.
 pub(super) fn caption(frame: &Frame) -> Result<String> {
-    frame.expect(&[&COLUMNS[..], &MORE].concat())?;
+    frame.expect(&evaluated::needed(&MORE))?;
     let mut text = INTRODUCTION.to_owned();
     text.push_str(&evaluated::machine(frame, " with its unit replaced"));
     for model in distinct(frame.rows(), "model") {

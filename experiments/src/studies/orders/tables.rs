@@ -9,7 +9,7 @@ use crate::engine::frame::{Frame, Row, distinct};
 use crate::published::{self, Setup};
 use crate::report::numbers::{self, number};
 use crate::report::table::Table;
-use crate::studies::evaluated::{self, COLUMNS, linear_bits};
+use crate::studies::evaluated::{self, linear_bits};
 
 const INTRODUCTION: &str = "\
 `figure.svg`: stored size of the compressed layers against the metric, both axes logarithmic, with the Pareto front; one panel a model. \
@@ -21,7 +21,7 @@ pruning alone add to it; S→Q above it means that the two errors compound.\n\n"
 
 /// The caption without its title.
 pub(super) fn caption(frame: &Frame) -> Result<String> {
-    frame.expect(&[&COLUMNS[..], &MORE].concat())?;
+    frame.expect(&evaluated::needed(&MORE))?;
     let mut text = INTRODUCTION.to_owned();
     text.push_str(&evaluated::machine(frame, ""));
     for model in distinct(frame.rows(), "model") {

@@ -9,12 +9,14 @@ use super::MORE;
 use crate::engine::frame::{Frame, Row, distinct};
 use crate::report::numbers::number;
 use crate::report::table::Table;
-use crate::studies::evaluated::{self, COLUMNS};
+use crate::studies::evaluated;
 
 const INTRODUCTION: &str = "\
-`figure.svg`: stored size of the compressed layers, energy and time of one window or image against the metric, all axes \
-logarithmic, a column of panels a model. Colours are formats, shapes patterns; hollow marks quantise before they prune (Q→S). \
-In the panels of energy and time every machine has its own front, named at its cheap end, and marks that are not on it are \
+`figure.svg`: stored size of the compressed layers, energy and time of one window or image, and area of the machine against the metric, \
+all axes logarithmic, a column of panels a model. Every machine computes on its own units, so each has a metric of its own (`datapath` \
+names them, `runs` says whose arithmetic it is; machines whose units give the same bits share one evaluation); sizes are drawn with the \
+metric of the first. Colours are formats, shapes patterns; hollow marks quantise before they prune (Q→S). \
+In the panels of energy, time and area every machine has its own front, named at its cheap end, and marks that are not on it are \
 faint; bars are one standard error, of marks that are not faint; machines of different peak are no rivals of each other, so \
 that each should be read by itself. One-shot: nothing was trained.\n\n\
 `front` in `data.csv` marks what no other row of the model, on any machine, beats in metric, stored bits, energy and time together; \
@@ -25,7 +27,7 @@ pattern then hardly show in its time and energy, which `interplay cost` splits.\
 
 /// The caption without its title.
 pub(super) fn caption(frame: &Frame) -> Result<String> {
-    frame.expect(&[&COLUMNS[..], &MORE].concat())?;
+    frame.expect(&evaluated::needed(&MORE))?;
     let mut text = INTRODUCTION.to_owned();
     if let Some(first) = frame.rows().next() {
         let machines = distinct(frame.rows(), "accelerator").join("`, `");
@@ -40,6 +42,7 @@ pub(super) fn caption(frame: &Frame) -> Result<String> {
             let _ = writeln!(text, "- {check}");
         }
         let _ = writeln!(text, "\n{}\n{}", made_of(&rows).markdown(), smallest(&rows).markdown());
+        let _ = writeln!(text, "{}", whose(&rows).markdown());
         if let Some(table) = refusals(&rows) {
             let _ = writeln!(text, "{}", table.markdown());
         }
@@ -212,8 +215,8 @@ fn made_of(rows: &[Row]) -> Table {
 /// The front of metric and footprint, smallest first, with what each point takes on the machines.
 fn smallest(rows: &[Row]) -> Table {
     let machines = distinct(rows.iter().copied(), "accelerator");
-    let header = ["configuration", "metric", "KiB"].map(str::to_owned).into_iter();
-    let header = header.chain(machines.iter().map(|machine| format!("{machine}: us, uJ")));
+    let header = ["configuration", "KiB"].map(str::to_owned).into_iter();
+    let header = header.chain(machines.iter().map(|machine| format!("{machine}: metric, us, uJ")));
     let mut table = Table::new("the front of metric and footprint, and what it takes for an input", header);
     let mut on = configurations(rows);
     on.retain(|row| row.text("front_2d") == "true");
@@ -222,7 +225,10 @@ fn smallest(rows: &[Row]) -> Table {
         let names = ["format", "sparsity", "order"].map(|column| (column, row.text(column)));
         let costs = machines.iter().map(|machine| {
             let there = rows.iter().find(|other| other.is(&names) && other.text("accelerator") == *machine);
-            let taken = |r: &Row| format!("{:.1}, {:.1}", r.number("seconds") * 1e6, r.number("energy_pj") / 1e6);
+            let taken = |r: &Row| {
+                let (us, uj) = (r.number("seconds") * 1e6, r.number("energy_pj") / 1e6);
+                format!("{}, {us:.1}, {uj:.1}", number(r.number("value")))
+            };
             there.filter(|r| able(r)).map_or_else(|| "no unit".to_owned(), taken)
         });
         let order = match row.text("order") {
@@ -232,7 +238,34 @@ fn smallest(rows: &[Row]) -> Table {
         };
         let label = format!("{} {}{order}", row.text("format"), row.text("sparsity"));
         let kib = format!("{:.1}", row.number("linear_bits") / 8192.0);
-        table.row([label, number(row.number("value")), kib].into_iter().chain(costs));
+        table.row([label, kib].into_iter().chain(costs));
+    }
+    table
+}
+
+/// Dense, on every machine: what ran, and the metric.
+fn whose(rows: &[Row]) -> Table {
+    let machines = distinct(rows.iter().copied(), "accelerator");
+    let header = ["format"].into_iter().chain(machines.iter().copied());
+    let mut table =
+        Table::new("dense models on each machine's own units: metric, whose arithmetic, which unit", header);
+    for format in distinct(rows.iter().copied(), "format") {
+        let on = |machine: &&str| {
+            let of = [("format", format), ("sparsity", "dense"), ("accelerator", *machine)];
+            let found = rows.iter().find(|row| row.is(&of)).filter(|row| able(row));
+            found.map_or_else(
+                || "refused".to_owned(),
+                |row| {
+                    // Products outside of the preset are the host's everywhere.
+                    let own = |column| row.text(column).split('+').filter(|name| !["fake", "host"].contains(name));
+                    let joined = |column| own(column).collect::<Vec<_>>().join("+");
+                    format!("{} {} {}", number(row.number("value")), joined("runs"), joined("datapath"))
+                        .trim()
+                        .to_owned()
+                },
+            )
+        };
+        table.row(std::iter::once(format.to_owned()).chain(machines.iter().map(on)));
     }
     table
 }
