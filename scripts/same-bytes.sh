@@ -43,7 +43,7 @@ produce() {
     ${RUN[@]+"${RUN[@]}"} "$PROGRAM" study orders --quick ${formats[@]+"${formats[@]}"} ${study[@]+"${study[@]}"} --restart \
         --out "$folder/orders" "$@" >/dev/null 2>&1
     # The machine that ran is in these; results.jsonl says so under `provenance`, which is cut out below.
-    rm -rf "$folder/orders/run.json" "$folder/orders/cells"
+    rm -rf "$folder/orders/run.json" "$folder/orders/.cells"
     ${RUN[@]+"${RUN[@]}"} "$PROGRAM" eval --model lm --windows "$windows" --format hbfp6 --sparsity 2:4 --order sq --json "$@" \
         >"$folder/lm.json"
     ${RUN[@]+"${RUN[@]}"} "$PROGRAM" eval --model vit --windows "$images" --format mxfp8 --datapath fake --json "$@" \

@@ -38,7 +38,7 @@ pub enum Function {
     Power(f64),
 }
 
-/// Values that one task goes through.
+/// Values that one task goes through; as many stay on the thread that asks.
 const CHUNK: usize = 1 << 14;
 
 impl Function {

@@ -16,5 +16,5 @@ mod rows;
 
 pub use depthwise::{Plane, depthwise};
 pub use functions::{Function, map};
-pub use product::{Matrix, matmul};
+pub use product::{Matrix, is_small, matmul};
 pub use rows::{Reduction, layer_norm, reduce, softmax};

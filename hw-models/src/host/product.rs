@@ -14,6 +14,14 @@ const PANELS: usize = 8;
 /// Tasks that a product is cut into at least, where it has as many panels.
 const TASKS: usize = 8;
 
+/// Multiply-adds up to which a product stays on the thread that asks for it. Assumed: some 25 us, a few times what waking others takes.
+const SMALL: usize = 1 << 20;
+
+/// Whether so many products of `[m, k] x [k, n]` are too little work for several threads.
+pub fn is_small(count: usize, [m, k, n]: [usize; 3]) -> bool {
+    count.saturating_mul(m).saturating_mul(k).saturating_mul(n) <= SMALL
+}
+
 /// A matrix in memory: element `(i, j)` is `data[i * strides[0] + j * strides[1]]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix<'a> {
@@ -40,7 +48,7 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// `out [m, n] = a [m, k] x b [k, n]`, row-major, on all threads of the current pool.
+/// `out [m, n] = a [m, k] x b [k, n]`, row-major, on all threads of the current pool unless [`is_small`].
 ///
 /// False, with `out` as it was, where the shapes do not go together or an operand is longer than its data.
 #[must_use]
@@ -54,13 +62,18 @@ pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) -> bool {
     }
     let path = Path::best();
     let mut left = Vec::new();
-    run(path, Pack { a, left: &mut left });
+    let small = is_small(1, [m, k, n]);
+    run(path, Pack { a, left: &mut left, small });
     let panels = n.div_ceil(NR);
     let most = (PACKED / (k * NR * size_of::<f32>()).max(1)).clamp(1, PANELS);
     let width = NR * panels.div_ceil(TASKS).clamp(1, most);
-    tasks(out, n, width).into_par_iter().enumerate().for_each(|(task, rows)| {
-        run(path, Columns { left: &left, b, first: task * width, rows });
-    });
+    let work = |(task, rows)| run(path, Columns { left: &left, b, first: task * width, rows });
+    let tasks = tasks(out, n, width);
+    if small {
+        tasks.into_iter().enumerate().for_each(work);
+    } else {
+        tasks.into_par_iter().enumerate().for_each(work);
+    }
     true
 }
 
@@ -79,6 +92,7 @@ fn tasks(out: &mut [f32], n: usize, width: usize) -> Vec<Vec<&mut [f32]>> {
 struct Pack<'a> {
     a: Matrix<'a>,
     left: &'a mut Vec<f32>,
+    small: bool,
 }
 
 impl Work for Pack<'_> {
@@ -88,14 +102,19 @@ impl Work for Pack<'_> {
     fn run<const MR: usize, const FUSED: bool>(self) {
         let Matrix { data, shape: [m, k], strides: [down, across] } = self.a;
         self.left.resize(m.div_ceil(MR) * k * MR, 0.0);
-        let strips = self.left.par_chunks_mut((k * MR).max(1)).with_min_len((1 << 14) / (k * MR).max(1) + 1);
-        strips.enumerate().for_each(|(strip, packed)| {
+        let fill = |(strip, packed): (usize, &mut [f32])| {
             for lane in 0..MR.min(m - strip * MR) {
                 let row = &data[(strip * MR + lane) * down..];
                 let slots = packed[lane..].iter_mut().step_by(MR);
                 slots.zip(row.iter().step_by(across.max(1))).for_each(|(slot, value)| *slot = *value);
             }
-        });
+        };
+        let length = (k * MR).max(1);
+        if self.small {
+            self.left.chunks_mut(length).enumerate().for_each(fill);
+        } else {
+            self.left.par_chunks_mut(length).enumerate().with_min_len((1 << 14) / length + 1).for_each(fill);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 /// Partial results of a reduction.
 const PARTS: usize = 16;
 
-/// Values that one task goes through, in whole rows.
+/// Values that one task goes through, in whole rows; as many stay on the thread that asks.
 const CHUNK: usize = 1 << 14;
 
 /// How the values of a row become one.
@@ -29,6 +29,10 @@ pub enum Reduction {
 /// Every row of `k` values of `x` as one value.
 pub fn reduce(reduction: Reduction, x: &[f32], k: usize) -> Vec<f32> {
     let mut out = vec![0.0; x.len() / k.max(1)];
+    if x.len() <= CHUNK {
+        run(Level::detect(), Rows { reduction, x, k, out: &mut out });
+        return out;
+    }
     let rows = (CHUNK / k.max(1)).max(1);
     out.par_chunks_mut(rows).zip(x.par_chunks(rows * k.max(1))).for_each(|(out, x)| {
         run(Level::detect(), Rows { reduction, x, k, out });
@@ -96,6 +100,9 @@ fn max(row: &[f32]) -> f32 {
 ///
 /// Where `masked`, a row of nothing but negative infinities gives zeros; else it gives NaN.
 pub fn softmax(x: &mut [f32], k: usize, masked: bool) {
+    if x.len() <= CHUNK {
+        return run(Level::detect(), Softmax { x, k, masked });
+    }
     let rows = (CHUNK / k.max(1)).max(1);
     x.par_chunks_mut(rows * k.max(1)).for_each(|x| run(Level::detect(), Softmax { x, k, masked }));
 }
@@ -134,6 +141,9 @@ impl Task for Softmax<'_> {
 /// `gamma` and `beta` have the length of a row.
 pub fn layer_norm(x: &mut [f32], gamma: &[f32], beta: Option<&[f32]>, epsilon: f32) {
     let k = gamma.len().max(1);
+    if x.len() <= CHUNK {
+        return run(Level::detect(), LayerNorm { x, gamma, beta, epsilon });
+    }
     let rows = (CHUNK / k).max(1);
     x.par_chunks_mut(rows * k).for_each(|x| run(Level::detect(), LayerNorm { x, gamma, beta, epsilon }));
 }

@@ -40,10 +40,13 @@ pub(crate) fn matmul(lhs: FlexTensor, rhs: FlexTensor, name: &str) -> Result<Fle
     let mut out = vec![0.0; plan.count() * m * n];
     let (left, right) = (matrices(&lhs), matrices(&rhs));
     let pairs: Vec<_> = plan.pairs().collect();
-    pairs
-        .into_par_iter()
-        .zip(out.par_chunks_mut((m * n).max(1)))
-        .try_for_each(|((l, r), out)| multiply(left.matrix(l), right.matrix(r), out, name))?;
+    let size = (m * n).max(1);
+    let one = |((l, r), out): ((usize, usize), &mut [f32])| multiply(left.matrix(l), right.matrix(r), out, name);
+    if host::is_small(pairs.len(), [*m, *k, *n]) {
+        pairs.into_iter().zip(out.chunks_mut(size)).try_for_each(one)?;
+    } else {
+        pairs.into_par_iter().zip(out.par_chunks_mut(size)).try_for_each(one)?;
+    }
     Ok(tensor(out, &[&plan.shape[..], &[*m, *n]].concat()))
 }
 
