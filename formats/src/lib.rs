@@ -21,6 +21,7 @@ mod kernel;
 pub mod layout;
 mod lookup;
 mod loss;
+pub mod math;
 mod name;
 mod nvfp4;
 pub mod pack;
