@@ -21,6 +21,22 @@ pub enum Error {
          or stochastic-N with N of 1 to 32 random bits (16 unless told)"
     )]
     UnknownRounding(String),
+    /// No instruction set has this name.
+    #[error("unknown instructions `{given}`; did you mean `{nearest}`? It is auto, avx512, avx2 or scalar")]
+    UnknownSimd {
+        /// The name as given.
+        given: String,
+        /// The nearest known name.
+        nearest: &'static str,
+    },
+    /// This CPU lacks the instructions.
+    #[error("this CPU has no instructions `{asked}`; the most that it has is `{best}`, which `auto` takes")]
+    NoSimd {
+        /// The name as given.
+        asked: &'static str,
+        /// The name of the most that there is.
+        best: &'static str,
+    },
     /// A format record that makes no sense.
     #[error("format `{name}`: {problem}")]
     Record {

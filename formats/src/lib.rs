@@ -33,7 +33,7 @@ mod record;
 mod reference;
 mod rounding;
 pub mod scalar;
-mod simd;
+pub mod simd;
 pub mod sparse;
 mod sparsity;
 mod sweep;

@@ -28,8 +28,9 @@ pub(crate) use rounded::{Dot, Float, Registers, RoundedBlocks, mode};
 pub(crate) use tiles::Fallback;
 
 use crate::exact::canonical;
+use block::to_odd;
 use rayon::prelude::*;
-use simd::Path;
+use simd::{Path, Work};
 
 /// Output columns in a panel.
 pub(crate) const NR: usize = 32;
@@ -38,12 +39,27 @@ const TASK_ROWS: usize = 96;
 /// Output columns that one task computes.
 const TASK_COLUMNS: usize = 8 * NR;
 
+/// The fused multiply-add of an instruction set that has one.
+///
+/// Elsewhere it would be a call of the C library; kernels then take [`Lane::fma`] without it.
+macro_rules! fused {
+    ($a:expr, $b:expr, $c:expr) => {{
+        #[expect(clippy::disallowed_methods, reason = "one instruction where this is compiled")]
+        let fused = $a.mul_add($b, $c);
+        fused
+    }};
+}
+use fused;
+
+/// Whether the build target itself has a fused multiply-add.
+pub(crate) const FUSED: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
+
 /// A number type that products accumulate in.
 pub(crate) trait Lane: Copy + Default + Send + Sync + 'static {
     /// The nearest number to `x`; units call it only where that is `x` itself.
     fn of(x: f64) -> Self;
-    /// `a * b + c`, rounded once.
-    fn fma(a: Self, b: f32, c: Self) -> Self;
+    /// `a * b + c` for an `a` that FP32 holds, rounded once; `FUSED` where the instruction set does that in one operation.
+    fn fma<const FUSED: bool>(a: Self, b: f32, c: Self) -> Self;
 }
 
 impl Lane for f32 {
@@ -51,9 +67,10 @@ impl Lane for f32 {
     fn of(x: f64) -> Self {
         x as f32
     }
+    /// The product is exact in FP64, and rounding a sum to odd there and then to FP32 is rounding it once.
     #[inline(always)]
-    fn fma(a: Self, b: f32, c: Self) -> Self {
-        a.mul_add(b, c)
+    fn fma<const FUSED: bool>(a: Self, b: f32, c: Self) -> Self {
+        if FUSED { fused!(a, b, c) } else { to_odd(f64::from(a) * f64::from(b), f64::from(c)) as f32 }
     }
 }
 
@@ -62,9 +79,10 @@ impl Lane for f64 {
     fn of(x: f64) -> Self {
         x
     }
+    /// The product is exact, so that adding it rounds once.
     #[inline(always)]
-    fn fma(a: Self, b: f32, c: Self) -> Self {
-        a.mul_add(f64::from(b), c)
+    fn fma<const FUSED: bool>(a: Self, b: f32, c: Self) -> Self {
+        if FUSED { fused!(a, f64::from(b), c) } else { a * f64::from(b) + c }
     }
 }
 
@@ -74,18 +92,27 @@ pub(crate) trait Unit: Sync {
     type Lane: Lane;
 
     /// Computes the outputs of one tile.
-    fn tile<const MR: usize>(&self, left: &Left<Self::Lane, MR>, right: Panel<'_>, out: &mut [[f32; NR]; MR]);
+    fn tile<const MR: usize, const FUSED: bool>(
+        &self,
+        left: &Left<Self::Lane, MR>,
+        right: Panel<'_>,
+        out: &mut [[f32; NR]; MR],
+    );
 }
 
 /// Adds the products of `left` and `right` to `sums`, k increasing, each by one fused multiply-add.
 #[inline(always)]
-pub(crate) fn chain<L: Lane, const MR: usize>(left: &[[L; MR]], right: &[[f32; NR]], sums: &mut [[L; NR]; MR]) {
+pub(crate) fn chain<L: Lane, const MR: usize, const FUSED: bool>(
+    left: &[[L; MR]],
+    right: &[[f32; NR]],
+    sums: &mut [[L; NR]; MR],
+) {
     // A local copy lets the compiler keep the tile in registers.
     let mut tile = *sums;
     for (a, b) in left.iter().zip(right) {
         for r in 0..MR {
             for c in 0..NR {
-                tile[r][c] = L::fma(a[r], b[c], tile[r][c]);
+                tile[r][c] = L::fma::<FUSED>(a[r], b[c], tile[r][c]);
             }
         }
     }
@@ -95,7 +122,7 @@ pub(crate) fn chain<L: Lane, const MR: usize>(left: &[[L; MR]], right: &[[f32; N
 /// `y[M, N] = x[M, K] w[N, K]^T` by `unit`.
 pub(crate) fn gemm<U: Unit>(path: Path, unit: &U, x: &Rows<'_>, w: &Panels) -> Vec<f32> {
     let mut y = vec![0.0; x.rows * w.columns];
-    tasks(&mut y, w.columns).into_par_iter().for_each(|task| simd::run(path, unit, x, w, task));
+    tasks(&mut y, w.columns).into_par_iter().for_each(|task| simd::run(path, Compute { unit, x, w, task }));
     y
 }
 
@@ -125,26 +152,38 @@ fn tasks(y: &mut [f32], columns: usize) -> Vec<Task<'_>> {
     tasks
 }
 
-/// Computes one task with strips of `MR` rows.
-#[inline(always)]
-fn compute<U: Unit, const MR: usize>(unit: &U, x: &Rows<'_>, w: &Panels, task: Task<'_>) {
-    let mut left = Left::<U::Lane, MR>::default();
-    let mut row = task.row;
-    let mut rows = task.rows;
-    for strip in rows.chunks_mut(MR) {
-        left.pack(x, row);
-        row += MR;
-        for panel in 0..strip[0].len().div_ceil(NR) {
-            let mut out = [[0.0; NR]; MR];
-            unit.tile(&left, w.panel(task.panel + panel), &mut out);
-            write(&out, strip, panel);
+/// One task of a product.
+struct Compute<'a, U> {
+    unit: &'a U,
+    x: &'a Rows<'a>,
+    w: &'a Panels,
+    task: Task<'a>,
+}
+
+impl<U: Unit> Work for Compute<'_, U> {
+    const BYTES: usize = size_of::<U::Lane>();
+
+    #[inline(always)]
+    fn run<const MR: usize, const FUSED: bool>(self) {
+        let Self { unit, x, w, task } = self;
+        let mut left = Left::<U::Lane, MR>::default();
+        let mut row = task.row;
+        let mut rows = task.rows;
+        for strip in rows.chunks_mut(MR) {
+            left.pack(x, row);
+            row += MR;
+            for panel in 0..strip[0].len().div_ceil(NR) {
+                let mut out = [[0.0; NR]; MR];
+                unit.tile::<MR, FUSED>(&left, w.panel(task.panel + panel), &mut out);
+                write(&out, strip, panel);
+            }
         }
     }
 }
 
 /// Copies a tile to panel number `panel` of some output rows; what lies beyond their ends is dropped.
 #[inline(always)]
-fn write<const MR: usize>(tile: &[[f32; NR]; MR], rows: &mut [&mut [f32]], panel: usize) {
+pub(crate) fn write<const MR: usize>(tile: &[[f32; NR]; MR], rows: &mut [&mut [f32]], panel: usize) {
     for (values, tile) in rows.iter_mut().zip(tile) {
         let from = panel * NR;
         let to = values.len().min(from + NR);

@@ -17,6 +17,7 @@ pub mod cost;
 pub mod datapath;
 pub mod exact;
 pub mod explain;
+pub mod host;
 pub mod identify;
 #[doc(hidden)]
 pub mod judge;

@@ -7,18 +7,21 @@ use burn_ir::AttentionOpIr;
 
 use crate::Error;
 use crate::burn::backend::{Engine, Of};
+use crate::burn::host::{self, Host};
+use crate::hw::host::Function;
 
-/// The attention weights `[b, heads, q, k]` for the products `scores` of queries and keys, as the backend `B` computes them.
+/// The attention weights `[b, heads, q, k]` for the products `scores` of queries and keys, as the host `on` computes them on the backend `B`.
 ///
 /// Order of operations: scale, softcap, mask, causal mask, bias, softmax; a row that is masked everywhere gives zeros.
 ///
 /// # Errors
-/// The backend has no booleans.
+/// The backend has no booleans, or the host no values that are not f32.
 pub(crate) fn weights<B: Engine>(
     scores: Of<B>,
     mask: Option<Of<B>>,
     bias: Option<Of<B>>,
     a: &AttentionOpIr,
+    on: Host,
 ) -> Result<Of<B>, Error> {
     let options: burn::tensor::ops::AttentionModuleOptions = a.options.clone().into();
     let head = a.query.shape[3];
@@ -26,7 +29,11 @@ pub(crate) fn weights<B: Engine>(
     let shape = scores.shape();
     let mut s = B::float_mul_scalar(scores, scale.into());
     if let Some(cap) = options.softcap {
-        s = B::float_tanh(B::float_div_scalar(s, cap.into()));
+        s = B::float_div_scalar(s, cap.into());
+        s = match on {
+            Host::Fixed => B::lift(host::fill(Function::Tanh, B::lower(s)?)?)?,
+            Host::Burn => B::float_tanh(s),
+        };
         s = B::float_mul_scalar(s, cap.into());
     }
     if let Some(mask) = mask {
@@ -37,6 +44,9 @@ pub(crate) fn weights<B: Engine>(
     }
     if let Some(bias) = bias {
         s = B::float_add(s, bias);
+    }
+    if on == Host::Fixed {
+        return B::lift(host::softmax(B::lower(s)?, 3, true)?);
     }
     let max = B::float_clamp_min(B::float_max_dim(s.clone(), 3), f32::MIN.into());
     let exp = B::float_exp(B::float_sub(s, max));

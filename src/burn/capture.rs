@@ -80,12 +80,12 @@ pub struct Parameter {
 /// ```
 /// use burn::nn::LinearConfig;
 /// use burn::tensor::{Device, Tensor};
-/// use interplay::burn::{Off, capture};
+/// use interplay::burn::{Backend, Host, Off, capture};
 ///
 /// let device = Device::flex();
 /// let linear = LinearConfig::new(4, 2).init(&device);
 /// let x = Tensor::<2>::ones([3, 4], &device);
-/// let captured = capture(&linear, |m, x: Tensor<2>| m.forward(x), &x)?;
+/// let captured = capture(&linear, |m, x: Tensor<2>| m.forward(x), &x)?.on(Backend::default().hosted(Host::Burn));
 /// let y: Tensor<2> = captured.run(x.clone(), &mut Off)?;
 /// assert_eq!(y.into_data(), linear.forward(x).into_data());
 /// # Ok::<(), interplay::Error>(())
@@ -282,7 +282,7 @@ fn fingerprint(bytes: &[u8]) -> u64 {
 }
 
 /// The variants of an operation without its fields: `Float::Matmul`.
-fn operation_name(op: &OperationIr) -> String {
+pub(crate) fn operation_name(op: &OperationIr) -> String {
     let text = format!("{op:?}");
     let head = text.split('{').next().unwrap_or_default();
     let variants = head.split('(').filter_map(|part| part.rsplit(", ").next());
@@ -355,4 +355,4 @@ impl Take<TensorId> for Ids {
 }
 
 /// The backend whose tensors a graph holds and a hook is given.
-pub(crate) type Host = Flex;
+pub(crate) type Cpu = Flex;

@@ -120,14 +120,18 @@ pub(crate) fn kernel_rows<B: Engine>(kernel: Of<B>, product: &Product) -> Of<B> 
     B::float_reshape(rows, vec![product.count, product.n, product.k].into())
 }
 
-/// The output `[groups, b*oh*ow, n / groups]` of the product as an image `[b, n, oh, ow]`, with the bias added last.
-pub(crate) fn fold<B: Engine>(out: Of<B>, bias: Option<Of<B>>, c: &Conv2dOpIr) -> Of<B> {
+/// The output `[groups, b*oh*ow, n / groups]` of the product as an image `[b, n, oh, ow]`.
+pub(crate) fn fold<B: Engine>(out: Of<B>, c: &Conv2dOpIr) -> Of<B> {
     let [b, n, h, w] = c.out.shape.dims();
     let groups = c.options.groups;
     let split = B::float_reshape(out, vec![groups, b, h, w, n / groups].into());
-    let image = B::float_reshape(B::float_permute(split, &[1, 0, 4, 2, 3]), vec![b, n, h, w].into());
+    B::float_reshape(B::float_permute(split, &[1, 0, 4, 2, 3]), vec![b, n, h, w].into())
+}
+
+/// An image `[b, n, oh, ow]` with a bias a channel added, if there is one.
+pub(crate) fn biased<B: Engine>(image: Of<B>, bias: Option<Of<B>>, c: &Conv2dOpIr) -> Of<B> {
     match bias {
-        Some(bias) => B::float_add(image, B::float_reshape(bias, vec![1, n, 1, 1].into())),
+        Some(bias) => B::float_add(image, B::float_reshape(bias, vec![1, c.out.shape[1], 1, 1].into())),
         None => image,
     }
 }

@@ -11,7 +11,7 @@ use burn::backend::ops::FloatTensorOps;
 
 use crate::Error;
 use crate::burn::backend::Backend;
-use crate::burn::capture::Host;
+use crate::burn::capture::Cpu;
 use crate::burn::executor::transpose;
 use crate::burn::product::Product;
 use crate::burn::value::{self, tensor};
@@ -76,7 +76,7 @@ impl Corrected {
     ) -> Result<FlexTensor, Error> {
         let inner = backend.matmul(self.rounded(x, product)?, self.right.clone())?;
         let outer = backend.matmul(self.rounded(inner, product)?, self.left.clone())?;
-        Ok(Host::float_add(y, outer))
+        Ok(Cpu::float_add(y, outer))
     }
 
     /// `x` in the type of the path's operands.

@@ -1,7 +1,8 @@
 //! The executor: runs a captured graph on a CPU backend of Burn and hands the products that a [`Hook`] wants to it.
 //!
-//! With no product wanted, every operation goes to the backend as Burn recorded it, in the recorded order, on the module's own
-//! tensors: the result equals eager execution bit for bit. Tensors are freed after their last use, as eager execution does.
+//! Operations run in the recorded order on the module's own tensors, which are freed after their last use, as eager execution does.
+//! On [`Host::Fixed`] those whose bits would depend on the machine are this project's own; on [`Host::Burn`] every operation goes to
+//! the backend as Burn recorded it, so that with no product wanted the result equals eager execution bit for bit.
 //!
 //! The executor knows no formats and no machines.
 
@@ -17,8 +18,9 @@ use burn_router::TensorInterpreter;
 
 use crate::Error;
 use crate::burn::backend::{self, Backend, Engine, Of};
-use crate::burn::capture::{Captured, Host, Step};
+use crate::burn::capture::{Captured, Cpu, Step, operation_name};
 use crate::burn::hook::Hook;
+use crate::burn::host::{self, Host, Treatment};
 use crate::burn::product::{Form, Product};
 use crate::burn::value::{self, Boundary, Value};
 use crate::burn::{attention, conv};
@@ -30,7 +32,7 @@ impl Captured {
     /// `input` has another shape than the captured example, the output is not of type `O`, or the hook failed.
     pub fn run<I: Boundary, O: Boundary>(&self, input: I, hook: &mut dyn Hook) -> Result<O, Error> {
         match self.backend {
-            Backend::Flex => self.run_on::<Flex, I, O>(input, hook),
+            Backend::Flex(_) => self.run_on::<Flex, I, O>(input, hook),
             #[cfg(feature = "ndarray")]
             Backend::NdArray => self.run_on::<backend::ndarray::Host, I, O>(input, hook),
             #[cfg(feature = "wgpu")]
@@ -43,7 +45,7 @@ impl Captured {
         DispatchTensor: DispatchKindConversion<B>,
     {
         let interpreter = TensorInterpreter::<B>::new(B::Device::default());
-        let mut run = Run { interpreter, products: &self.products, hook };
+        let mut run = Run { interpreter, products: &self.products, hook, host: self.backend.host() };
         self.place(&mut run.interpreter)?;
         self.bind(input.into_handles::<B>()?, &mut run.interpreter)?;
         for step in &self.steps {
@@ -99,10 +101,10 @@ impl Captured {
         let rows = match self.weight(product)? {
             (leaf, Form::Right) => transpose(leaf),
             (leaf, Form::Left) => leaf,
-            (leaf, Form::Kernel) => conv::kernel_rows::<Host>(leaf, product),
+            (leaf, Form::Kernel) => conv::kernel_rows::<Cpu>(leaf, product),
         };
         let rows = value::contiguous(rows, &product.name)?;
-        Ok(Host::float_reshape(rows, vec![product.count, product.n, product.k].into()))
+        Ok(Cpu::float_reshape(rows, vec![product.count, product.n, product.k].into()))
     }
 
     /// The same as `[.., k, n]`, without a copy where the graph reads it in that form.
@@ -113,12 +115,12 @@ impl Captured {
         let columns = match self.weight(product)? {
             (leaf, Form::Right) => leaf,
             (leaf, Form::Left) => transpose(leaf),
-            (leaf, Form::Kernel) => transpose(conv::kernel_rows::<Host>(leaf, product)),
+            (leaf, Form::Kernel) => transpose(conv::kernel_rows::<Cpu>(leaf, product)),
         };
         let batches = product.weight.as_ref().map_or_else(Vec::new, |w| w.batches(product));
         let shape = [batches, vec![product.k, product.n]].concat().into();
         // A tied head is a transposed view; reshaping it would copy it even to its own shape.
-        Ok(if *columns.layout().shape() == shape { columns } else { Host::float_reshape(columns, shape) })
+        Ok(if *columns.layout().shape() == shape { columns } else { Cpu::float_reshape(columns, shape) })
     }
 
     /// The tensor that a product's operation reads as its weight.
@@ -126,7 +128,7 @@ impl Captured {
         let missing = || Error::Invalid(format!("`{}` has no parameter of floating point", product.name));
         let weight = product.weight.as_ref().ok_or_else(missing)?;
         let root = self.constants.get(&weight.root).ok_or_else(missing)?;
-        let mut interpreter = TensorInterpreter::<Host>::new(FlexDevice);
+        let mut interpreter = TensorInterpreter::<Cpu>::new(FlexDevice);
         interpreter.register_tensor_to_device(weight.root, root.clone());
         for &view in &weight.views {
             interpreter.register_op(self.steps[view].op.clone());
@@ -143,6 +145,7 @@ struct Run<'a, B: Engine> {
     interpreter: TensorInterpreter<B>,
     products: &'a [Product],
     hook: &'a mut dyn Hook,
+    host: Host,
 }
 
 impl<B: Engine> Run<'_, B> {
@@ -150,9 +153,10 @@ impl<B: Engine> Run<'_, B> {
         let range = step.products.clone();
         // A fused operation of two products is taken apart as soon as one of them is of interest.
         let apart = range.len() > 1 && self.hook.observes();
-        if apart || range.clone().any(|p| self.hook.wants(p)) {
+        let own = self.host == Host::Fixed && !range.is_empty();
+        if own || apart || range.clone().any(|p| self.hook.wants(p)) {
             self.products_of(step)?;
-        } else if !self.biased(step)? {
+        } else if !self.biased(step)? && !self.fixed(&step.op)? {
             self.interpreter.register_op(step.op.clone());
             if range.len() == 1 && self.hook.observes() {
                 self.observe(range.start, &step.op)?;
@@ -164,7 +168,7 @@ impl<B: Engine> Run<'_, B> {
         Ok(())
     }
 
-    /// Runs an operation of which the hook wants at least one product.
+    /// Runs an operation of which the hook wants at least one product, or all of whose products are the fixed host's.
     fn products_of(&mut self, step: &Step) -> Result<(), Error> {
         let p = step.products.start;
         match &step.op {
@@ -192,12 +196,16 @@ impl<B: Engine> Run<'_, B> {
                 let (x, weight) = (self.take(&c.x)?, self.take(&c.weight)?);
                 let bias = c.bias.as_ref().map(|b| self.take(b)).transpose()?;
                 let product = &self.products[p];
-                let rows = B::im2col(x, c, product)?;
-                let kernel = || B::float_transpose(conv::kernel_rows::<B>(weight, product));
-                let out = B::multiply(self.hook, p, product, rows, product.weight.is_none().then(kernel))?;
-                let out = self.narrow(p, out)?;
+                let out = if self.hook.wants(p) {
+                    let rows = B::im2col(x, c, product)?;
+                    let kernel = || B::float_transpose(conv::kernel_rows::<B>(weight, product));
+                    let out = B::multiply(self.hook, p, product, rows, product.weight.is_none().then(kernel))?;
+                    conv::fold::<B>(self.narrow(p, out)?, c)
+                } else {
+                    B::lift(host::convolution(B::lower(x)?, B::lower(weight)?, c, product)?)?
+                };
                 let bias = bias.map(|b| self.narrow(p, b)).transpose()?;
-                let out = conv::fold::<B>(out, bias, c);
+                let out = conv::biased::<B>(out, bias, c);
                 let out = self.narrow(p, out)?;
                 self.put(&c.out, out);
             }
@@ -217,7 +225,7 @@ impl<B: Engine> Run<'_, B> {
         let bias = a.attn_bias.as_ref().map(|t| self.take(t)).transpose()?;
         let scores = self.matmul(p, q, B::float_transpose(k))?;
         self.show(p, &scores)?;
-        let out = self.matmul(p + 1, attention::weights::<B>(scores, mask, bias, a)?, v)?;
+        let out = self.matmul(p + 1, attention::weights::<B>(scores, mask, bias, a, self.host)?, v)?;
         self.show(p + 1, &out)?;
         self.put(&a.out, out);
         Ok(())
@@ -227,7 +235,10 @@ impl<B: Engine> Run<'_, B> {
     fn matmul(&mut self, p: usize, lhs: Of<B>, rhs: Of<B>) -> Result<Of<B>, Error> {
         let product = &self.products[p];
         if !self.hook.wants(p) {
-            return Ok(B::float_matmul(lhs, rhs));
+            return match self.host {
+                Host::Fixed => B::lift(host::matmul(B::lower(lhs)?, B::lower(rhs)?, &product.name)?),
+                Host::Burn => Ok(B::float_matmul(lhs, rhs)),
+            };
         }
         match product.weight.as_ref().map(|w| w.form) {
             None => B::multiply(self.hook, p, product, lhs, Some(rhs)),
@@ -237,6 +248,34 @@ impl<B: Engine> Run<'_, B> {
             }
             Some(_) => B::multiply(self.hook, p, product, lhs, None),
         }
+    }
+
+    /// Runs an operation that the fixed host takes over; false where Burn is to run it.
+    fn fixed(&mut self, op: &OperationIr) -> Result<bool, Error> {
+        if self.host == Host::Burn {
+            return Ok(false);
+        }
+        let (out, tensor) = match host::treat(op) {
+            Treatment::Burn => return Ok(false),
+            Treatment::Function(f, o) => (&o.out, host::fill(f, self.take_host(&o.input)?)?),
+            Treatment::Scalar(f, o) => (&o.out, host::fill(f, self.take_host(&o.lhs)?)?),
+            Treatment::Power(o) => (&o.out, host::power(self.take_host(&o.lhs)?, self.take_host(&o.rhs)?)?),
+            Treatment::Reduce(r, o) => (o.out, host::reduce(r, self.take_host(o.input)?, o.axis)?),
+            Treatment::ReduceAll(r, input, out) => (out, host::reduce_all(r, self.take_host(input)?)?),
+            Treatment::Softmax(o) => (o.out, host::softmax(self.take_host(o.input)?, o.axis, false)?),
+            Treatment::LayerNorm(o) => {
+                let (x, gamma) = (self.take_host(&o.input)?, self.take_host(&o.gamma)?);
+                let beta = o.beta.as_ref().map(|beta| self.take_host(beta)).transpose()?;
+                (&o.out, host::layer_norm(x, gamma, beta, o.epsilon.elem())?)
+            }
+            Treatment::Product | Treatment::Refused => return Err(unfixed(op)),
+        };
+        self.put(out, B::lift(tensor)?);
+        Ok(true)
+    }
+
+    fn take_host(&mut self, ir: &TensorIr) -> Result<FlexTensor, Error> {
+        B::lower(self.take(ir)?)
     }
 
     /// Adds a bias in the type of the product's format, where it has one; false where Burn is to add it.
@@ -285,6 +324,14 @@ impl<B: Engine> Run<'_, B> {
     }
 }
 
+/// The fixed host has no such operation.
+fn unfixed(op: &OperationIr) -> Error {
+    Error::Invalid(format!(
+        "the fixed host has no `{}`; take the host `burn`, whose bits depend on the machine",
+        operation_name(op)
+    ))
+}
+
 /// `tensor` as read by somebody who leaves it where it is.
 pub(crate) fn kept(tensor: &TensorIr) -> TensorIr {
     TensorIr { status: TensorStatus::ReadOnly, ..tensor.clone() }
@@ -292,7 +339,7 @@ pub(crate) fn kept(tensor: &TensorIr) -> TensorIr {
 
 /// The last two dimensions swapped, as a view.
 pub(crate) fn transpose(tensor: FlexTensor) -> FlexTensor {
-    Host::float_transpose(tensor)
+    Cpu::float_transpose(tensor)
 }
 
 /// `out` with the dimensions that the graph gives it: a weight may have carried leading dimensions of 1.

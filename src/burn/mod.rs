@@ -14,6 +14,7 @@ mod ghost;
 #[cfg(feature = "wgpu")]
 mod gpu;
 mod hook;
+mod host;
 mod names;
 mod pool;
 mod product;
@@ -32,6 +33,7 @@ pub use block::Linear;
 pub use capture::{Captured, Parameter, capture, capture_named};
 pub use differentiate::{Derivative, Loss, Replacement};
 pub use hook::{Hook, Off};
+pub use host::Host;
 pub(crate) use pool::Pool;
 pub use product::{Product, Role};
 pub use stage::{Activation, Piece, Stage};

@@ -12,11 +12,12 @@ use crate::burn::backend::Backend;
 #[cfg(feature = "wgpu")]
 use crate::burn::backend::Engine;
 use crate::burn::broadcast::Broadcast;
-use crate::burn::capture::{Captured, Host};
+use crate::burn::capture::{Captured, Cpu};
 use crate::burn::correction::Corrected;
 use crate::burn::executor::transpose;
 #[cfg(feature = "wgpu")]
 use crate::burn::gpu::GpuUnit;
+use crate::burn::host::Host;
 use crate::burn::product::{Product, Role};
 use crate::burn::store::{Runs, Stored};
 use crate::burn::value::{self, tensor};
@@ -109,7 +110,7 @@ impl Prepared {
 
     /// The rules of a configuration, for rounding activations alone.
     pub(crate) fn unweighted(product: &Product, config: &LayerConfig) -> Self {
-        Self::rules(product, config, Backend::Flex).0
+        Self::rules(product, config, Backend::default()).0
     }
 
     /// One matrix `[n, k]` that no capture holds, for a product on the CPU backend, and what the pipeline left of it; `mask` stands
@@ -124,7 +125,7 @@ impl Prepared {
         mask: Option<&Mask>,
     ) -> Result<(Self, Stored), Error> {
         let build = || {
-            let (mut prepared, datapath) = Self::rules(product, config, Backend::Flex);
+            let (mut prepared, datapath) = Self::rules(product, config, Backend::default());
             let stored = prepared.runs.store(matrix, &config.weights, mask)?;
             prepared.unit = if datapath.is_host() {
                 let rows = tensor(stored.values.clone(), &[product.n, product.k]);
@@ -339,7 +340,10 @@ impl Prepared {
         match &self.unit {
             Unit::Fake { weight: Some(weight) } => {
                 let x = self.activation(product, x)?;
-                Ok(Host::linear(x, weight.clone(), None))
+                match self.backend.host() {
+                    Host::Fixed => self.backend.matmul(x, weight.clone()),
+                    Host::Burn => Ok(Cpu::linear(x, weight.clone(), None)),
+                }
             }
             _ => self.multiply(product, x, None),
         }

@@ -1,4 +1,4 @@
-//! The only module with `unsafe`: code compiled for the widest vectors the CPU has, chosen at run time.
+//! The only module with `unsafe`: code compiled for the widest vectors the CPU has, chosen at run time up to [`Simd::chosen`].
 //!
 //! Almost everything is ordinary Rust: the same source is compiled three times, and IEEE operations give the same bits
 //! at any width (the compiler never contracts a product and a sum). Three jobs that the compiler does badly are written
@@ -7,9 +7,12 @@
 //! baseline.
 #![allow(unsafe_code)]
 
+mod choice;
 mod e2m1;
 mod maxima;
 mod pack;
+
+pub use choice::Simd;
 
 pub(crate) use e2m1::e2m1;
 pub(crate) use maxima::maxima;
@@ -18,17 +21,16 @@ pub(crate) use pack::GROUP;
 pub(crate) use pack::pack;
 
 /// Work that is compiled for each level; `run` must be `#[inline(always)]` to take the caller's target features.
-pub(crate) trait Task {
+pub trait Task {
     /// What it returns.
     type Output;
     /// Does the work.
     fn run(self) -> Self::Output;
 }
 
-/// What the code may assume of the CPU. Only [`Level::detect`] and what is below it can be had, so that a level is the
-/// proof that the CPU has it.
+/// What the code may assume of the CPU. Only [`Level::all`] can be had, so that a level is the proof that the CPU has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Level(Vectors);
+pub struct Level(Vectors);
 
 /// How wide vectors are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,8 +46,23 @@ enum Vectors {
 }
 
 impl Level {
+    /// The highest level of this CPU that [`Simd::chosen`] allows.
+    pub fn detect() -> Self {
+        let highest = match Simd::chosen() {
+            Simd::Auto => return Self::highest(),
+            Simd::Scalar => Vectors::Baseline,
+            #[cfg(target_arch = "x86_64")]
+            Simd::Avx2 => Vectors::Avx2,
+            #[cfg(target_arch = "x86_64")]
+            Simd::Avx512 => Vectors::Avx512,
+            #[cfg(not(target_arch = "x86_64"))]
+            Simd::Avx2 | Simd::Avx512 => Vectors::Baseline,
+        };
+        Self(highest).min(Self::highest())
+    }
+
     /// The highest level of this CPU; detection is cached by the standard library.
-    pub(crate) fn detect() -> Self {
+    fn highest() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
             let avx512 = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
@@ -61,8 +78,7 @@ impl Level {
     }
 
     /// Every level of this CPU, the lowest first.
-    #[cfg(test)]
-    pub(crate) fn all() -> Vec<Self> {
+    pub fn all() -> Vec<Self> {
         let all = [
             Vectors::Baseline,
             #[cfg(target_arch = "x86_64")]
@@ -70,12 +86,12 @@ impl Level {
             #[cfg(target_arch = "x86_64")]
             Vectors::Avx512,
         ];
-        all.into_iter().map(Self).filter(|level| *level <= Self::detect()).collect()
+        all.into_iter().map(Self).filter(|level| *level <= Self::highest()).collect()
     }
 }
 
 /// Runs `task` at `level`.
-pub(crate) fn run<T: Task>(level: Level, task: T) -> T::Output {
+pub fn run<T: Task>(level: Level, task: T) -> T::Output {
     match level.0 {
         Vectors::Baseline => task.run(),
         // SAFETY: the level is proof of AVX2.

@@ -4,7 +4,7 @@
 //! `Register::of` in `datapath/register.rs` proves which are exact for a pair of formats.
 
 use super::bytes::{BytePanel, ByteUnit, Dot, Strip, singles};
-use super::{Left, NR, Panel, Unit, chain};
+use super::{Lane, Left, NR, Panel, Unit, chain};
 
 /// Block sums in 32-bit integers; exact in FP32 too when they have at most 24 bits and every factor is a normal number.
 pub(crate) struct ByteBlocks {
@@ -52,12 +52,17 @@ impl Unit for SingleBlocks {
 
     /// The factor 2^(ea+eb) is an exact FP32 product, so `sum * factor` is the one rounding of the scaled block sum.
     #[inline(always)]
-    fn tile<const MR: usize>(&self, left: &Left<f32, MR>, right: Panel<'_>, out: &mut [[f32; NR]; MR]) {
+    fn tile<const MR: usize, const FUSED: bool>(
+        &self,
+        left: &Left<f32, MR>,
+        right: Panel<'_>,
+        out: &mut [[f32; NR]; MR],
+    ) {
         let blocks = left.elements.chunks_exact(self.length).zip(right.elements.chunks_exact(self.length));
         let notes = left.notes.iter().zip(right.notes);
         for ((a, b), (scale_a, scale_b)) in blocks.zip(notes) {
             let mut sums = [[0.0f32; NR]; MR];
-            chain(a, b, &mut sums);
+            chain::<_, MR, FUSED>(a, b, &mut sums);
             for r in 0..MR {
                 for c in 0..NR {
                     out[r][c] += sums[r][c] * (scale_a[r] as f32 * scale_b[c] as f32);
@@ -79,12 +84,17 @@ impl Unit for DoubleBlocks {
     /// Scaling by powers of two is exact in FP64 (their exponents stay far inside its range), so the conversion is the
     /// one rounding of the scaled block sum.
     #[inline(always)]
-    fn tile<const MR: usize>(&self, left: &Left<f64, MR>, right: Panel<'_>, out: &mut [[f32; NR]; MR]) {
+    fn tile<const MR: usize, const FUSED: bool>(
+        &self,
+        left: &Left<f64, MR>,
+        right: Panel<'_>,
+        out: &mut [[f32; NR]; MR],
+    ) {
         let blocks = left.elements.chunks_exact(self.length).zip(right.elements.chunks_exact(self.length));
         let notes = left.notes.iter().zip(right.notes);
         for ((a, b), (scale_a, scale_b)) in blocks.zip(notes) {
             let mut sums = [[0.0f64; NR]; MR];
-            chain(a, b, &mut sums);
+            chain::<_, MR, FUSED>(a, b, &mut sums);
             for r in 0..MR {
                 for c in 0..NR {
                     out[r][c] += (sums[r][c] * (scale_a[r] * scale_b[c])) as f32;
@@ -114,12 +124,17 @@ impl Unit for SplitBlocks {
     type Lane = f64;
 
     #[inline(always)]
-    fn tile<const MR: usize>(&self, left: &Left<f64, MR>, right: Panel<'_>, out: &mut [[f32; NR]; MR]) {
+    fn tile<const MR: usize, const FUSED: bool>(
+        &self,
+        left: &Left<f64, MR>,
+        right: Panel<'_>,
+        out: &mut [[f32; NR]; MR],
+    ) {
         let blocks = left.elements.chunks_exact(self.length).zip(right.elements.chunks_exact(self.length));
         let notes = left.notes.iter().zip(right.notes);
         for ((a, b), (scale_a, scale_b)) in blocks.zip(notes) {
             for from in (0..NR).step_by(GROUP) {
-                let (coarse, fine) = self.sums(a, b, from);
+                let (coarse, fine) = self.sums::<MR, FUSED>(a, b, from);
                 for r in 0..MR {
                     for c in 0..GROUP {
                         // Where an infinity or a NaN came in, the fine register holds what is left of it, which is NaN.
@@ -139,15 +154,20 @@ type Registers<const MR: usize> = [[f64; GROUP]; MR];
 impl SplitBlocks {
     /// Sums of one block for the columns from `from` on.
     #[inline(always)]
-    fn sums<const MR: usize>(&self, a: &[[f64; MR]], b: &[[f32; NR]], from: usize) -> (Registers<MR>, Registers<MR>) {
+    fn sums<const MR: usize, const FUSED: bool>(
+        &self,
+        a: &[[f64; MR]],
+        b: &[[f32; NR]],
+        from: usize,
+    ) -> (Registers<MR>, Registers<MR>) {
         let (mut coarse, mut fine) = ([[self.bias; GROUP]; MR], [[0.0f64; GROUP]; MR]);
         for (a, b) in a.iter().zip(b) {
             for r in 0..MR {
                 for c in 0..GROUP {
-                    let b = f64::from(b[from + c]);
-                    let next = a[r].mul_add(b, coarse[r][c]);
+                    let b = b[from + c];
+                    let next = f64::fma::<FUSED>(a[r], b, coarse[r][c]);
                     let rounded = next - coarse[r][c];
-                    fine[r][c] += a[r].mul_add(b, -rounded);
+                    fine[r][c] += f64::fma::<FUSED>(a[r], b, -rounded);
                     coarse[r][c] = next;
                 }
             }
@@ -170,5 +190,6 @@ pub(super) fn to_odd(a: f64, b: f64) -> f64 {
     // Away from zero when the error has the sign of the sum, else towards it.
     let away = (error > 0.0) == (sum > 0.0);
     let odd = if away { bits.wrapping_add(1) } else { bits.wrapping_sub(1) };
-    if error != 0.0 && bits & 1 == 0 { f64::from_bits(odd) } else { sum }
+    // An infinity or a NaN has no error, or NaN.
+    if error.abs() > 0.0 && bits & 1 == 0 { f64::from_bits(odd) } else { sum }
 }

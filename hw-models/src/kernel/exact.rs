@@ -22,9 +22,14 @@ impl Unit for CertifiedSums {
     type Lane = f64;
 
     #[inline(always)]
-    fn tile<const MR: usize>(&self, left: &Left<f64, MR>, right: Panel<'_>, out: &mut [[f32; NR]; MR]) {
+    fn tile<const MR: usize, const FUSED: bool>(
+        &self,
+        left: &Left<f64, MR>,
+        right: Panel<'_>,
+        out: &mut [[f32; NR]; MR],
+    ) {
         let mut sums = [[0.0f64; NR]; MR];
-        chain(&left.elements, right.elements, &mut sums);
+        chain::<_, MR, FUSED>(&left.elements, right.elements, &mut sums);
         let error = (left.elements.len() + 8) as f64 * HALF_ULP;
         for r in 0..MR {
             let mut certain = [false; NR];

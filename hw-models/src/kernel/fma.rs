@@ -9,7 +9,12 @@ impl Unit for FmaChain {
     type Lane = f32;
 
     #[inline(always)]
-    fn tile<const MR: usize>(&self, left: &Left<f32, MR>, right: Panel<'_>, out: &mut [[f32; NR]; MR]) {
-        chain(&left.elements, right.elements, out);
+    fn tile<const MR: usize, const FUSED: bool>(
+        &self,
+        left: &Left<f32, MR>,
+        right: Panel<'_>,
+        out: &mut [[f32; NR]; MR],
+    ) {
+        chain::<_, MR, FUSED>(&left.elements, right.elements, out);
     }
 }

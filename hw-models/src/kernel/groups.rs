@@ -16,7 +16,7 @@
 use super::level::{Level, truncated};
 use super::pack::{Rows, transpose};
 use super::tiles::{Fallback, TILE_ROWS, Tile, Tiles, multiply};
-use super::{NR, simd::Path};
+use super::{NR, fused, simd::Path};
 
 /// A block-scaled dot unit with exact groups, as data. The notes of a row are the values of its scales.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -133,7 +133,7 @@ impl Tiles for Product<'_> {
         for from in (0..groups).step_by(self.unit.groups) {
             let to = groups.min(from + self.unit.groups);
             for r in 0..rows {
-                let (results, certain) = self.step((first + r, panel), (from, to), &tile.results[r]);
+                let (results, certain) = self.step::<L>((first + r, panel), (from, to), &tile.results[r]);
                 tile.results[r] = results;
                 for (all, certain) in tile.certain[r].iter_mut().zip(certain) {
                     *all &= certain;
@@ -151,7 +151,7 @@ impl Tiles for Product<'_> {
 impl Product<'_> {
     /// Adds the groups from `from` to `to` of a row to its accumulators; also says which results are certain.
     #[inline(always)]
-    fn step(
+    fn step<L: Level>(
         &self,
         (row, panel): (usize, usize),
         (from, to): (usize, usize),
@@ -168,7 +168,7 @@ impl Product<'_> {
         for group in from..to {
             let (first, last) = (group * self.unit.group, k.min((group + 1) * self.unit.group));
             let b = &self.columns.elements[panel * k + first..panel * k + last];
-            let sum = exact(&self.rows.elements[row * k + first..row * k + last], b);
+            let sum = exact::<L>(&self.rows.elements[row * k + first..row * k + last], b);
             let scale = self.groups.scales[row * per_row + group];
             let scales = &self.columns.scales[panel * per_row + group];
             for c in 0..NR {
@@ -210,11 +210,12 @@ impl Product<'_> {
 
 /// Sums of the products of a group.
 #[inline(always)]
-fn exact(a: &[f32], b: &[[f32; NR]]) -> [f32; NR] {
+fn exact<L: Level>(a: &[f32], b: &[[f32; NR]]) -> [f32; NR] {
     let mut sums = [0.0f32; NR];
     for (a, b) in a.iter().zip(b) {
         for c in 0..NR {
-            sums[c] = a.mul_add(b[c], sums[c]);
+            // Products and sums are exact: whether they are fused makes no difference but speed.
+            sums[c] = if L::FUSED { fused!(a, b[c], sums[c]) } else { sums[c] + a * b[c] };
         }
     }
     sums

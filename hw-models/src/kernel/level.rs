@@ -8,6 +8,8 @@ use super::{NR, simd::Path, tiles::Tiles};
 
 /// The operations that an instruction set does in its own way.
 pub(super) trait Level {
+    /// Whether it has a fused multiply-add.
+    const FUSED: bool = true;
     /// Adds `a b[c] factor[c]` to `sums[c]` for all pairs, each product of three truncated to an integer. What is added
     /// for one outside `i32` is not defined; sums wrap.
     fn add_products(a: &[f32], b: &[[f32; NR]], factor: &[f32; NR], sums: &mut [i32; NR]);
@@ -26,6 +28,8 @@ pub(super) trait Level {
 struct Portable;
 
 impl Level for Portable {
+    const FUSED: bool = super::FUSED;
+
     #[inline(always)]
     fn add_products(a: &[f32], b: &[[f32; NR]], factor: &[f32; NR], sums: &mut [i32; NR]) {
         for (a, b) in a.iter().zip(b) {

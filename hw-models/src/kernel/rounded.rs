@@ -116,13 +116,18 @@ impl<const MODE: u8> Unit for RoundedBlocks<MODE> {
     type Lane = f64;
 
     #[inline(always)]
-    fn tile<const MR: usize>(&self, left: &Left<f64, MR>, right: Panel<'_>, out: &mut [[f32; NR]; MR]) {
+    fn tile<const MR: usize, const FUSED: bool>(
+        &self,
+        left: &Left<f64, MR>,
+        right: Panel<'_>,
+        out: &mut [[f32; NR]; MR],
+    ) {
         let blocks = left.elements.chunks_exact(self.length).zip(right.elements.chunks_exact(self.length));
         let notes = left.notes.iter().zip(right.notes);
         let mut accumulators = [[0.0f64; NR]; MR];
         for ((a, b), (scale_a, scale_b)) in blocks.zip(notes) {
             let mut sums = [[0.0f64; NR]; MR];
-            chain(a, b, &mut sums);
+            chain::<_, MR, FUSED>(a, b, &mut sums);
             for r in 0..MR {
                 for c in 0..NR {
                     let dot = self.dot.map_or(sums[r][c], |dot| dot.hold(sums[r][c]));
@@ -157,11 +162,16 @@ impl Unit for Registers {
 
     /// Wrapping at the end is wrapping at every step.
     #[inline(always)]
-    fn tile<const MR: usize>(&self, left: &Left<f64, MR>, right: Panel<'_>, out: &mut [[f32; NR]; MR]) {
+    fn tile<const MR: usize, const FUSED: bool>(
+        &self,
+        left: &Left<f64, MR>,
+        right: Panel<'_>,
+        out: &mut [[f32; NR]; MR],
+    ) {
         let mut sums = [[0.0f64; NR]; MR];
         let step = if self.register.wraps { left.elements.len().max(1) } else { self.step };
         for (a, b) in left.elements.chunks(step).zip(right.elements.chunks(step)) {
-            chain(a, b, &mut sums);
+            chain::<_, MR, FUSED>(a, b, &mut sums);
             sums.iter_mut().flatten().for_each(|sum| *sum = self.register.hold(*sum));
         }
         for r in 0..MR {

@@ -6,13 +6,13 @@
 
 pub(super) mod bytes;
 
-use super::{Panels, Rows, Task, Unit, compute};
-use std::mem::size_of;
+use super::FUSED;
+use interplay_formats::simd::Simd;
 
 /// An instruction set that the kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Path {
-    /// Any machine. Where the build target has no fused multiply-add this calls a software one and is slow.
+    /// Any machine. Where the build target has no fused multiply-add, FP64 arithmetic gives its bits, slower.
     Portable,
     /// x86-64 with AVX2 and FMA.
     Avx2,
@@ -30,9 +30,14 @@ impl Path {
         Self::ALL.into_iter().filter(|path| path.runs_here()).collect()
     }
 
-    /// The fastest path of this machine.
+    /// The fastest path of this machine that [`Simd::chosen`] allows.
     pub fn best() -> Self {
-        Self::ALL.into_iter().rev().find(|path| path.runs_here()).unwrap_or(Self::Portable)
+        let highest = match Simd::chosen() {
+            Simd::Scalar => Self::Portable,
+            Simd::Avx2 => Self::Avx2,
+            Simd::Avx512 | Simd::Auto => Self::Avx512Vnni,
+        };
+        Self::ALL.into_iter().rev().find(|path| *path <= highest && path.runs_here()).unwrap_or(Self::Portable)
     }
 
     /// Whether this machine has the instructions; the answer is cached by the standard library.
@@ -55,31 +60,40 @@ impl Path {
     }
 }
 
-/// Computes one task on `path`, or on the portable one where this machine lacks the instructions.
-pub(super) fn run<U: Unit>(path: Path, unit: &U, x: &Rows<'_>, w: &Panels, task: Task<'_>) {
+/// Work on strips of rows, compiled for each instruction set; `run` must be `#[inline(always)]` to take its features.
+pub(crate) trait Work {
+    /// Bytes of a number that products accumulate in.
+    const BYTES: usize;
+
+    /// Does the work with strips of `MR` rows, with fused multiply-adds where `FUSED`.
+    fn run<const MR: usize, const FUSED: bool>(self);
+}
+
+/// Does `work` on `path`, or on the portable one where this machine lacks the instructions.
+pub(crate) fn run<W: Work>(path: Path, work: W) {
     #[cfg(target_arch = "x86_64")]
     if path.runs_here() {
         match path {
             // SAFETY: `runs_here` has just found AVX-512F, AVX2 and FMA, all that `avx512` is compiled for.
-            Path::Avx512 | Path::Avx512Vnni => return unsafe { avx512(unit, x, w, task) },
+            Path::Avx512 | Path::Avx512Vnni => return unsafe { avx512(work) },
             // SAFETY: `runs_here` has just found AVX2 and FMA, all that `avx2` is compiled for.
-            Path::Avx2 => return unsafe { avx2(unit, x, w, task) },
+            Path::Avx2 => return unsafe { avx2(work) },
             Path::Portable => {}
         }
     }
-    compute::<U, 4>(unit, x, w, task);
+    work.run::<4, FUSED>();
 }
 
 /// Strip heights fill the 32 vector registers: 24 sums, the rest for operands.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx2,fma")]
-fn avx512<U: Unit>(unit: &U, x: &Rows<'_>, w: &Panels, task: Task<'_>) {
-    if size_of::<U::Lane>() == 4 { compute::<U, 12>(unit, x, w, task) } else { compute::<U, 6>(unit, x, w, task) }
+fn avx512<W: Work>(work: W) {
+    if W::BYTES == 4 { work.run::<12, true>() } else { work.run::<6, true>() }
 }
 
 /// Strip heights fill the 16 vector registers: 12 sums in single precision, 16 in double.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn avx2<U: Unit>(unit: &U, x: &Rows<'_>, w: &Panels, task: Task<'_>) {
-    if size_of::<U::Lane>() == 4 { compute::<U, 3>(unit, x, w, task) } else { compute::<U, 2>(unit, x, w, task) }
+fn avx2<W: Work>(work: W) {
+    if W::BYTES == 4 { work.run::<3, true>() } else { work.run::<2, true>() }
 }

@@ -16,6 +16,7 @@ use burn_ir::{BackendIr, Conv2dOpIr, HandleKind};
 use crate::Error;
 use crate::burn::conv;
 use crate::burn::hook::Hook;
+use crate::burn::host::{self, Host};
 use crate::burn::product::Product;
 use crate::burn::value::{self, Value};
 use crate::formats::Input;
@@ -23,18 +24,24 @@ use crate::load::nearest;
 
 /// A backend of Burn.
 ///
-/// Products that a modelled unit computes have the same bits on each; what Burn computes has the bits of that backend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Products that a modelled unit computes have the same bits on each, and so has what the fixed host computes; what Burn computes has the
+/// bits of that backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
-    /// Burn's CPU backend, on which every model is built.
-    #[default]
-    Flex,
+    /// Burn's CPU backend, on which every model is built, and who computes on it what no modelled unit does.
+    Flex(Host),
     /// The older one on the `ndarray` crate, which Burn deprecates; it copies a stage's weights for each run.
     #[cfg(feature = "ndarray")]
     NdArray,
     /// A GPU through wgpu, on which tensors and modelled units are too.
     #[cfg(feature = "wgpu")]
     Wgpu,
+}
+
+impl Default for Backend {
+    fn default() -> Self {
+        Self::Flex(Host::default())
+    }
 }
 
 /// Every name of [`Backend::by_name`], whether or not this build has it.
@@ -47,7 +54,7 @@ impl Backend {
     /// There is no such backend, or this build lacks it: the message says what to build.
     pub fn by_name(name: &str) -> Result<Self, Error> {
         match name.trim().to_lowercase().as_str() {
-            "flex" => Ok(Self::Flex),
+            "flex" => Ok(Self::default()),
             #[cfg(feature = "ndarray")]
             "ndarray" => Ok(Self::NdArray),
             #[cfg(not(feature = "ndarray"))]
@@ -70,11 +77,30 @@ impl Backend {
     /// The name of [`Backend::by_name`].
     pub fn name(self) -> &'static str {
         match self {
-            Self::Flex => "flex",
+            Self::Flex(_) => "flex",
             #[cfg(feature = "ndarray")]
             Self::NdArray => "ndarray",
             #[cfg(feature = "wgpu")]
             Self::Wgpu => "wgpu",
+        }
+    }
+
+    /// The same with another host; the other backends have Burn's own operations only.
+    #[must_use]
+    pub fn hosted(self, host: Host) -> Self {
+        match self {
+            Self::Flex(_) => Self::Flex(host),
+            #[cfg(any(feature = "ndarray", feature = "wgpu"))]
+            other => other,
+        }
+    }
+
+    /// Who computes what no modelled unit does.
+    pub fn host(self) -> Host {
+        match self {
+            Self::Flex(host) => host,
+            #[cfg(any(feature = "ndarray", feature = "wgpu"))]
+            _ => Host::Burn,
         }
     }
 
@@ -90,13 +116,14 @@ impl Backend {
         Ok(())
     }
 
-    /// `lhs x rhs` by this backend.
+    /// `lhs x rhs` by this backend's host.
     ///
     /// # Errors
-    /// The backend does not take the tensors' element type.
+    /// It does not take the tensors' element type.
     pub(crate) fn matmul(self, lhs: FlexTensor, rhs: FlexTensor) -> Result<FlexTensor, Error> {
         match self {
-            Self::Flex => matmul::<Flex>(lhs, rhs),
+            Self::Flex(Host::Fixed) => host::matmul(lhs, rhs, "a product of the host"),
+            Self::Flex(Host::Burn) => matmul::<Flex>(lhs, rhs),
             #[cfg(feature = "ndarray")]
             Self::NdArray => matmul::<ndarray::Host>(lhs, rhs),
             #[cfg(feature = "wgpu")]
