@@ -154,16 +154,30 @@ fn pack<T: Real, const R: usize>(to: &mut [[T; R]], a: View<'_, T>, row: usize, 
 /// The sums of one tile over one block, into zeros.
 #[inline(always)]
 fn tile<T: Real, const R: usize>(left: &[[T; R]], right: &[[T; WIDTH]], sums: &mut [[T; WIDTH]; R]) {
-    // A local copy lets the compiler keep the tile in registers.
+    // A local copy, and rows that are written out, let the compiler keep the tile in registers.
     let mut tile = *sums;
     for (left, right) in left.iter().zip(right) {
-        for r in 0..R {
-            // No instruction; it keeps the compiler from making vectors of rows, which it would have to gather.
-            compiler_fence(Ordering::SeqCst);
-            for c in 0..WIDTH {
-                tile[r][c] = tile[r][c] + left[r] * right[c];
-            }
-        }
+        // No instruction; it keeps the compiler from making vectors of the terms of a sum, which it would have to gather.
+        compiler_fence(Ordering::SeqCst);
+        row(&mut tile, left, right, 0);
+        row(&mut tile, left, right, 1);
+        row(&mut tile, left, right, 2);
+        row(&mut tile, left, right, 3);
+        row(&mut tile, left, right, 4);
+        row(&mut tile, left, right, 5);
+        row(&mut tile, left, right, 6);
+        row(&mut tile, left, right, 7);
     }
     *sums = tile;
+}
+
+/// One term of the sums of row `r`, where the tile is so high.
+#[inline(always)]
+fn row<T: Real, const R: usize>(tile: &mut [[T; WIDTH]; R], left: &[T; R], right: &[T; WIDTH], r: usize) {
+    const { assert!(R <= 8) };
+    if r < R {
+        for c in 0..WIDTH {
+            tile[r][c] = tile[r][c] + left[r] * right[c];
+        }
+    }
 }
