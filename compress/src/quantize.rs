@@ -5,7 +5,7 @@
 
 use crate::Error;
 use crate::dense::{self, BAND, Columns, Sign, View};
-use crate::formats::{Format, Grids};
+use crate::formats::{Format, Grids, math};
 use rayon::prelude::*;
 
 /// AWQ: how many levels are tried, each this share of the largest magnitude below the last.
@@ -110,7 +110,8 @@ pub fn clip_by_weights(format: &'static Format, w: &[f32], k: usize) -> Result<G
     let mut best = Best::new(blocks);
     for level in 0..WEIGHT_LEVELS {
         grids.refit(0..k, &held(&|_| level))?;
-        let error = |row: usize, column: usize, v: f32| f64::from((grids.round(row, column, v) - v).abs()).powf(POWER);
+        let error =
+            |row: usize, column: usize, v: f32| math::powf((grids.round(row, column, v) - v).abs().into(), POWER);
         let runs = w.par_chunks(k.max(1)).enumerate().flat_map_iter(|(row, line)| {
             let runs = line.chunks(blocks.len).enumerate();
             runs.map(move |(i, run)| {

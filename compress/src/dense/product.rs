@@ -181,3 +181,34 @@ fn row<T: Real, const R: usize>(tile: &mut [[T; WIDTH]; R], left: &[T; R], right
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The definition: terms upwards in blocks from zero, blocks one after the other.
+    fn definition(c: &mut [f32], a: View<'_, f32>, b: View<'_, f32>) {
+        for i in 0..a.rows {
+            for j in 0..b.columns {
+                for block in (0..a.columns).step_by(DEPTH) {
+                    let terms = block..a.columns.min(block + DEPTH);
+                    let sum = terms.fold(0.0, |sum, k| sum + a.at(i, k) * b.at(k, j));
+                    c[i * b.columns + j] -= sum;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn products_are_their_definition() {
+        let number = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 97.0 - 5.1;
+        for (m, k, n) in [(1, 1, 1), (7, 130, 17), (70, 300, 33), (129, 128, 16), (3, 5, 100)] {
+            let (a, b): (Vec<f32>, Vec<f32>) = ((0..m * k).map(number).collect(), (0..k * n).map(number).collect());
+            let (a, b) = (View::new(&a, k, m, m).transposed(), View::new(&b, k, n, n));
+            let (mut got, mut want) = (vec![1.5; m * n], vec![1.5; m * n]);
+            add(&mut got, n, Sign::Minus, a, &Columns::new(b), 0);
+            definition(&mut want, a, b);
+            assert!(got.iter().zip(&want).all(|(a, b)| a.to_bits() == b.to_bits()), "{m} x {k} x {n}");
+        }
+    }
+}
