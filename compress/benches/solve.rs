@@ -3,14 +3,18 @@
 //! inverse, 2 k^3 / 3 operations in FP64, and rows k^2 / 2 multiplications of the loop. Measured on 2 quiet cores: SparseGPT 2:4 116 ms to
 //! PyTorch's 226, 50 % 100 to 272, GPTQ int4 123 to 204.
 
+use interplay_compress::formats::simd::Simd;
 use interplay_compress::formats::{Format, Selection};
-use interplay_compress::{Collector, Error, Needs, Pruning, Solver};
+use interplay_compress::{Collector, Error, Needs, Pruning, Solver, lowrank, output_error};
 use std::hint::black_box;
 use std::time::Instant;
 
 const RUNS: usize = 7;
 
 fn main() -> Result<(), Error> {
+    if let Some(simd) = std::env::args().find_map(|a| Simd::by_name(&a).ok()) {
+        simd.choose()?;
+    }
     let numbers: Vec<usize> = std::env::args().filter_map(|a| a.parse().ok()).collect();
     let (rows, k) = (numbers.first().copied().unwrap_or(576), numbers.get(1).copied().unwrap_or(1536));
     let w = numbers_like_normal(rows * k, 1);
@@ -36,7 +40,15 @@ fn main() -> Result<(), Error> {
         let format = format.map(Format::by_name).transpose()?;
         report(name, || solver.solve(&w, k, &hessian, pruning, format).map(|solved| drop(black_box(solved))))?;
     }
-    Ok(())
+    for (rows, k, rank) in [(rows, k, 32), (768, 3072, 32)] {
+        let residual = numbers_like_normal(rows * k, 3);
+        let name = format!("low rank {rank}, {rows}x{k}");
+        report(&name, || lowrank::approximate(&residual, rows, k, rank).map(|found| drop(black_box(found))))?;
+    }
+    report("output error", || {
+        black_box(output_error(&w, &vec![0.0; w.len()], k, &hessian));
+        Ok(())
+    })
 }
 
 fn gather(x: &[f32], k: usize) -> Result<Vec<f32>, Error> {

@@ -164,12 +164,12 @@ fn each(w: &[f32], k: usize, score: impl Fn(usize, usize, f64) -> f64 + Sync) ->
     scores
 }
 
-/// Powers; the published ones, 1 and 0.5, do not hang on the platform's `pow`.
+/// Powers; the published ones, 1 and 0.5, are as exact as IEEE's.
 fn powers(norms: &[f64], power: f64) -> Vec<f64> {
     let raise = |norm: &f64| match power {
         1.0 => *norm,
         0.5 => norm.sqrt(),
-        _ => norm.powf(power),
+        _ => interplay_formats::math::powf(*norm, power),
     };
     norms.iter().map(raise).collect()
 }

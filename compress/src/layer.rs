@@ -1,10 +1,9 @@
 //! One linear layer on its way through a pipeline.
 
-use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
-
 use crate::Error;
+use crate::dense::{self, BAND, Columns, Sign, View};
 use crate::formats::{Footprint, Format, Mask, Pattern, Quantized};
+use rayon::prelude::*;
 
 /// A weight matrix `[rows, k]` (output by input) between the steps of a pipeline.
 #[derive(Clone, Debug)]
@@ -97,7 +96,9 @@ pub fn output_error(a: &[f32], b: &[f32], k: usize, hessian: &[f32]) -> f64 {
 fn energy(d: &[f32], k: usize, hessian: &[f32]) -> f64 {
     let rows = d.len() / k.max(1);
     let mut products = vec![0.0f32; d.len()];
-    let (left, right) = (MatRef::from_row_major_slice(d, rows, k), MatRef::from_row_major_slice(hessian, k, k));
-    matmul(MatMut::from_row_major_slice_mut(&mut products, rows, k), Accum::Replace, left, right, 1.0, Par::Seq);
+    let (left, right) = (View::new(d, rows, k, k), Columns::new(View::new(hessian, k, k, k)));
+    products.par_chunks_mut((BAND * k).max(1)).enumerate().for_each(|(i, band)| {
+        dense::add(band, k, Sign::Plus, left.rows(i * BAND, BAND), &right, 0);
+    });
     products.iter().zip(d).map(|(&e, &d)| f64::from(e) * f64::from(d)).sum()
 }

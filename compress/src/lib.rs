@@ -4,6 +4,7 @@
 pub mod allocate;
 mod criterion;
 mod cumulative;
+mod dense;
 mod error;
 mod exponents;
 mod hessian;

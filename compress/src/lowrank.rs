@@ -1,11 +1,9 @@
 //! The best approximation of a matrix by one of low rank: what a correction of compressed weights stores beside them.
 
 use crate::Error;
-use faer::diag::Diag;
-use faer::dyn_stack::{MemBuffer, MemStack};
-use faer::linalg::svd::{ComputeSvdVectors, svd, svd_scratch};
-use faer::{Mat, Par};
+use crate::dense::{self, BAND, Columns, Sign, View};
 use interplay_formats::Format;
+use rayon::prelude::*;
 
 /// Two thin factors of a matrix `[rows, cols]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,9 +14,10 @@ pub struct LowRank {
     pub right: Vec<f32>,
 }
 
-/// The best approximation of `residual` `[rows, cols]` by a matrix of rank `rank` (at most the smaller side), by its singular values in FP64
-/// (Eckart and Young 1936). Both factors have the root of each singular value; of each pair of vectors the left one is positive where it
-/// is largest, so that equal matrices have equal factors. One thread computes it.
+/// The best approximation of `residual` `[rows, cols]` by a matrix of rank `rank` (at most the smaller side), by its singular vectors in FP64
+/// (Eckart and Young 1936): those of its smaller side, from its products with itself, and what it makes of them. Singular values below
+/// 2^-26 of the largest, half a unit in the last place of an FP32 residual, are not told apart. Both factors have the root of each
+/// singular value; of each pair of vectors the left one is positive where it is largest, so that equal matrices have equal factors.
 ///
 /// # Errors
 /// Another number of values than the shape has, values that are not finite, an iteration that did not converge.
@@ -30,24 +29,45 @@ pub fn approximate(residual: &[f32], rows: usize, cols: usize, rank: usize) -> R
         let (row, column) = (at / cols, at % cols);
         return Err(Error::Invalid(format!("the residual is not finite in row {row}, column {column}")));
     }
-    let size = rows.min(cols);
-    let rank = rank.min(size);
-    let matrix = Mat::<f64>::from_fn(rows, cols, |i, j| f64::from(residual[i * cols + j]));
-    let (mut u, mut v) = (Mat::<f64>::zeros(rows, size), Mat::<f64>::zeros(cols, size));
-    let mut values = Diag::<f64>::zeros(size);
-    let thin = ComputeSvdVectors::Thin;
-    let mut memory = MemBuffer::new(svd_scratch::<f64>(rows, cols, thin, thin, Par::Seq, Default::default()));
-    let (u_out, v_out) = (Some(u.as_mut()), Some(v.as_mut()));
-    svd(matrix.as_ref(), values.as_mut(), u_out, v_out, Par::Seq, MemStack::new(&mut memory), Default::default())
-        .map_err(|_| Error::Invalid(format!("the singular values of a {rows} x {cols} residual were not found")))?;
-    let mut factors = LowRank { left: vec![0.0; rows * rank], right: vec![0.0; rank * cols] };
-    for r in 0..rank {
-        let largest = (0..rows).fold(0.0, |most: f64, i| if u[(i, r)].abs() > most.abs() { u[(i, r)] } else { most });
-        let root = values.column_vector()[r].max(0.0).sqrt().copysign(largest);
-        (0..rows).for_each(|i| factors.left[i * rank + r] = (u[(i, r)] * root) as f32);
-        (0..cols).for_each(|j| factors.right[r * cols + j] = (v[(j, r)] * root) as f32);
+    let rank = rank.min(rows).min(cols);
+    let wide: Vec<f64> = residual.iter().map(|&x| f64::from(x)).collect();
+    let matrix = View::new(&wide, rows, cols, cols);
+    let tall = if rows < cols { matrix.transposed() } else { matrix };
+    let (long, short) = (rows.max(cols), rows.min(cols));
+    let mut gram = vec![0.0; short * short];
+    dense::add_gram(&mut gram, tall);
+    dense::mirror(&mut gram, short);
+    let (_, vectors) = dense::largest(gram, short, rank)
+        .ok_or_else(|| Error::Invalid(format!("the singular values of a {rows} x {cols} residual were not found")))?;
+    let mut images = vec![0.0; long * rank];
+    let right = Columns::new(View::new(&vectors, short, rank, rank));
+    images.par_chunks_mut((BAND * rank).max(1)).enumerate().for_each(|(i, band)| {
+        dense::add(band, rank, Sign::Plus, tall.rows(i * BAND, BAND), &right, 0);
+    });
+    Ok(balanced(&vectors, &images, rank, rows < cols))
+}
+
+/// The factors from vectors of length 1, `[short, rank]`, and their images, which are as long as the singular values, `[long, rank]`; the
+/// vectors belong to the left where the matrix is wide.
+fn balanced(vectors: &[f64], images: &[f64], rank: usize, wide: bool) -> LowRank {
+    let column = |matrix: &'_ [f64], r: usize| matrix.iter().copied().skip(r).step_by(rank).collect::<Vec<f64>>();
+    let (mut left, mut right) = (vec![0.0; images.len()], vec![0.0; vectors.len()]);
+    if wide {
+        std::mem::swap(&mut left, &mut right);
     }
-    Ok(factors)
+    let (rows, cols) = (left.len() / rank.max(1), right.len() / rank.max(1));
+    for r in 0..rank {
+        let (vector, image) = (column(vectors, r), column(images, r));
+        let value = image.iter().map(|x| x * x).sum::<f64>().sqrt();
+        let root = value.sqrt();
+        let shrink = if root > 0.0 { 1.0 / root } else { 0.0 };
+        let (a, b) = if wide { ((&vector, root), (&image, shrink)) } else { ((&image, shrink), (&vector, root)) };
+        let largest = a.0.iter().fold(0.0, |most: f64, x| if x.abs() > most.abs() { *x } else { most });
+        let sign = 1f64.copysign(largest);
+        (0..rows).for_each(|i| left[i * rank + r] = (a.0[i] * a.1 * sign) as f32);
+        (0..cols).for_each(|j| right[r * cols + j] = (b.0[j] * b.1 * sign) as f32);
+    }
+    LowRank { left, right }
 }
 
 impl LowRank {

@@ -4,13 +4,10 @@
 //! the first of the least error; a format whose scales are powers of two sees few of them.
 
 use crate::Error;
-use crate::formats::{Format, Grids};
-use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
+use crate::dense::{self, BAND, Columns, Sign, View};
+use crate::formats::{Format, Grids, math};
 use rayon::prelude::*;
 
-/// Rows that one task takes.
-const BAND: usize = 64;
 /// AWQ: how many levels are tried, each this share of the largest magnitude below the last.
 const OUTPUT_LEVELS: usize = 10;
 const OUTPUT_STEPS: f64 = 20.0;
@@ -113,7 +110,8 @@ pub fn clip_by_weights(format: &'static Format, w: &[f32], k: usize) -> Result<G
     let mut best = Best::new(blocks);
     for level in 0..WEIGHT_LEVELS {
         grids.refit(0..k, &held(&|_| level))?;
-        let error = |row: usize, column: usize, v: f32| f64::from((grids.round(row, column, v) - v).abs()).powf(POWER);
+        let error =
+            |row: usize, column: usize, v: f32| math::powf((grids.round(row, column, v) - v).abs().into(), POWER);
         let runs = w.par_chunks(k.max(1)).enumerate().flat_map_iter(|(row, line)| {
             let runs = line.chunks(blocks.len).enumerate();
             runs.map(move |(i, run)| {
@@ -141,20 +139,22 @@ pub fn clip_by_outputs(format: &'static Format, w: &[f32], k: usize, samples: &[
     let blocks = Blocks::new(format, w.len() / k.max(1), k);
     let largest: Vec<f32> = blocks.intervals(w).iter().map(|(lo, hi)| hi.max(-lo)).collect();
     let limit = |block: usize, level: usize| largest[block] * share(level, OUTPUT_STEPS);
+    let x = View::new(samples, samples.len() / k.max(1), k, k);
+    let runs: Vec<Columns<f32>> =
+        (0..blocks.across).map(|run| Columns::new(x.columns(run * blocks.len, blocks.len).transposed())).collect();
     let mut best = Best::new(blocks);
     for level in 0..OUTPUT_LEVELS {
         let held = blocks.held(w, |block| (-limit(block, level), limit(block, level)));
         grids.refit(0..k, &held)?;
-        best.offer(level, &blocks.summed(&output_errors(&grids, blocks, w, &held, samples)));
+        best.offer(level, &blocks.summed(&output_errors(&grids, blocks, w, &held, &runs)));
     }
     Ok(best.0.iter().enumerate().map(|(block, &(_, level))| limit(block, level)).collect())
 }
 
-/// Sum of squares of X (round(held) - w)^T over tokens, for each run of a block's length in each row.
-fn output_errors(grids: &Grids, blocks: Blocks, w: &[f32], held: &[f32], samples: &[f32]) -> Vec<f64> {
+/// Sum of squares of X (round(held) - w)^T over tokens, for each run of a block's length in each row; `runs` holds X^T run by run.
+fn output_errors(grids: &Grids, blocks: Blocks, w: &[f32], held: &[f32], runs: &[Columns<f32>]) -> Vec<f64> {
     let k = blocks.k;
-    let tokens = samples.len() / k.max(1);
-    let x = MatRef::from_row_major_slice(samples, tokens, k);
+    let tokens = runs.first().map_or(0, Columns::count);
     let bands = w.par_chunks(BAND * k.max(1)).zip(held.par_chunks(BAND * k.max(1))).enumerate();
     let errors = bands.flat_map_iter(|(band, (w, held))| {
         let moved = w.iter().zip(held).enumerate();
@@ -162,11 +162,10 @@ fn output_errors(grids: &Grids, blocks: Blocks, w: &[f32], held: &[f32], samples
         let rows = w.len() / k;
         let mut sums = vec![0.0f64; rows * blocks.across];
         let mut outputs = vec![0.0f32; rows * tokens];
-        for run in 0..blocks.across {
-            let (first, len) = (run * blocks.len, blocks.len.min(k - run * blocks.len));
-            let moved = MatRef::from_row_major_slice(&moved, rows, k).subcols(first, len);
-            let out = MatMut::from_row_major_slice_mut(&mut outputs, rows, tokens);
-            matmul(out, Accum::Replace, moved, x.subcols(first, len).transpose(), 1.0, Par::Seq);
+        let moved = View::new(&moved, rows, k, k);
+        for (run, x) in runs.iter().enumerate() {
+            outputs.fill(0.0);
+            dense::add(&mut outputs, tokens, Sign::Plus, moved.columns(run * blocks.len, blocks.len), x, 0);
             for (row, outputs) in outputs.chunks_exact(tokens.max(1)).enumerate() {
                 sums[row * blocks.across + run] = outputs.iter().map(|&y| f64::from(y) * f64::from(y)).sum();
             }

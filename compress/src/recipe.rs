@@ -191,6 +191,12 @@ impl Recipe {
         given.unwrap_or_else(Format::fp32)
     }
 
+    /// Whether a step learns by gradients. Burn's backward pass takes them, in an order of sums that its CPU kernels choose, so that what
+    /// comes of the recipe depends on the machine; all other steps have the same bits everywhere.
+    pub fn needs_gradients(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Learn { .. }))
+    }
+
     /// Each step as it was written.
     pub fn texts(&self) -> &[String] {
         &self.texts

@@ -4,6 +4,7 @@
 //! or the rows of a linear layer, is divided.
 
 use crate::Error;
+use crate::formats::math;
 
 /// Below this neither a largest magnitude nor a factor of SmoothQuant goes.
 const SMALLEST: f32 = 1e-5;
@@ -23,7 +24,7 @@ pub fn smoothquant(maxima: &[f32], weights: &[&[f32]], alpha: f32) -> Result<Vec
         let rows = w.chunks_exact(maxima.len().max(1));
         rows.for_each(|row| largest.iter_mut().zip(row).for_each(|(m, v)| *m = m.max(v.abs())));
     }
-    let factor = |x: f32, w: f32| (x.powf(alpha) / w.max(SMALLEST).powf(1.0 - alpha)).max(SMALLEST);
+    let factor = |x: f32, w: f32| (power(x, alpha) / power(w.max(SMALLEST), 1.0 - alpha)).max(SMALLEST);
     Ok(maxima.iter().zip(largest).map(|(&x, w)| factor(x, w)).collect())
 }
 
@@ -31,7 +32,7 @@ pub fn smoothquant(maxima: &[f32], weights: &[&[f32]], alpha: f32) -> Result<Vec
 /// of the largest and the smallest of them.
 pub fn awq_candidate(mean_magnitudes: &[f64], i: usize) -> Vec<f32> {
     let ratio = i as f32 / AWQ_RATIOS as f32;
-    let raw = |mean: f64| (mean as f32).powf(ratio).max(SMALLEST_CANDIDATE);
+    let raw = |mean: f64| power(mean as f32, ratio).max(SMALLEST_CANDIDATE);
     let raw: Vec<f32> = mean_magnitudes.iter().map(|&mean| raw(mean)).collect();
     let ends = raw.iter().fold((f32::INFINITY, 0.0f32), |(lo, hi), &s| (lo.min(s), hi.max(s)));
     let middle = (ends.0 * ends.1).sqrt();
@@ -66,6 +67,11 @@ pub fn divide_rows(w: &mut [f32], k: usize, factors: &[f32]) -> Result<(), Error
     }
     w.chunks_exact_mut(k.max(1)).zip(factors).for_each(|(row, s)| row.iter_mut().for_each(|v| *v /= s));
     Ok(())
+}
+
+/// `x` to the power `y`, in FP64 and rounded.
+fn power(x: f32, y: f32) -> f32 {
+    math::powf(x.into(), y.into()) as f32
 }
 
 /// Refuses weights that are not whole rows.

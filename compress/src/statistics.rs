@@ -202,7 +202,7 @@ impl Collector {
         if let Some(hessian) = &mut self.seen.hessian {
             let factor = (2.0 / sequences) as f32;
             hessian.iter_mut().for_each(|h| *h *= factor);
-            crate::hessian::mirror(hessian, self.seen.k);
+            crate::dense::mirror(hessian, self.seen.k);
         }
         if self.needs.positions {
             self.seen.positions = Some(self.position_sums.iter().map(|sum| (sum / sequences) as f32).collect());

@@ -1,6 +1,7 @@
 //! All tests of the crate in one binary; see `support` for how recorded files are found.
 
 mod criteria;
+mod determinism;
 mod laws;
 mod learn;
 mod lowrank;
@@ -17,6 +18,7 @@ fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
     let trials = [
         criteria::trials(),
+        determinism::trials(),
         laws::trials(),
         learn::trials(),
         lowrank::trials(),

@@ -39,6 +39,8 @@ fn examples_are_recipes() {
 
 fn orders() {
     let order = |text: &str| recipe(text).order();
+    let gradients = |text: &str| recipe(text).needs_gradients();
+    assert!(gradients("besa(50%)") && gradients("pqp(50%), rtn(int8)") && !gradients("sparsegpt(2:4), gptq(mxfp4)"));
     assert_eq!(order("[wanda(2:4), gptq(mxfp4)]"), "sq");
     assert_eq!(order("gptq(mxfp4), wanda(2:4)"), "qs");
     assert_eq!(order("sparsegpt(2:4, mxfp4)"), "joint");

@@ -5,6 +5,7 @@
 //! with k < floor(r_d columns).
 
 use super::{Linear, Smoothing};
+use crate::formats::math;
 use rayon::prelude::*;
 
 /// How close below an integer a product of a sparsity and a number of columns counts as that integer.
@@ -31,7 +32,7 @@ impl<'a> Mixture<'a> {
 
     fn smooth(&self, theta: f64) -> f64 {
         match self.smoothing {
-            Smoothing::Sigmoid => 1.0 / (1.0 + (-theta).exp()),
+            Smoothing::Sigmoid => 1.0 / (1.0 + math::exp(-theta)),
             Smoothing::None => theta,
         }
     }
@@ -48,7 +49,7 @@ impl<'a> Mixture<'a> {
     fn weights(&self, theta: &[f64]) -> Vec<f64> {
         let smoothed: Vec<f64> = theta.iter().map(|&theta| self.smooth(theta)).collect();
         let largest = smoothed.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let powers: Vec<f64> = smoothed.iter().map(|s| (s - largest).exp()).collect();
+        let powers: Vec<f64> = smoothed.iter().map(|s| math::exp(s - largest)).collect();
         let sum: f64 = powers.iter().sum();
         powers.iter().map(|power| power / sum).collect()
     }

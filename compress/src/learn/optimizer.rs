@@ -1,6 +1,7 @@
 //! Prodigy and AdamW over one vector of parameters.
 
 use super::Optimizer;
+use crate::formats::math;
 
 /// How fast the running means of gradients and of their squares forget, and what keeps a division by their root finite.
 const BETAS: (f64, f64) = (0.9, 0.999);
@@ -115,7 +116,7 @@ impl AdamW {
     pub fn step(&mut self, parameters: &mut [f64], gradient: &[f64]) {
         let (first, second) = BETAS;
         self.steps = self.steps.saturating_add(1);
-        let (of_mean, of_square) = (1.0 - first.powi(self.steps), 1.0 - second.powi(self.steps));
+        let (of_mean, of_square) = (1.0 - math::powi(first, self.steps), 1.0 - math::powi(second, self.steps));
         for (i, (p, g)) in parameters.iter_mut().zip(gradient).enumerate() {
             self.mean[i] = first * self.mean[i] + (1.0 - first) * g;
             self.square[i] = second * self.square[i] + (1.0 - second) * g * g;

@@ -3,14 +3,10 @@
 use super::choose::{Choice, keep_largest, mask_by_scores, quota};
 use super::scales::{ColumnScales, Start};
 use crate::Error;
+use crate::dense::{self, BAND, Columns as Packed, Sign, View};
 use crate::formats::Scope;
-use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 use std::ops::Range;
-
-/// Rows that one task takes; with tiles, the next multiple of their height.
-const BAND: usize = 64;
 
 /// Weights and mask on their way, columns in the order of the loop.
 pub(super) struct Columns<'a> {
@@ -64,10 +60,13 @@ impl<'a> Columns<'a> {
         block: Range<usize>,
     ) -> Result<f64, Error> {
         let (k, upper) = (self.k, self.upper);
+        // With tiles, bands of a multiple of their height.
         let height = BAND.next_multiple_of(choice.rows());
+        let later = View::new(upper, k, k, k).rows(block.start, block.len()).columns(block.end, k - block.end);
+        let later = Packed::new(later);
         let bands = self.values.par_chunks_mut(height * k).zip(self.kept.par_chunks_mut(height * k)).enumerate();
         let solved = bands.map(|(i, (values, kept))| {
-            let mut band = Band { k, upper, first_row: i * height, values, kept, block: block.clone() };
+            let mut band = Band { k, upper, later: &later, first_row: i * height, values, kept, block: block.clone() };
             band.solve(choice, scales)
         });
         let losses: Result<Vec<f64>, Error> = solved.collect();
@@ -87,6 +86,8 @@ fn scores(upper: &[f32], k: usize, line: &[f32], columns: Range<usize>) -> impl 
 struct Band<'a> {
     k: usize,
     upper: &'a [f32],
+    /// U's rows of the block, columns behind it.
+    later: &'a Packed<f32>,
     first_row: usize,
     values: &'a mut [f32],
     kept: &'a mut [bool],
@@ -105,11 +106,8 @@ impl Band<'_> {
                 self.take(row, run.clone(), scales, errors);
             }
         }
-        let later = k - block.end;
-        let upper =
-            MatRef::from_row_major_slice(self.upper, k, k).submatrix(block.start, block.end, block.len(), later);
-        let values = MatMut::from_row_major_slice_mut(self.values, rows, k).subcols_mut(block.end, later);
-        matmul(values, Accum::Add, MatRef::from_row_major_slice(&errors, rows, block.len()), upper, -1.0, Par::Seq);
+        let errors_view = View::new(&errors, rows, block.len(), block.len());
+        dense::add(&mut self.values[block.end..], k, Sign::Minus, errors_view, self.later, 0);
         Ok(errors.iter().map(|&e| f64::from(e) * f64::from(e)).sum())
     }
 

@@ -12,8 +12,7 @@
 
 use super::exact::integer;
 use crate::Error;
-use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
+use crate::dense::{self, Columns, Sign, View};
 use interplay_formats::{Format, Order, Pattern};
 use num_bigint::BigInt;
 use rayon::prelude::*;
@@ -146,7 +145,11 @@ impl<'a> Operands<'a> {
         let wide = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<f64>>();
         let (x, quantized) = (wide(self.x), wide(&self.quantized_x));
         let error: Vec<f64> = x.iter().zip(&quantized).map(|(x, q)| x - q).collect();
-        let inputs = Inputs { k: self.k, x, quantized, error };
+        let packed = |values: &[f64]| {
+            let rows = values.len() / self.k.max(1);
+            Columns::new(View::new(values, rows, self.k, self.k).transposed())
+        };
+        let inputs = Inputs { k: self.k, x: packed(&x), quantized: packed(&quantized), error: packed(&error) };
         let starts: Vec<usize> = (0..self.w.len()).step_by((TASK * self.k).max(1)).collect();
         let task = |&start: &usize| {
             let rows = start..self.w.len().min(start + TASK * self.k);
@@ -176,13 +179,13 @@ impl<'a> Operands<'a> {
     }
 }
 
-/// Activations in FP64.
+/// Activations in FP64, as right operands `[k, rows]`.
 struct Inputs {
     k: usize,
-    x: Vec<f64>,
-    quantized: Vec<f64>,
+    x: Columns<f64>,
+    quantized: Columns<f64>,
     /// x - q(x).
-    error: Vec<f64>,
+    error: Columns<f64>,
 }
 
 impl Inputs {
@@ -217,15 +220,12 @@ impl Inputs {
         split
     }
 
-    /// The sum of products [rows, n] of activations [rows, k] and weights [n, k].
-    fn product(&self, pairs: &[(&[f64], &[f64])]) -> Vec<f64> {
-        let k = self.k.max(1);
-        let (rows, n) = (self.x.len() / k, pairs.first().map_or(0, |(_, w)| w.len() / k));
+    /// The sum of products [n, rows] of weights [n, k] and activations.
+    fn product(&self, pairs: &[(&Columns<f64>, &[f64])]) -> Vec<f64> {
+        let (rows, n) = (self.x.count(), pairs.first().map_or(0, |(_, w)| w.len() / self.k.max(1)));
         let mut out = vec![0.0; rows * n];
         for (x, w) in pairs {
-            let (x, w) = (MatRef::from_row_major_slice(x, rows, k), MatRef::from_row_major_slice(w, n, k));
-            let to = MatMut::from_row_major_slice_mut(&mut out, rows, n);
-            matmul(to, Accum::Add, x, w.transpose(), 1.0, Par::Seq);
+            dense::add(&mut out, rows, Sign::Plus, View::new(w, n, self.k, self.k), x, 0);
         }
         out
     }

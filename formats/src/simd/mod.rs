@@ -77,6 +77,17 @@ impl Level {
         Self(Vectors::Baseline)
     }
 
+    /// Bytes of a vector, for kernels whose tiles are to fill the registers.
+    pub fn bytes(self) -> usize {
+        match self.0 {
+            Vectors::Baseline => 16,
+            #[cfg(target_arch = "x86_64")]
+            Vectors::Avx2 => 32,
+            #[cfg(target_arch = "x86_64")]
+            Vectors::Avx512 => 64,
+        }
+    }
+
     /// Every level of this CPU, the lowest first.
     pub fn all() -> Vec<Self> {
         let all = [

@@ -91,7 +91,12 @@ fn card(args: &Args, options: &Options, calibration: &Calibration, checksums: &C
         "version": env!("CARGO_PKG_VERSION"),
         "checksums": checksums,
     });
-    json!({ "schema_version": crate::result::SCHEMA_VERSION, "run": run, "provenance": Provenance::current() })
+    let mut card =
+        json!({ "schema_version": crate::result::SCHEMA_VERSION, "run": run, "provenance": Provenance::current() });
+    if options.recipe.needs_gradients() {
+        card["machine_dependent"] = json!(["learned by Burn's gradients"]);
+    }
+    card
 }
 
 fn refuse_files(out: &Path) -> Result<()> {
