@@ -149,6 +149,7 @@ pub fn cell(
         compression: None,
         other_text: None,
         tasks: Vec::new(),
+        machine_dependent: None,
         footprint_bits: bits(stored),
         cycles: CycleCount { model: cost.cycle_model.to_owned(), total: cost.total.cycles.0 },
         energy_pj: Energy { total: cost.total.energy.total.typical, prices: cost.prices.to_owned() },

@@ -195,6 +195,9 @@ pub struct TaskScore {
     pub accuracy_norm: Metric,
 }
 
+/// Why what training or learning leaves depends on the machine.
+pub const BURN_GRADIENTS: &str = "gradients are Burn's own, whose kernels are chosen by the CPU";
+
 /// One cell: a model in one format, sparsity and order on one datapath, with what it costs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
@@ -249,6 +252,10 @@ pub struct Cell {
     /// Zero-shot accuracy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<TaskScore>,
+    /// Why these bits may be others on another machine: a part of the work was Burn's own arithmetic, whose kernels are chosen by the CPU.
+    /// Absent where nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine_dependent: Option<String>,
     /// Exact stored bits.
     pub footprint_bits: FootprintBits,
     /// Cycles of one window or image.

@@ -5,6 +5,7 @@ mod correction;
 #[cfg(feature = "wgpu")]
 mod gpu;
 pub mod host;
+mod machines;
 pub mod modules;
 mod plans;
 mod quantized;
@@ -20,7 +21,10 @@ use libtest_mimic::Trial;
 pub fn cases() -> Vec<Trial> {
     let plain =
         [replay::cases(), units::cases(), plans::cases(), sessions::cases(), quantized::cases(), correction::cases()];
-    let cases = plain.into_iter().chain([host::cases(), vision::cases(), zoo::cases(), backends::cases()]).flatten();
+    let cases = plain
+        .into_iter()
+        .chain([host::cases(), machines::cases(), vision::cases(), zoo::cases(), backends::cases()])
+        .flatten();
     #[cfg(feature = "wgpu")]
     let cases = cases.chain(gpu::cases());
     cases.collect()

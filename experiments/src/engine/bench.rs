@@ -121,6 +121,14 @@ impl Bench {
             .with_context(|| format!("`{name}` is none of the study's accelerators"))
     }
 
+    /// A plan on the study's first machine; on the default one where the study names none.
+    pub fn on_first(&self, plan: Plan) -> Plan {
+        match self.machines.first() {
+            Some(machine) => plan.on(Arc::clone(&machine.accelerator)),
+            None => plan,
+        }
+    }
+
     /// A key with what a model and its data decide.
     pub fn key_of(&self, subject: &Subject) -> Key {
         let checksums = subject.checksums.iter().map(|(name, sum)| format!("{name} {sum}"));

@@ -18,6 +18,7 @@ use crate::engine::kind::{Done, Kind, Planned};
 use crate::engine::rehearse::fewer_steps;
 use crate::engine::run::typed;
 use crate::report::numbers::Paired;
+use crate::result::BURN_GRADIENTS;
 use crate::studies::evaluated::{self, Evaluated, of_plan};
 use crate::subject::Subject;
 
@@ -197,7 +198,7 @@ fn distill(worker: &mut Worker<'_>, key: &Key) -> Result<Value> {
     let (_, subject) = bench.subject(key.text("model")?)?;
     let (options, point): (Options, _) = (bench.spec.options()?, Point::of(key)?);
     let settings = training::settings(subject, &bench.spec.preset, &aim(key)?, &options.budget());
-    let plan = Plan::new(bench.preset()?, point.config()?);
+    let plan = bench.on_first(Plan::new(bench.preset()?, point.config()?));
     // The model before training gives what does not change by it, and the losses that the trained one's are held against.
     let start = of_plan(worker, key, plan.clone(), point.labels())?;
     let judged = match training::train(subject, &settings)? {
@@ -206,6 +207,7 @@ fn distill(worker: &mut Worker<'_>, key: &Key) -> Result<Value> {
     };
     let mut value = serde_json::to_value(start)?;
     value["steps"] = json!(settings.steps);
+    value["machine_dependent"] = json!(BURN_GRADIENTS);
     value["trained"] = match judged {
         Some(judged) => json!({"metric": judged.metric, "losses": judged.losses}),
         None => Value::Null,

@@ -104,7 +104,7 @@ pub fn of_plan(worker: &mut Worker<'_>, key: &Key, plan: Plan, labels: Labels) -
     let bench = worker.bench;
     let name = bench.spec.accelerators.first().map(String::as_str).unwrap_or_default();
     let machine = bench.machine(name)?;
-    let plan = plan.on(Arc::clone(&machine.accelerator));
+    let plan = bench.on_first(plan);
     run(worker, key, plan, labels, &[])?.on(name, machine)
 }
 

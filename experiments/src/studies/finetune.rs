@@ -87,6 +87,9 @@ struct Measured {
     arm: String,
     recipe: String,
     seed: u64,
+    /// Why the bits may be others on another machine.
+    #[serde(default)]
+    machine_dependent: String,
     steps: usize,
     metric: String,
     /// The trained model, dense and in FP32; null where training diverged.
@@ -189,7 +192,7 @@ fn measure(worker: &mut Worker<'_>, key: &Key) -> Result<Value> {
         Ok(Point { format: Format::by_name(format)?, pattern, order: arm.order, datapath: None })
     });
     let points: Vec<Point> = points.collect::<Result<_>>()?;
-    let plan = |point: &Point| -> Result<Plan> { Ok(Plan::new(bench.preset()?, point.config()?)) };
+    let plan = |point: &Point| -> Result<Plan> { Ok(bench.on_first(Plan::new(bench.preset()?, point.config()?))) };
     let settings = training::settings(
         subject,
         &bench.spec.preset,
@@ -228,6 +231,7 @@ fn measure(worker: &mut Worker<'_>, key: &Key) -> Result<Value> {
         arm: arm.name.to_owned(),
         recipe: arm.recipe.to_owned(),
         seed: key.number("seed")?,
+        machine_dependent: crate::result::BURN_GRADIENTS.to_owned(),
         steps: settings.steps,
         metric,
         dense_after: dense.map(|judged| judged.metric.value),

@@ -102,7 +102,7 @@ fn measure(worker: &mut Worker<'_>, key: &Key) -> Result<Value> {
     let (place, subject) = bench.subject(key.text("model")?)?;
     let inputs = activations(subject)?;
     let [reference, session] = worker.sessions(place, ["reference", "cell"])?;
-    session.set_plan(Plan::new(bench.preset()?, point.config()?))?;
+    session.set_plan(bench.on_first(Plan::new(bench.preset()?, point.config()?)))?;
     let errors = propagation(reference, session, &inputs)?;
     let labels = point.labels();
     let rows = errors.into_iter().map(|e| Output {

@@ -94,7 +94,7 @@ fn card(args: &Args, options: &Options, calibration: &Calibration, checksums: &C
     let mut card =
         json!({ "schema_version": crate::result::SCHEMA_VERSION, "run": run, "provenance": Provenance::current() });
     if options.recipe.needs_gradients() {
-        card["machine_dependent"] = json!(["learned by Burn's gradients"]);
+        card["machine_dependent"] = json!(crate::result::BURN_GRADIENTS);
     }
     card
 }

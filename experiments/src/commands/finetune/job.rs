@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{Args, data, figure, show};
 use crate::interrupt;
 use crate::progress::Progress;
-use crate::result::{Provenance, SCHEMA_VERSION};
+use crate::result::{BURN_GRADIENTS, Provenance, SCHEMA_VERSION};
 
 /// The exit code of a run whose loss or gradient was not finite.
 const DIVERGED: u8 = 1;
@@ -127,6 +127,7 @@ fn card(identity: &Value, settings: &Settings, done: &Finished, out: &Path) -> R
         "settings": identity["settings"],
         "checksums": identity["checksums"],
         "cpu_features": Provenance::current().cpu_features,
+        "machine_dependent": BURN_GRADIENTS,
         "seed": settings.seed,
         "parameters": done.parameters,
         "before": done.before,

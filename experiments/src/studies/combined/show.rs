@@ -125,7 +125,7 @@ pub(super) fn caption(frame: &Frame) -> Result<String> {
         "**Low-rank correction**, one shot: beside the compressed weights C(W) each layer stores the best approximation of W − C(W) of some rank, as two factors in \
          bf16, and adds their product with its input. Its bits, cycles and energy are counted with the layer's. **Distillation**: the common recipe of the study `finetune` with targets that lean from \
          the right class towards what the dense FP32 model says.\n\n\
-         `figure.svg`: left the metric against what the compressed layers store, one point a rank; right the mean metric over seeds against the lean. Lower is better.\n\n\
+         `figure.svg`: left the metric against what the compressed layers store, one point a rank; right the mean metric over seeds against the lean. Lower is better. What was trained is Burn's own arithmetic, so that its last bits depend on the machine.\n\n\
          *recovered* is the fall of the mean loss against the same point without correction, with the standard error of the paired difference over inputs.\n\n",
     );
     for model in distinct(frame.rows(), "model") {

@@ -116,7 +116,7 @@ fn shared(frame: &Frame) -> Option<String> {
 pub(super) fn caption(frame: &Frame) -> Result<String> {
     frame.expect(&COLUMNS)?;
     let mut text = String::from(
-        "`figure.svg`: the metric on held-out data after fine-tuning, a dot a seed, a line at the mean with its standard error over seeds; filled: S→Q, hollow: Q→S; lower is better. Every run has the same budget.\n\n\
+        "`figure.svg`: the metric on held-out data after fine-tuning, a dot a seed, a line at the mean with its standard error over seeds; filled: S→Q, hollow: Q→S; lower is better. Every run has the same budget. Training is Burn's own arithmetic, so that the last bits of these numbers depend on the machine.\n\n\
          - **S→Q (paper)**: sparse training in FP32, then one-shot quantisation; formats share the run.\n\
          - **Q→S (paper)**: quantised, then sparsified in every forward pass; activations and gradients are quantised too.\n\
          - **common**: weights and activations quantised in every forward pass in the order that is named; gradients in FP32.\n\n\

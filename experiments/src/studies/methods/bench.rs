@@ -19,7 +19,7 @@ use super::texts::Opened;
 use crate::cell::{Baseline, Labels, cell, evaluate};
 use crate::commands::tasks;
 use crate::interrupt;
-use crate::result::{Calibration, Cell, Compression, Metric, OtherText, TaskScore};
+use crate::result::{BURN_GRADIENTS, Calibration, Cell, Compression, Metric, OtherText, TaskScore};
 use crate::subject::Data;
 
 /// A cell with what tables compare it by.
@@ -109,6 +109,8 @@ impl<'a> Bench<'a> {
         };
         let request = self.request;
         let mut cell = cell(subject, session, &request.machine, labels, &outcome, &self.baseline.metric, request.seed)?;
+        let learned = point.recipe.as_ref().is_some_and(Recipe::needs_gradients);
+        cell.machine_dependent = learned.then(|| BURN_GRADIENTS.to_owned());
         let (data, windows) = &self.opened.second;
         cell.other_text = Some(OtherText {
             data: data.clone(),

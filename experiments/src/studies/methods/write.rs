@@ -92,7 +92,9 @@ fn caption(request: &Request, models: &[Model]) -> String {
          (S→Q), in one pass, or one step alone. Bars: one standard error over windows, which all marks share.\n\n\
          A recipe is a list of steps in the order of work. A star marks weights that left the format's grid, because a step moved errors \
          after rounding; they are stored and costed as FP32. Differences carry the standard error of the paired difference of losses over \
-         windows. Calibration time is in `timings.csv`, because it differs from run to run.\n\n",
+         windows. Calibration time is in `timings.csv`, because it differs from run to run. Cells of `besa` and `pqp` are learned by Burn's own \
+         gradients, so that their last bits depend on the machine (`machine_dependent` in `results.jsonl`); all others are the same bytes \
+         everywhere.\n\n",
     );
     let m = &request.machine;
     let _ = writeln!(
