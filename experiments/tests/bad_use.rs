@@ -12,7 +12,7 @@ pub fn cases() -> Vec<Trial> {
 }
 
 /// Arguments, and what the message must say.
-const WRONG: [(&[&str], &[&str]); 57] = [
+const WRONG: [(&[&str], &[&str]); 60] = [
     (&["format", "hbpf8"], &["hbpf8", "hbfp8"]),
     (&["eval", "--format", "mxpf4"], &["mxpf4", "mxfp4"]),
     (&["eval", "--format", "int8", "--sparsity", "2:4"], &["order", "sq", "qs"]),
@@ -22,7 +22,13 @@ const WRONG: [(&[&str], &[&str]); 57] = [
     (&["eval", "--accelerator", "systolic-12"], &["systolic-12", "systolic-128"]),
     (&["cost", "--gemm", "3x4"], &["3x4", "MxKxN"]),
     (&["cost", "--gemm", "0x4x4"], &["M = 0"]),
-    (&["cost", "--gemm", "4x4x4", "--format", "mxfp4", "--accelerator", "h100"], &["mxfp4", "h100", "hopper.wgmma"]),
+    (&["cost", "--gemm", "4x4x4", "--format", "hbfp6", "--accelerator", "h100"], &["hbfp6", "h100", "hopper.wgmma"]),
+    (&["eval", "--format", "hbfp6", "--accelerator", "h100"], &["hbfp6", "h100", "q_proj", "hopper.wgmma"]),
+    (&["eval", "--format", "mxfp8", "--datapath", "int8"], &["int8", "mxfp8", "symmetric integers"]),
+    (
+        &["eval", "--format", "hbfp6", "--datapath", "block", "--accelerator", "h100"],
+        &["block", "h100", "macs_per_cycle"],
+    ),
     (&["cost", "--gemm", "99999999999x99999999999x4"], &["64 bits"]),
     (&["cost", "--gemm", "4x4x4", "--accelerator", "nowhere.toml"], &["cannot read nowhere.toml"]),
     (&["cost", "--gemm", "4x4x4", "--cycle-model", "tensor-core"], &["tensor-core", "scalesim"]),

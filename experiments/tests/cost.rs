@@ -9,6 +9,7 @@ use crate::run::{interplay, interplay_in};
 
 pub fn cases() -> Vec<Trial> {
     vec![
+        Trial::test("cost::eval_and_cost_name_one_unit", eval_and_cost_name_one_unit),
         Trial::test("cost::a_product_and_its_files", a_product_and_its_files),
         Trial::test("cost::models_beside_each_other", models_beside_each_other),
         Trial::test("cost::a_model_and_what_it_holds", a_model_and_what_it_holds),
@@ -82,6 +83,50 @@ fn models_beside_each_other() -> Result<(), Failed> {
     assert!(of("tensor-core")["error"].as_str().is_some_and(|error| error.contains("scalesim")));
     let (code, text, _) = interplay(&["cost", "--gemm", "64x64x64", "--format", "int8", "--compare"]);
     assert!(code == 0 && text.contains("leaves out") && text.contains("not counted"), "{text}");
+    Ok(())
+}
+
+/// What `eval` computes on is what `cost` prices, on machines of the project and of a user.
+fn eval_and_cost_name_one_unit() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let here = folder.path();
+    let unit = "[datapath]\nname = \"acc20\"\ninputs = \"blocks\"\naccumulator = \"e8m11\"\n";
+    let machine = "base = \"systolic-128-sparse24\"\nname = \"mine\"\n[[units]]\ndatapath = \"acc20\"\nformats = [\"hbfp*\"]\nskips = [\"2:4\"]\n";
+    fs::write(here.join("acc20.toml"), unit)?;
+    fs::write(here.join("mine.toml"), machine)?;
+    let of = |arguments: &[&str]| -> Result<Value, Failed> {
+        let output = interplay_in(here, &[arguments, &["--model", "vit", "--define", "acc20.toml", "--json"]].concat());
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(serde_json::from_slice(&output.stdout)?)
+    };
+    let cases: [(&[&str], &str, &str); 6] = [
+        (&["--format", "mxfp8", "--accelerator", "b200"], "b200.tcgen05.mxf8f6f4-e4m3.f32", "native"),
+        (&["--format", "mxfp4", "--accelerator", "h100"], "hopper.mma.bf16.f32", "dequantised"),
+        (
+            &["--format", "e4m3", "--sparsity", "2:4", "--order", "sq", "--accelerator", "h100"],
+            "hopper.wgmma-sp-h1.e4m3.f32",
+            "hypothesis",
+        ),
+        (&["--format", "hbfp6", "--accelerator", "mine.toml"], "acc20", "native"),
+        (&["--format", "hbfp6", "--sparsity", "2:4", "--order", "sq", "--datapath", "acc20"], "acc20", "native"),
+        (&["--format", "int8", "--accelerator", "gemmini"], "int8", "native"),
+    ];
+    for (arguments, unit, runs) in cases {
+        let eval = of(&[&["eval", "--windows", "2"], arguments].concat())?;
+        let plain: Vec<&str> = arguments.iter().copied().filter(|a| !["--order", "sq"].contains(a)).collect();
+        let cost = of(&[&["cost"], &plain[..]].concat())?;
+        let words =
+            |value: &Value| value.as_str().unwrap_or_default().split('+').map(str::to_owned).collect::<Vec<_>>();
+        assert!(words(&eval["datapath"]).contains(&unit.to_owned()), "{arguments:?}: {}", eval["datapath"]);
+        assert!(words(&cost["datapath"]).contains(&unit.to_owned()), "{arguments:?}: {}", cost["datapath"]);
+        assert!(words(&eval["runs"]).contains(&runs.to_owned()) && words(&cost["runs"]).contains(&runs.to_owned()));
+        assert_eq!(eval["machine"], cost["accelerator"], "{arguments:?}");
+        assert_eq!(eval["cycles"]["total"], cost["total"]["cycles"], "{arguments:?}");
+        assert_eq!(eval["energy_pj"]["total"], cost["total"]["energy_pj"]["total"]["typical"], "{arguments:?}");
+    }
+    // gemmini has no FP32 unit: attention is the host's, and counted nowhere.
+    let apart = of(&["cost", "--format", "int8", "--accelerator", "gemmini"])?;
+    assert!(apart["host"].as_array().is_some_and(|host| !host.is_empty()), "{apart}");
     Ok(())
 }
 

@@ -40,7 +40,7 @@ fn eval_prints_the_documented_fields() -> Result<(), Failed> {
     let page = include_str!("../../docs/json.md");
     let undocumented: Vec<_> = names.iter().filter(|n| !page.contains(&format!("`{n}`"))).collect();
     assert!(undocumented.is_empty(), "docs/json.md does not describe {undocumented:?}");
-    insta::assert_snapshot!(names.join(" "), @"schema_version model data window stride windows tokens format sparsity order datapath metric fp32 footprint_bits cycles energy_pj seed version provenance checksums");
+    insta::assert_snapshot!(names.join(" "), @"schema_version model data window stride windows tokens format sparsity order machine datapath runs skips_pruned metric fp32 footprint_bits cycles energy_pj seed version provenance checksums");
     Ok(())
 }
 
