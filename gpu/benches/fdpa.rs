@@ -17,6 +17,7 @@
 //! On a CPU that stands in for a GPU (lavapipe) the same operations run on its vector units.
 //!
 //! Usage: `cargo bench -p interplay-gpu --bench fdpa [-- SIZE [ROUNDS]]`, for products of SIZE^3; the default is 512 and 5.
+#![allow(clippy::disallowed_methods, reason = "what a test expects may come from the system")]
 
 use cubecl::client::Client;
 use cubecl::future::block_on;

@@ -1,4 +1,6 @@
 //! Kernels and their rules against the CPU.
+#![allow(clippy::disallowed_methods, reason = "what a test expects may come from the system")]
+
 use libtest_mimic::Arguments;
 
 mod bits;

@@ -2,6 +2,7 @@
 //!
 //! Nothing here prints or parses a command line; progress goes through callbacks. The same seed and the same texts give the
 //! same bytes on the same machine, whatever the number of threads.
+#![allow(clippy::disallowed_methods, reason = "training is Burn's and depends on the machine")]
 
 use serde::{Deserialize, Serialize};
 

@@ -47,8 +47,9 @@ pub fn depthwise(plane: &Plane, x: &[f32], taps: &[f32], multiplier: usize, out:
     }
     let kernels = taps.len() / window;
     let planes = out.len() / to;
-    let whole = out.len() % to == 0 && taps.len() % window == 0 && kernels > 0 && planes % kernels == 0;
-    if !whole || kernels % multiplier != 0 || x.len() * multiplier != planes * from {
+    let whole = out.len().is_multiple_of(to) && taps.len().is_multiple_of(window);
+    let whole = whole && kernels > 0 && planes.is_multiple_of(kernels);
+    if !whole || !kernels.is_multiple_of(multiplier) || x.len() * multiplier != planes * from {
         return false;
     }
     let path = Path::best();
