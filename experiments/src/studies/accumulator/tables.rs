@@ -23,7 +23,7 @@ more; an accumulator is a sign, 8 bits of exponent and a mantissa (32 bits: FP32
 saturates. An aligned sum cuts products and accumulator at one exponent, as tensor cores do. Differences are paired over windows or \
 images, with their standard error.\n\n\
 Area is that of all multiply-accumulators of the machine if each is of the design (gate model, no memories), energy that of the \
-layers on this unit for one input, memories included. Partial sums are counted with 32 bits in memory at every width. Cycles do not \
+layers on this unit for one input: the unit by the same gates at the machine's node, memories at the price list's. Partial sums are counted with 32 bits in memory at every width. Cycles do not \
 depend on these dimensions except through the bits that blocks add to what is moved.\n\n";
 
 /// A dimension of the study.
