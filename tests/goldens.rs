@@ -75,7 +75,7 @@ pub fn within(what: &str, given: f32, allowed: f32) -> Result<(), Failed> {
 
 /// The input of the first block and the output of each, `[L + 1][B * T * D]`.
 fn hidden_states(model: &Model, input: &Activation) -> Result<Vec<Vec<f32>>, Failed> {
-    let mut runner = session(&model)?;
+    let mut runner = session(model)?;
     let mut activation = input.clone();
     let mut states = Vec::new();
     for stage in 0..model.checkpoint.stages() - 1 {
@@ -89,7 +89,7 @@ fn hidden_states(model: &Model, input: &Activation) -> Result<Vec<Vec<f32>>, Fai
 
 pub fn all_logits(model: &Model, input: &Activation) -> Result<Vec<f32>, Failed> {
     let mut logits = Vec::new();
-    let mut runner = session(&model)?;
+    let mut runner = session(model)?;
     for_each_logits(&mut runner, std::slice::from_ref(input), |_, _, row| logits.extend_from_slice(row))?;
     Ok(logits)
 }

@@ -30,7 +30,7 @@ pub fn cases() -> Vec<Trial> {
 
 /// What every stage before the head gives, on `input`.
 fn activations(model: &Model, input: Activation) -> Result<Vec<Vec<f32>>, Failed> {
-    let mut runner = session(&model)?;
+    let mut runner = session(model)?;
     let (mut activation, mut found) = (input, Vec::new());
     for stage in 0..model.checkpoint.stages() - 1 {
         runner.enter(stage)?;

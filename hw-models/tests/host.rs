@@ -84,7 +84,7 @@ fn values(count: usize, seed: u64) -> Vec<f32> {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f32 / 8_388_608.0 - 1.0
     };
-    (0..count).map(|_| next() * if seed % 2 == 0 { 1.0 } else { 37.0 }).collect()
+    (0..count).map(|_| next() * if seed.is_multiple_of(2) { 1.0 } else { 37.0 }).collect()
 }
 
 /// Runs `check` with every choice of instructions and some numbers of threads; what it gives must not change.

@@ -62,7 +62,9 @@ mod tests {
     #[test]
     fn logarithm_is_near_the_hosts() {
         for x in [1e-10, 0.03, 0.5, 0.69, 0.72, 1.0, 3.0] {
-            assert!((ln(x) - f64::ln(x)).abs() < 1e-11, "{x}");
+            #[expect(clippy::disallowed_methods, reason = "what a test expects may come from the system")]
+            let system = f64::ln(x);
+            assert!((ln(x) - system).abs() < 1e-11, "{x}");
         }
     }
 }
