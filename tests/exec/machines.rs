@@ -76,7 +76,11 @@ fn priced() -> Result<(), Failed> {
                 ran += 1;
             }
             // The same workload on a machine whose units are others.
-            let other = Accelerator::by_name(if accelerator.name == "h100" { "systolic-128" } else { "h100" })?;
+            let other = Accelerator::by_name(if ["h100", "h200"].contains(&accelerator.name.as_str()) {
+                "systolic-128"
+            } else {
+                "h100"
+            })?;
             let elsewhere = hw::cost::cost(&workload, other, CycleModel::by_name(&other.cycle_model)?, prices);
             let same = placements.iter().all(|p| p.run.runs == Runs::Host);
             assert_eq!(elsewhere.is_ok(), same, "{} {format} {pattern}", accelerator.name);
