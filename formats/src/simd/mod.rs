@@ -2,8 +2,8 @@
 //!
 //! Almost everything is ordinary Rust: the same source is compiled three times, and IEEE operations give the same bits
 //! at any width (the compiler never contracts a product and a sum). Three jobs that the compiler does badly are written
-//! with intrinsics: [`pack`] narrows codes to bit strings and [`maxima`] finds the largest magnitudes of neighbouring
-//! blocks, both on integers only; [`e2m1`] takes blocks to nibbles. Plain code judges each. Other architectures use their
+//! with intrinsics: `pack` narrows codes to bit strings and `maxima` finds the largest magnitudes of neighbouring
+//! blocks, both on integers only; `e2m1` takes blocks to nibbles. Plain code judges each. Other architectures use their
 //! baseline.
 #![allow(unsafe_code)]
 
