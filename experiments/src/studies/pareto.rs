@@ -252,3 +252,24 @@ fn four((one, on): &(Evaluated, &OnMachine)) -> Vec<f64> {
     let (energy, seconds) = on.taken.as_ref().map_or((f64::NAN, f64::NAN), |taken| (taken.energy_pj, taken.seconds));
     vec![one.cell.metric.value, linear_bits(one), energy, seconds]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lines of version 1, which this project wrote: every machine has the metric of the formats' natural units.
+    #[test]
+    fn results_of_version_1_are_read() {
+        let lines = include_str!("pareto/version-1.jsonl").lines();
+        let results: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+        let frame = frame(&results).unwrap();
+        let rows: Vec<_> = frame.rows().collect();
+        assert_eq!(rows.len(), 4 * results.len());
+        for row in rows.iter().filter(|row| row.text("refused").is_empty()) {
+            assert!(row.number("value").is_finite() && row.number("energy_pj") > 0.0 && row.number("cycles") > 0.0);
+            assert!(row.number("area_mm2").is_nan() && row.text("runs").is_empty());
+        }
+        assert!(tables::caption(&frame).unwrap().contains("systolic-128"));
+        figure::draw(&frame).unwrap();
+    }
+}
