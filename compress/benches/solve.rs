@@ -1,7 +1,7 @@
 //! Speed of the solvers: `cargo bench -p interplay-compress [-- ROWS COLUMNS]`, 576 x 1536 unless told. Medians of seven runs
 //! after one that does not count; `scripts/solver_peer.py` times the same in PyTorch, which is to be no faster on as many threads. What bounds it: the factor and its
-//! inverse, 2 k^3 / 3 operations in FP64, and rows k^2 / 2 multiplications of the loop. Measured on 2 quiet cores: SparseGPT 2:4 116 ms to
-//! PyTorch's 226, 50 % 100 to 272, GPTQ int4 123 to 204.
+//! inverse, 2 k^3 / 3 operations in FP64, and rows k^2 / 2 multiplications of the loop. Measured on 2 quiet cores: SparseGPT 2:4 129 ms to
+//! PyTorch's 226, 50 % 126 to 272, GPTQ int4 143 to 204.
 
 use interplay_compress::formats::simd::Simd;
 use interplay_compress::formats::{Format, Selection};
