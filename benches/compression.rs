@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use interplay::Error;
-use interplay::burn::Activation;
+use interplay::burn::{Activation, Host};
 use interplay::catalogue::locate;
 use interplay::compression::{Calibration, Compressed, Options, Stream, compress};
 use interplay::load;
@@ -80,7 +80,7 @@ fn passes(checkpoint: &dyn Checkpoint, calibration: &Calibration) -> Result<f64,
 }
 
 fn compressed(checkpoint: &dyn Checkpoint, calibration: &Calibration, recipe: &str) -> Result<f64, Error> {
-    let options = Options { recipe: recipe.parse()?, stream: Stream::Compressed };
+    let options = Options { recipe: recipe.parse()?, stream: Stream::Compressed, host: Host::default() };
     let since = Instant::now();
     compress(checkpoint, calibration, &options, &mut Compressed::default(), &mut |_| ControlFlow::Continue(()))?;
     Ok(since.elapsed().as_secs_f64())

@@ -11,7 +11,12 @@ pub fn choose(host: Host) {
     let _ = CHOSEN.set(host);
 }
 
+/// The host of this process.
+pub fn chosen() -> Host {
+    CHOSEN.get().copied().unwrap_or_default()
+}
+
 /// `backend` with the host of this process.
 pub fn on(backend: Backend) -> Backend {
-    backend.hosted(CHOSEN.get().copied().unwrap_or_default())
+    backend.hosted(chosen())
 }

@@ -6,9 +6,11 @@
 use burn::backend::flex::FlexTensor;
 
 use crate::Error;
+use crate::burn::backend::Backend;
 use crate::burn::capture::Captured;
 use crate::burn::executor::transpose;
 use crate::burn::hook::Hook;
+use crate::burn::host::Host;
 use crate::burn::product::{Product, Role};
 use crate::burn::stage::{Activation, Stage};
 use crate::burn::value::{self, Value, tensor};
@@ -39,16 +41,17 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// Captures `stage` for inputs like `example`; `covers` chooses among its products with a parameter.
+    /// Captures `stage` for inputs like `example`, to run on `host`; `covers` chooses among its products with a parameter.
     ///
     /// # Errors
     /// The stage cannot be captured, or a chosen product is none of a plain linear layer.
     pub(crate) fn new(
         stage: &dyn Stage,
         example: &Activation,
+        host: Host,
         covers: impl Fn(&Product) -> bool,
     ) -> Result<Self, Error> {
-        let captured = stage.capture(example)?;
+        let captured = stage.capture(example)?.on(Backend::Flex(host));
         let mut block = Self { linears: Vec::new(), covered: Vec::new(), columns: Vec::new(), captured };
         for product in &block.captured.products {
             if product.role != Role::Weight || !covers(product) {

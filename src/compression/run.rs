@@ -12,7 +12,7 @@ use super::steps;
 use super::structure;
 use super::work::{Work, bytes_of};
 use crate::Error;
-use crate::burn::{Activation, Block, Stage};
+use crate::burn::{Activation, Block, Host, Stage};
 use crate::compress::recipe::Step;
 use crate::compress::{Layer, Needs, Recipe, Statistics};
 use crate::models::Checkpoint;
@@ -35,6 +35,8 @@ pub struct Options {
     pub recipe: Recipe,
     /// The stream of statistics.
     pub stream: Stream,
+    /// Who computes the blocks while they are calibrated.
+    pub host: Host,
 }
 
 /// What is going on.
@@ -154,7 +156,8 @@ fn one(
         return Err(Error::Invalid("calibration has no sequence".into()));
     };
     let plan = Plan::new(Preset::Paper, LayerConfig::fp32());
-    let block = Block::new(stage, example, |product| plan.config(checkpoint.architecture(), product).is_some())?;
+    let block =
+        Block::new(stage, example, options.host, |product| plan.config(checkpoint.architecture(), product).is_some())?;
     let recipe = &options.recipe;
     let needs = recipe.steps.iter().map(steps::needs).fold(Needs::default(), Needs::and);
     if observer(Event::Step { text: "calibration" }).is_break() {

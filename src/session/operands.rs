@@ -1,7 +1,7 @@
 //! The operands of a model's linear layers: its weights, and what the FP32 model feeds them.
 
 use crate::Error;
-use crate::burn::{Activation, Block, Product};
+use crate::burn::{Activation, Block, Host, Product};
 use crate::models::Checkpoint;
 use crate::plan::{LayerConfig, Plan, Preset};
 
@@ -45,7 +45,7 @@ pub fn operands(
             activation = checkpoint.task().head_input(activation);
         }
         let stage = checkpoint.stage(index)?;
-        let block = Block::new(&*stage, &activation, covers)?;
+        let block = Block::new(&*stage, &activation, Host::default(), covers)?;
         let weights = (0..block.linears().len()).map(|i| block.weight(i)).collect::<Result<Vec<_>, _>>()?;
         let mut show = |linear: usize, inputs: &[f32]| {
             let of = &block.linears()[linear];

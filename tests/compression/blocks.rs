@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use interplay::burn::Activation;
+use interplay::burn::{Activation, Host};
 use interplay::compress::quantize;
-use interplay::compression::Compressed;
+use interplay::compression::{Compressed, Options};
 use interplay::formats::Format;
 use interplay::load::SafeTensors;
 use interplay::models::Checkpoint;
@@ -54,9 +54,14 @@ struct Run {
 
 impl Run {
     fn new(path: &Path, recipe: &str) -> Result<Self, Failed> {
+        Self::on(path, recipe, Host::default())
+    }
+
+    fn on(path: &Path, recipe: &str, host: Host) -> Result<Self, Failed> {
         let recorded = Arc::new(Recorded::open(path)?);
         let model = recorded.block()?;
-        let (compressed, seen) = compressed(&*model, recorded.block_sequences(), &options(recipe)?)?;
+        let (compressed, seen) =
+            compressed(&*model, recorded.block_sequences(), &Options { host, ..options(recipe)? })?;
         Ok(Self { recorded, model, compressed, seen })
     }
 
@@ -171,12 +176,17 @@ fn jsq(path: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
+/// Under Burn's arithmetic, which is as near to the recorded one as to any, and under this project's own.
 fn awq(path: &Path) -> Result<(), Failed> {
+    [Host::Burn, Host::Fixed].into_iter().try_for_each(|host| awq_on(path, host))
+}
+
+fn awq_on(path: &Path, host: Host) -> Result<(), Failed> {
     let recorded = Recorded::open(path)?;
     let hyper = &recorded.meta["variants"]["awq"]["hyper"];
     let (bits, group, samples) = (&hyper["w_bit"], &hyper["q_group_size"], &hyper["clip_n_sample_token"]);
     let format = format!("int{bits}-asym-g{group}");
-    let run = Run::new(path, &format!("awq({format}, samples={samples})"))?;
+    let run = Run::on(path, &format!("awq({format}, samples={samples})"), host)?;
     let format = Format::by_name(&format)?;
     let file = run.file();
     let steps = hyper["scale_steps"].as_array().ok_or("no steps")?;
@@ -206,14 +216,13 @@ fn awq(path: &Path) -> Result<(), Failed> {
         );
     }
     run.check_norms("awq")?;
-    // Groups that follow another limit than the recorded one, of all groups of the block.
-    let (mut others, mut groups) = (0, 0);
+    let mut all = (0, 0);
     for linear in hyper["clip_order"].as_array().ok_or("no order")? {
         let name = linear.as_str().ok_or("no name")?;
         let layer = &run.compressed.layers[&format!("layers.0.{name}")];
         let limits = file.floats(&format!("awq.clip.{name}"))?;
         let len = layer.values.len() / limits.len();
-        groups += limits.len();
+        let mut others = 0;
         for (group, limit) in limits.iter().enumerate() {
             let range = group * len..(group + 1) * len;
             let (w, got) = (&layer.original[range.clone()], &layer.values[range]);
@@ -222,9 +231,13 @@ fn awq(path: &Path) -> Result<(), Failed> {
                 assert!(of_another(format, w, *limit, got)?, "{name}: group {group} has another limit than {limit}");
             }
         }
+        all = (all.0 + others, all.1 + limits.len());
+        // How many groups are on the edge is a matter of the last places of the sums before them: counted for Burn's.
+        if host == Host::Burn {
+            assert!(others * 50 <= limits.len(), "{name}: {others} of {} groups have another limit", limits.len());
+        }
     }
-    println!("{others} of {groups} groups have another limit");
-    assert!(others * 50 <= groups, "{others} of {groups} groups have another limit");
+    assert!(all.0 * 50 <= all.1, "{} of {} groups of the block have another limit", all.0, all.1);
     let q = &run.compressed.layers["layers.0.self_attn.q_proj"].values;
     near(q, &file.floats("awq.wq.self_attn.q_proj")?, FACTORS, "q_proj");
     near(&run.output()?, &file.floats("awq.out")?, OUTPUT_OF_LIMITS, "out");

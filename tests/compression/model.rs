@@ -8,7 +8,7 @@ use std::sync::Arc;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::TensorData;
 use interplay::Error;
-use interplay::burn::{Activation, Hook, Product, Role};
+use interplay::burn::{Activation, Hook, Host, Product, Role};
 use interplay::compress::{Recipe, Statistics};
 use interplay::compression::{Calibration, Compressed, Event, Options, Outcome, Store, Stream, compress};
 use interplay::eval::{Runner, for_each_logits};
@@ -90,7 +90,7 @@ impl Weights for Recorded {
 }
 
 pub fn options(recipe: &str) -> Result<Options, Failed> {
-    Ok(Options { recipe: recipe.parse::<Recipe>()?, stream: Stream::Compressed })
+    Ok(Options { recipe: recipe.parse::<Recipe>()?, stream: Stream::Compressed, host: Host::default() })
 }
 
 /// What was seen of every layer's inputs.

@@ -140,7 +140,7 @@ fn post_norm() -> Result<(), Failed> {
         assert!(error.contains("norms do not feed"), "{recipe}: {error}");
     }
     // Without scales the same model is compressed as any other.
-    warnings(&*model, 2, 8, &Options { recipe: "awq(int4, scale=no)".parse()?, stream: Stream::Compressed })?;
+    warnings(&*model, 2, 8, &options("awq(int4, scale=no)")?)?;
     Ok(())
 }
 

@@ -27,7 +27,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let mut checksums = BTreeMap::new();
     let (model, caveat) = open_model(&args.model, &mut checksums)?;
     let calibration = calibration(args, &model, &mut checksums)?;
-    let options = Options { recipe, stream: args.stream };
+    let options = Options { recipe, stream: args.stream, host: crate::host::chosen() };
     let mut card = card(args, &options, &calibration, &checksums);
     let origin = match args.model.as_str() {
         "lm" => Origin::Embedded(embedded::lm()),

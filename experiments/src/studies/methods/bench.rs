@@ -154,7 +154,7 @@ impl<'a> Bench<'a> {
     fn compressed(&self, point: &Point) -> Result<Option<Compressed>> {
         let Some(recipe) = &point.recipe else { return Ok(Some(Compressed::default())) };
         let mut compressed = Compressed::default();
-        let options = Options { recipe: recipe.clone(), stream: Stream::Compressed };
+        let options = Options { recipe: recipe.clone(), stream: Stream::Compressed, host: crate::host::chosen() };
         let mut observer = |_: interplay::compression::Event<'_>| match interrupt::asked() {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
