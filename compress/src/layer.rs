@@ -1,9 +1,8 @@
 //! One linear layer on its way through a pipeline.
 
 use crate::Error;
-use crate::dense::{self, BAND, Columns, Sign, View};
+use crate::dense::{self, Columns, View};
 use crate::formats::{Footprint, Format, Mask, Pattern, Quantized};
-use rayon::prelude::*;
 
 /// A weight matrix `[rows, k]` (output by input) between the steps of a pipeline.
 #[derive(Clone, Debug)]
@@ -95,10 +94,6 @@ pub fn output_error(a: &[f32], b: &[f32], k: usize, hessian: &[f32]) -> f64 {
 /// tr(D H D^T), the products in FP32 and their sum in FP64.
 fn energy(d: &[f32], k: usize, hessian: &[f32]) -> f64 {
     let rows = d.len() / k.max(1);
-    let mut products = vec![0.0f32; d.len()];
-    let (left, right) = (View::new(d, rows, k, k), Columns::new(View::new(hessian, k, k, k)));
-    products.par_chunks_mut((BAND * k).max(1)).enumerate().for_each(|(i, band)| {
-        dense::add(band, k, Sign::Plus, left.rows(i * BAND, BAND), &right, 0);
-    });
+    let products = dense::multiplied(View::new(d, rows, k, k), &Columns::new(View::new(hessian, k, k, k)));
     products.iter().zip(d).map(|(&e, &d)| f64::from(e) * f64::from(d)).sum()
 }

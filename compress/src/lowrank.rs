@@ -1,9 +1,8 @@
 //! The best approximation of a matrix by one of low rank: what a correction of compressed weights stores beside them.
 
 use crate::Error;
-use crate::dense::{self, BAND, Columns, Sign, View};
+use crate::dense::{self, Columns, View};
 use interplay_formats::Format;
-use rayon::prelude::*;
 
 /// Two thin factors of a matrix `[rows, cols]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,17 +32,13 @@ pub fn approximate(residual: &[f32], rows: usize, cols: usize, rank: usize) -> R
     let wide: Vec<f64> = residual.iter().map(|&x| f64::from(x)).collect();
     let matrix = View::new(&wide, rows, cols, cols);
     let tall = if rows < cols { matrix.transposed() } else { matrix };
-    let (long, short) = (rows.max(cols), rows.min(cols));
+    let short = rows.min(cols);
     let mut gram = vec![0.0; short * short];
     dense::add_gram(&mut gram, tall);
     dense::mirror(&mut gram, short);
-    let (_, vectors) = dense::largest(gram, short, rank)
+    let vectors = dense::largest_vectors(gram, short, rank)
         .ok_or_else(|| Error::Invalid(format!("the singular values of a {rows} x {cols} residual were not found")))?;
-    let mut images = vec![0.0; long * rank];
-    let right = Columns::new(View::new(&vectors, short, rank, rank));
-    images.par_chunks_mut((BAND * rank).max(1)).enumerate().for_each(|(i, band)| {
-        dense::add(band, rank, Sign::Plus, tall.rows(i * BAND, BAND), &right, 0);
-    });
+    let images = dense::multiplied(tall, &Columns::new(View::new(&vectors, short, rank, rank)));
     Ok(balanced(&vectors, &images, rank, rows < cols))
 }
 

@@ -15,11 +15,11 @@ const NOTHING: f64 = 1.0 / (1u128 << 127) as f64;
 /// QR steps for each eigenvalue, of which two are usual, before they are given up.
 const STEPS: usize = 60;
 
-/// The `count` largest eigenvalues, falling, and their vectors `[n, count]`, of a symmetric matrix `[n, n]`; `None` where they are not
+/// The vectors `[n, count]` of the `count` largest eigenvalues, falling, of a symmetric matrix `[n, n]`; `None` where they are not
 /// found, which finite matrices have not been seen to do.
-pub(crate) fn largest(mut matrix: Vec<f64>, n: usize, count: usize) -> Option<(Vec<f64>, Vec<f64>)> {
+pub(crate) fn largest_vectors(mut matrix: Vec<f64>, n: usize, count: usize) -> Option<Vec<f64>> {
     if n == 0 || count == 0 {
-        return Some((Vec::new(), Vec::new()));
+        return Some(Vec::new());
     }
     let scale = power_of_two_near(matrix.iter().fold(0.0, |most, x| x.abs().max(most)));
     matrix.iter_mut().for_each(|x| *x /= scale);
@@ -33,7 +33,7 @@ pub(crate) fn largest(mut matrix: Vec<f64>, n: usize, count: usize) -> Option<(V
     order.iter().enumerate().for_each(|(r, &at)| vectors[at * count + r] = 1.0);
     let (reflectors, factors) = (&matrix, &tridiagonal.factors);
     run(Level::detect(), Back { vectors: &mut vectors, count, rotations, reflectors, factors });
-    Some((order.iter().map(|&at| tridiagonal.diagonal[at] * scale).collect(), vectors))
+    Some(vectors)
 }
 
 /// The power of two at or below `x`; 1 where that is no normal number.

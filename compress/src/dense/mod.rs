@@ -11,7 +11,7 @@ mod eigen;
 mod product;
 
 pub(crate) use cholesky::Lower;
-pub(crate) use eigen::largest;
+pub(crate) use eigen::largest_vectors;
 pub(crate) use product::{Columns, Sign, add};
 
 use product::Real;
@@ -58,6 +58,15 @@ impl<'a, T: Copy> View<'a, T> {
     fn at(self, i: usize, j: usize) -> T {
         self.values[i * self.row + j * self.column]
     }
+}
+
+/// `a b`, `[rows, b.count()]`; threads share out bands of rows.
+pub(crate) fn multiplied<T: Real>(a: View<'_, T>, b: &Columns<T>) -> Vec<T> {
+    let mut out = vec![T::default(); a.rows * b.count()];
+    out.par_chunks_mut((BAND * b.count()).max(1)).enumerate().for_each(|(i, band)| {
+        add(band, b.count(), Sign::Plus, a.rows(i * BAND, BAND), b, 0);
+    });
+    out
 }
 
 /// Adds X^T X to the upper triangle of `gram` `[k, k]`, with some of the lower one that [`mirror`] overwrites.

@@ -72,7 +72,7 @@ impl Simd {
 
     /// Whether this CPU can follow it.
     #[cfg(target_arch = "x86_64")]
-    fn runs_here(self) -> bool {
+    pub(super) fn runs_here(self) -> bool {
         match self {
             Self::Scalar | Self::Auto => true,
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
@@ -86,7 +86,7 @@ impl Simd {
 
     /// Whether this CPU can follow it.
     #[cfg(not(target_arch = "x86_64"))]
-    fn runs_here(self) -> bool {
+    pub(super) fn runs_here(self) -> bool {
         matches!(self, Self::Scalar | Self::Auto)
     }
 }

@@ -65,13 +65,9 @@ impl Level {
     fn highest() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
-            let avx512 = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
-            let avx512 = avx512 && is_x86_feature_detected!("avx2");
-            if avx512 && is_x86_feature_detected!("avx512vl") && is_x86_feature_detected!("avx512dq") {
-                return Self(Vectors::Avx512);
-            }
-            if is_x86_feature_detected!("avx2") {
-                return Self(Vectors::Avx2);
+            let levels = [(Simd::Avx512, Vectors::Avx512), (Simd::Avx2, Vectors::Avx2)];
+            if let Some((_, vectors)) = levels.into_iter().find(|(choice, _)| choice.runs_here()) {
+                return Self(vectors);
             }
         }
         Self(Vectors::Baseline)
