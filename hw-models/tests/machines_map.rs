@@ -29,8 +29,7 @@ fn machine(name: &str) -> &'static Accelerator {
 }
 
 fn asked(weights: &str, activations: &str, pattern: &str) -> Pair {
-    let (weight, activation) = (format(weights), format(activations));
-    Pair { weight, activation, pattern: pattern.parse().unwrap(), k: 768, datapath: None, fixed_host: true }
+    Pair::of(format(weights), format(activations), pattern.parse().unwrap())
 }
 
 fn ran(name: &str, weights: &str, activations: &str, pattern: &str) -> Run {
@@ -64,6 +63,7 @@ fn one_unit() {
                     if run.runs != Runs::Host && run.scales != Some(Scales::Epilogue) {
                         run.datapath.takes(w, x).unwrap();
                     }
+                    // Every choice is made; of pruned ones every seventh is priced too, for time.
                     if pattern != Pattern::Dense && native % 7 != 0 {
                         continue;
                     }

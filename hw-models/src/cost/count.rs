@@ -10,6 +10,16 @@ use super::{Band, Bits, Cycles, Hertz, Layer, PriceList, Ratio};
 use crate::Error;
 use std::borrow::Cow;
 
+/// What a unit spends, in pJ.
+struct UnitEnergy {
+    /// One multiplication of random operands.
+    each: Band,
+    /// One clocked cycle without work.
+    idle: Band,
+    /// Everything that is done once a step or once an output.
+    others: Band,
+}
+
 /// A layer placed on a machine.
 pub(super) struct Placed<'a> {
     layer: Cow<'a, Layer>,
@@ -217,11 +227,11 @@ impl<'a> Placed<'a> {
         memory: &[LevelMoves],
         prices: &PriceList,
     ) -> Result<Energy, Error> {
-        let (each, others) = self.unit_energy(outputs, prices)?;
         let zeros = self.machine.zeros;
         let of = activity(zeros.operand == ZeroOperand::Gate, zeros.idle);
+        let UnitEnergy { each, idle: waiting, others } = self.unit_energy(outputs, &of, prices)?;
         let slots = self.job.rate as f64 * self.machine.engine.cores() as f64 * cycles.0 as f64;
-        let idle = self.idle_cycle(each, &of)? * (slots - macs as f64).max(0.0);
+        let idle = waiting * (slots - macs as f64).max(0.0);
         let levels = self.memory_energy(memory, prices)?;
         let active = each.scaled(self.activity(&of)) * macs as f64;
         let seconds = cycles.seconds(Hertz(self.clock_hz));
@@ -230,12 +240,14 @@ impl<'a> Placed<'a> {
         Ok(Energy::new(active + others, idle, levels, leakage))
     }
 
-    /// The energy of one multiplication, and that of everything which is done once a step or once an output.
-    fn unit_energy(&self, outputs: u64, prices: &PriceList) -> Result<(Band, Band), Error> {
+    /// What the unit spends, by the price list or, where it stands in another's place, by its gates at the machine's node.
+    fn unit_energy(&self, outputs: u64, of: &Activity, prices: &PriceList) -> Result<UnitEnergy, Error> {
         let (unit, [weight, activation]) = (self.run.priced(), self.run.operands);
         if self.run.replaced {
-            // By its gates, what the products of a step have in common included.
-            return Ok((self.by_gates()?.energy_pj_per_mac, Band::default()));
+            // What the products of a step have in common is part of each.
+            let UnitCost { energy_pj_per_mac: each, idle_pj: idle, .. } =
+                gates::unit(unit, weight, activation, self.machine.node_nm)?;
+            return Ok(UnitEnergy { each, idle, others: Band::default() });
         }
         let charges = charges_of(unit, weight, activation, prices);
         let mac = |charge: &&Charge| charge.per == Per::Mac;
@@ -248,18 +260,7 @@ impl<'a> Placed<'a> {
             Per::Block => charge.energy * blocks,
             Per::Output => charge.energy * outputs as f64,
         });
-        Ok((each, others.sum()))
-    }
-
-    /// The energy of a clocked cycle without work.
-    fn idle_cycle(&self, each: Band, of: &Activity) -> Result<Band, Error> {
-        if self.run.replaced { Ok(self.by_gates()?.idle_pj) } else { Ok(each.scaled(of.idle)) }
-    }
-
-    /// The unit by its gates, at the machine's node.
-    fn by_gates(&self) -> Result<UnitCost, Error> {
-        let [weight, activation] = self.run.operands;
-        gates::unit(self.run.priced(), weight, activation, self.machine.node_nm)
+        Ok(UnitEnergy { each, idle: each.scaled(of.idle), others: others.sum() })
     }
 
     /// The energy of a multiplication over one of random operands: weights that stay in place, and the zeros that were

@@ -75,8 +75,7 @@ impl Work for Convolve<'_> {
     #[inline(always)]
     fn run<const MR: usize, const FUSED: bool>(self) {
         let Plane { input, output, kernel, stride, dilation, before } = *self.plane;
-        let [_, width] = self.plane.padded();
-        let [height, _] = self.plane.padded();
+        let [height, width] = self.plane.padded();
         let mut padded = vec![0.0; height * width];
         for (from, to) in self.x.chunks_exact(input[1]).zip(padded[before[0] * width..].chunks_mut(width)) {
             to[before[1]..][..input[1]].copy_from_slice(from);

@@ -4,6 +4,7 @@
 //! [`math`]'s, value by value. `x` is widened without loss, and the last rounding is the only one that FP32 sees.
 
 use crate::exact::canonical;
+use crate::host::{CHUNK, in_rows};
 use interplay_formats::math;
 use interplay_formats::simd::{Level, Task, run};
 use rayon::prelude::*;
@@ -38,9 +39,6 @@ pub enum Function {
     Power(f64),
 }
 
-/// Values that one task goes through; as many stay on the thread that asks.
-const CHUNK: usize = 1 << 14;
-
 impl Function {
     /// The function of one number.
     pub fn of(self, x: f32) -> f32 {
@@ -51,10 +49,7 @@ impl Function {
 
     /// Replaces every value by the function of it, on all threads of the current pool.
     pub fn apply(self, x: &mut [f32]) {
-        if x.len() <= CHUNK {
-            return self.fill(x);
-        }
-        x.par_chunks_mut(CHUNK).for_each(|part| self.fill(part));
+        in_rows(x, 1, |part| self.fill(part));
     }
 
     fn fill(self, x: &mut [f32]) {

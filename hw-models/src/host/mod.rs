@@ -18,3 +18,17 @@ pub use depthwise::{Plane, depthwise};
 pub use functions::{Function, map};
 pub use product::{Matrix, is_small, matmul};
 pub use rows::{Reduction, layer_norm, reduce, softmax};
+
+use rayon::prelude::*;
+
+/// Values that one task goes through, in whole rows; as many stay on the thread that asks.
+const CHUNK: usize = 1 << 14;
+
+/// Does the `work` on runs of whole rows of `k` values, on all threads of the current pool.
+fn in_rows(x: &mut [f32], k: usize, work: impl Fn(&mut [f32]) + Send + Sync) {
+    if x.len() <= CHUNK {
+        return work(x);
+    }
+    let k = k.max(1);
+    x.par_chunks_mut((CHUNK / k).max(1) * k).for_each(work);
+}

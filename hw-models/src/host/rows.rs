@@ -2,14 +2,12 @@
 
 use crate::exact::canonical;
 use crate::host::functions::exp;
+use crate::host::{CHUNK, in_rows};
 use interplay_formats::simd::{Level, Task, run};
 use rayon::prelude::*;
 
 /// Partial results of a reduction.
 const PARTS: usize = 16;
-
-/// Values that one task goes through, in whole rows; as many stay on the thread that asks.
-const CHUNK: usize = 1 << 14;
 
 /// How the values of a row become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,11 +98,7 @@ fn max(row: &[f32]) -> f32 {
 ///
 /// Where `masked`, a row of nothing but negative infinities gives zeros; else it gives NaN.
 pub fn softmax(x: &mut [f32], k: usize, masked: bool) {
-    if x.len() <= CHUNK {
-        return run(Level::detect(), Softmax { x, k, masked });
-    }
-    let rows = (CHUNK / k.max(1)).max(1);
-    x.par_chunks_mut(rows * k.max(1)).for_each(|x| run(Level::detect(), Softmax { x, k, masked }));
+    in_rows(x, k, |x| run(Level::detect(), Softmax { x, k, masked }));
 }
 
 /// Some rows on their way to [`softmax`].
@@ -140,12 +134,7 @@ impl Task for Softmax<'_> {
 ///
 /// `gamma` and `beta` have the length of a row.
 pub fn layer_norm(x: &mut [f32], gamma: &[f32], beta: Option<&[f32]>, epsilon: f32) {
-    let k = gamma.len().max(1);
-    if x.len() <= CHUNK {
-        return run(Level::detect(), LayerNorm { x, gamma, beta, epsilon });
-    }
-    let rows = (CHUNK / k).max(1);
-    x.par_chunks_mut(rows * k).for_each(|x| run(Level::detect(), LayerNorm { x, gamma, beta, epsilon }));
+    in_rows(x, gamma.len(), |x| run(Level::detect(), LayerNorm { x, gamma, beta, epsilon }));
 }
 
 /// Some rows on their way to [`layer_norm`].

@@ -89,6 +89,20 @@ pub struct Slot {
 const OUTPUT_BITS: u64 = 32;
 
 impl Run {
+    /// A pair as it is on one unit.
+    fn on(datapath: &'static Datapath, pair: &Pair, slot: Slot) -> Self {
+        Self {
+            runs: if datapath.proof == Proof::Hypothesis { Runs::Hypothesis } else { Runs::Native },
+            datapath,
+            activations: pair.activation,
+            operands: [pair.weight, pair.activation],
+            scales: None,
+            skip: None,
+            slot: Some(slot),
+            replaced: false,
+        }
+    }
+
     /// Whether both give the same bits for the same operands.
     pub fn same_bits(&self, other: &Self) -> bool {
         let bits = |run: &Self| (run.datapath, run.activations, run.operands, run.scales);
@@ -98,6 +112,14 @@ impl Run {
     /// The record that is priced: the host's law is that of the datapath `fp32`.
     pub fn priced(&self) -> &'static Datapath {
         if self.runs == Runs::Host { Datapath::fp32() } else { self.datapath }
+    }
+}
+
+impl Pair {
+    /// Two formats with nothing in the place of the machine's unit, and sums of whole blocks and groups.
+    pub fn of(weight: &'static Format, activation: &'static Format, pattern: Pattern) -> Self {
+        let k = 128 * weight.block_len(1) as u64;
+        Self { weight, activation, pattern, k, datapath: None, fixed_host: true }
     }
 }
 
@@ -140,18 +162,13 @@ impl Accelerator {
             None if exact => return Ok(self.host(pair)),
             None => {}
         }
-        let matches = |globs: &[String], format: &Format| any_matches(globs, format.name);
-        let found = self
-            .dequantised
-            .iter()
-            .find(|rule| matches(&rule.weights, pair.weight) && matches(&rule.activations, pair.activation));
-        if let Some(rule) = found {
+        let of = |weights: &[String], activations: &[String]| {
+            any_matches(weights, pair.weight.name) && any_matches(activations, pair.activation.name)
+        };
+        if let Some(rule) = self.dequantised.iter().find(|rule| of(&rule.weights, &rule.activations)) {
             return self.dequantised(rule, pair);
         }
-        let why = self
-            .refused
-            .iter()
-            .find(|rule| matches(&rule.weights, pair.weight) && matches(&rule.activations, pair.activation));
+        let why = self.refused.iter().find(|rule| of(&rule.weights, &rule.activations));
         Err(self.refusal(pair, why.map(|rule| rule.reason.clone())))
     }
 
@@ -195,16 +212,7 @@ impl Accelerator {
             (Some(ratio), None) if dense.leaves_zeros_out() => (dense, Some(ratio)),
             _ => (dense, None),
         };
-        Ok(Run {
-            runs: proven(datapath),
-            datapath,
-            activations: pair.activation,
-            operands: [pair.weight, pair.activation],
-            scales: None,
-            skip,
-            slot: Some(self.slot(unit)),
-            replaced: false,
-        })
+        Ok(Run { skip, ..Run::on(datapath, pair, self.slot(unit)) })
     }
 
     fn dequantised(&self, rule: &Dequantised, pair: &Pair) -> Result<Run, Error> {
@@ -255,16 +263,8 @@ impl Accelerator {
             _ => own.and_then(|own| own.skip).filter(|_| datapath.leaves_zeros_out()),
         };
         let empty = Slot { rate, instruction: None, clock_hz: self.hertz(None), output_bits: OUTPUT_BITS };
-        Ok(Run {
-            runs: proven(datapath),
-            datapath,
-            activations: pair.activation,
-            operands: [pair.weight, pair.activation],
-            scales: None,
-            skip,
-            slot: Some(Slot { rate, ..replaced.unwrap_or(empty) }),
-            replaced: true,
-        })
+        let slot = Slot { rate, ..replaced.unwrap_or(empty) };
+        Ok(Run { skip, replaced: true, ..Run::on(datapath, pair, slot) })
     }
 
     fn slot(&self, unit: &Unit) -> Slot {
@@ -275,11 +275,6 @@ impl Accelerator {
             output_bits: unit.output_bits,
         }
     }
-}
-
-/// Native, unless the record is a guess.
-fn proven(datapath: &Datapath) -> Runs {
-    if datapath.proof == Proof::Hypothesis { Runs::Hypothesis } else { Runs::Native }
 }
 
 impl Unit {
