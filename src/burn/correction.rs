@@ -1,10 +1,10 @@
 //! The low-rank correction of a layer: what its weights lost by being stored, as two thin matrices beside them.
 //!
 //! The pipeline's weights stay what they are, and so does the unit. The correction is a path of its own: its operands are bfloat16 (the
-//! factors, the activations as they come to the layer, and what the first product gives), its sums those of the unit that the plan's machine has
-//! for bfloat16, or the host's. It takes the activations before the unit's format rounds them: the path needs a bf16 unit anyway, the cost model counts it as one, and whoever has one
-//! has the activations in its type. So a correction makes good what was lost of the weights, and adds no error of the
-//! activations' format to it.
+//! factors, the activations as they come to the layer, and what the first product gives), its sums those of the unit that the plan's
+//! machine has for bfloat16, or the host's. It takes the activations before the unit's format rounds them: the path needs a bf16 unit
+//! anyway, the cost model counts it as one, and whoever has one has the activations in its type. So a correction makes good what was
+//! lost of the weights, and adds no error of the activations' format to it.
 
 use burn::backend::flex::FlexTensor;
 use burn::backend::ops::FloatTensorOps;

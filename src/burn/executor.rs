@@ -257,9 +257,10 @@ impl<B: Engine> Run<'_, B> {
         }
         let (out, tensor) = match host::treat(op) {
             Treatment::Burn => return Ok(false),
-            Treatment::Function(f, o) => (&o.out, host::fill(f, self.take_host(&o.input)?)?),
-            Treatment::Scalar(f, o) => (&o.out, host::fill(f, self.take_host(&o.lhs)?)?),
-            Treatment::Power(o) => (&o.out, host::power(self.take_host(&o.lhs)?, self.take_host(&o.rhs)?)?),
+            Treatment::Function(f, input, out) => (out, host::fill(f, self.take_host(input)?)?),
+            Treatment::Power(o) => {
+                (&o.out, host::power(self.take_host(&o.lhs)?, self.take_host(&o.rhs)?, &o.out.shape)?)
+            }
             Treatment::Reduce(r, o) => (o.out, host::reduce(r, self.take_host(o.input)?, o.axis)?),
             Treatment::ReduceAll(r, input, out) => (out, host::reduce_all(r, self.take_host(input)?)?),
             Treatment::Softmax(o) => (o.out, host::softmax(self.take_host(o.input)?, o.axis, false)?),

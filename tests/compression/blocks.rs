@@ -232,10 +232,10 @@ fn awq_on(path: &Path, host: Host) -> Result<(), Failed> {
             }
         }
         all = (all.0 + others, all.1 + limits.len());
-        // How many groups are on the edge is a matter of the last places of the sums before them: counted for Burn's.
-        if host == Host::Burn {
-            assert!(others * 50 <= limits.len(), "{name}: {others} of {} groups have another limit", limits.len());
-        }
+        // How many groups are on the edge is a matter of the last places of the sums before them. Ours leave 7 of the 256 groups of one
+        // layer there (`mlp.up_proj` of block_c), Burn's at most 5.
+        let share = if host == Host::Burn { 50 } else { 32 };
+        assert!(others * share <= limits.len(), "{name}: {others} of {} groups have another limit", limits.len());
     }
     assert!(all.0 * 50 <= all.1, "{} of {} groups of the block have another limit", all.0, all.1);
     let q = &run.compressed.layers["layers.0.self_attn.q_proj"].values;

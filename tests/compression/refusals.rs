@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use interplay::compress::Recipe;
-use interplay::compression::{Calibration, Compressed, Event, Options, Outcome, Stream, compress};
+use interplay::compression::{Calibration, Compressed, Event, Options, Outcome, compress};
 use interplay::formats::Format;
 use interplay::models::Checkpoint;
 use interplay::session::Session;

@@ -145,6 +145,14 @@ pub fn grouped_convolution() -> Conv2d {
         .init(&Device::flex())
 }
 
+/// A convolution of single pixels whose output has the size of its input, by steps of two over a padded image.
+pub fn strided_pixels() -> Conv2d {
+    Conv2dConfig::new([3, 4], [1, 1])
+        .with_stride([2, 2])
+        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+        .init(&Device::flex())
+}
+
 /// Burn's fused attention between a projection of each operand.
 #[derive(Module, Debug)]
 pub struct Fused {

@@ -1,6 +1,8 @@
 //! The fixed host's operations on Burn's CPU tensors: views are brought into rows, [`crate::hw::host`] computes.
 
 use burn::backend::flex::{Flex, FlexTensor};
+use burn::backend::ops::{FloatTensorOps, IntTensorOps};
+use burn::tensor::{DType, FloatDType, Shape};
 use burn_ir::Conv2dOpIr;
 use rayon::prelude::*;
 
@@ -16,7 +18,7 @@ use crate::hw::host::{self, Function, Matrix, Plane, Reduction};
 /// # Errors
 /// Operands that are not f32, or whose shapes do not go together.
 pub(crate) fn matmul(lhs: FlexTensor, rhs: FlexTensor, name: &str) -> Result<FlexTensor, Error> {
-    let (lhs, rhs) = (readable(lhs, name)?, readable(rhs, name)?);
+    let (lhs, rhs) = (readable(lhs)?, readable(rhs)?);
     let (left, right) = (lhs.layout().shape().to_vec(), rhs.layout().shape().to_vec());
     let ([a @ .., m, k], [b @ .., depth, n]) = (&left[..], &right[..]) else {
         return Err(apart(name, &left, &right));
@@ -28,7 +30,7 @@ pub(crate) fn matmul(lhs: FlexTensor, rhs: FlexTensor, name: &str) -> Result<Fle
     if one && a.iter().product::<usize>() != 1 {
         // One right matrix for all: the left ones are rows of one product.
         let rank = left.len().max(right.len());
-        let lhs = value::contiguous(lhs, name)?;
+        let lhs = rows(lhs)?;
         let rows = a.iter().product::<usize>() * m;
         let mut out = vec![0.0; rows * n];
         let x = Matrix::new(lhs.as_slice::<f32>().unwrap_or_default(), [rows, *k]);
@@ -65,11 +67,11 @@ fn apart(name: &str, left: &[usize], right: &[usize]) -> Error {
 }
 
 /// An f32 tensor without steps backwards.
-fn readable(t: FlexTensor, name: &str) -> Result<FlexTensor, Error> {
-    if t.layout().strides().iter().all(|stride| *stride >= 0) && t.dtype() == burn::tensor::DType::F32 {
+fn readable(t: FlexTensor) -> Result<FlexTensor, Error> {
+    if t.layout().strides().iter().all(|stride| *stride >= 0) && t.dtype() == DType::F32 {
         return Ok(t);
     }
-    value::contiguous(t, name)
+    rows(t)
 }
 
 /// The matrices of a batch, as they lie in memory.
@@ -121,17 +123,19 @@ pub(crate) fn convolution(
         return Ok(out);
     }
     let ([images, _, h, w], out) = (c.x.shape.dims(), c.out.shape.to_vec());
-    if product.k == product.run && product.count == 1 && out[2..] == [h, w] {
-        let pixels = value::contiguous(x, name)?.reshape(vec![images, product.k, h * w].into());
-        let rows = value::contiguous(weight, name)?.reshape(vec![1, product.n, product.k].into());
+    // Without padding, sizes that stay say that every pixel is read once.
+    let padded = c.options.padding != [(0, 0), (0, 0)];
+    if product.k == product.run && product.count == 1 && out[2..] == [h, w] && !padded {
+        let pixels = rows(x)?.reshape(vec![images, product.k, h * w].into());
+        let rows = rows(weight)?.reshape(vec![1, product.n, product.k].into());
         return Ok(matmul(rows, pixels, name)?.reshape(out.into()));
     }
-    let windows = conv::im2col(x, c, product)?;
+    let windows = conv::im2col(rows(x)?, c, product)?;
     let kernel = conv::kernel_rows::<Flex>(weight, product);
     Ok(conv::fold::<Flex>(matmul(windows, kernel.transpose(1, 2), name)?, c))
 }
 
-/// A convolution of one channel a group; `None` where it has no outputs.
+/// A convolution of one channel a group; `None` where lengths do not go together, as of an empty input under padding.
 fn depthwise(
     x: &FlexTensor,
     weight: &FlexTensor,
@@ -147,7 +151,7 @@ fn depthwise(
         dilation: o.dilation,
         before: [o.padding[0].0, o.padding[1].0],
     };
-    let (x, weight) = (value::contiguous(x.clone(), &product.name)?, value::contiguous(weight.clone(), &product.name)?);
+    let (x, weight) = (rows(x.clone())?, rows(weight.clone())?);
     let (data, taps) = (x.as_slice::<f32>().unwrap_or_default(), weight.as_slice::<f32>().unwrap_or_default());
     let mut out = vec![0.0; c.out.shape.iter().product()];
     let done = host::depthwise(&plane, data, taps, product.n, &mut out);
@@ -164,12 +168,14 @@ pub(crate) fn fill(function: Function, x: FlexTensor) -> Result<FlexTensor, Erro
     Ok(x)
 }
 
-/// Every value of `x` to the power of that of `y`, of one shape.
+/// Every value of `x` to the power of that of `y`, whole numbers too; both are spread over `shape`.
 ///
 /// # Errors
-/// Values that are not f32.
-pub(crate) fn power(x: FlexTensor, y: FlexTensor) -> Result<FlexTensor, Error> {
-    let (mut x, y) = (value::owned(rows(x)?), rows(y)?);
+/// Bases that are not f32.
+pub(crate) fn power(x: FlexTensor, y: FlexTensor, shape: &Shape) -> Result<FlexTensor, Error> {
+    let y = if y.dtype() == DType::F32 { y } else { Flex::int_into_float(y, FloatDType::F32) };
+    let spread = |t: FlexTensor| if t.layout().shape() == shape { t } else { Flex::float_expand(t, shape.clone()) };
+    let (mut x, y) = (value::owned(rows(spread(x))?), rows(spread(y))?);
     host::map(x.storage_mut::<f32>(), y.as_slice::<f32>().unwrap_or_default(), crate::formats::math::powf);
     Ok(x)
 }
@@ -246,7 +252,7 @@ fn turned(x: FlexTensor, axis: usize) -> FlexTensor {
 }
 
 fn rows(x: FlexTensor) -> Result<FlexTensor, Error> {
-    if x.dtype() != burn::tensor::DType::F32 {
+    if x.dtype() != DType::F32 {
         return Err(Error::Invalid(format!(
             "the fixed host computes in f32, but the graph has values of {:?}; cast the module to f32, or take the host `burn`",
             x.dtype()

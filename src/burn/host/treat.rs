@@ -7,7 +7,7 @@
 use burn_ir::{
     ActivationOperationIr as Activation, BaseOperationIr as Base, BinaryOpIr, FloatOperationIr as Float,
     InterpolateModeIr, LayerNormOpIr, ModuleOperationIr as Module, NumericOperationIr as Numeric, OperationIr,
-    TensorIr, UnaryOpIr,
+    TensorIr,
 };
 use burn_ir::{ScalarIr, ScalarOpIr};
 
@@ -20,10 +20,8 @@ pub(crate) enum Treatment<'a> {
     Burn,
     /// The executor, as matrix products.
     Product,
-    /// A function of every value.
-    Function(Function, &'a UnaryOpIr),
-    /// A function of every value, with a number.
-    Scalar(Function, &'a ScalarOpIr),
+    /// A function of every value: what it is of, and what it gives.
+    Function(Function, &'a TensorIr, &'a TensorIr),
     /// One value to the power of another.
     Power(&'a BinaryOpIr),
     /// One value of every line along a dimension.
@@ -125,18 +123,18 @@ fn power(o: &ScalarOpIr) -> Treatment<'_> {
     if [-2.0, -1.0, 0.0, 1.0, 2.0].contains(&exponent) {
         return Treatment::Burn;
     }
-    Treatment::Scalar(Function::Power(exponent), o)
+    Treatment::Function(Function::Power(exponent), &o.lhs, &o.out)
 }
 
 fn float(op: &Float) -> Treatment<'_> {
     match op {
-        Float::Exp(o) => Treatment::Function(Function::Exp, o),
-        Float::Log(o) => Treatment::Function(Function::Ln, o),
-        Float::Log1p(o) => Treatment::Function(Function::Ln1p, o),
-        Float::Erf(o) => Treatment::Function(Function::Erf, o),
-        Float::Sin(o) => Treatment::Function(Function::Sin, o),
-        Float::Cos(o) => Treatment::Function(Function::Cos, o),
-        Float::Tanh(o) => Treatment::Function(Function::Tanh, o),
+        Float::Exp(o) => Treatment::Function(Function::Exp, &o.input, &o.out),
+        Float::Log(o) => Treatment::Function(Function::Ln, &o.input, &o.out),
+        Float::Log1p(o) => Treatment::Function(Function::Ln1p, &o.input, &o.out),
+        Float::Erf(o) => Treatment::Function(Function::Erf, &o.input, &o.out),
+        Float::Sin(o) => Treatment::Function(Function::Sin, &o.input, &o.out),
+        Float::Cos(o) => Treatment::Function(Function::Cos, &o.input, &o.out),
+        Float::Tanh(o) => Treatment::Function(Function::Tanh, &o.input, &o.out),
         Float::PowfScalar(o) => power(o),
         Float::Powf(o) => Treatment::Power(o),
         Float::Matmul(_) => Treatment::Product,
@@ -200,9 +198,9 @@ fn activation(op: &Activation) -> Treatment<'_> {
         // Comparisons, and at most one multiplication and one addition a value.
         Activation::Relu(_) | Activation::LeakyRelu(_) | Activation::PRelu(_) => Treatment::Burn,
         Activation::HardSigmoid(_) => Treatment::Burn,
-        Activation::Gelu(o) => Treatment::Function(Function::Gelu, o),
-        Activation::Sigmoid(o) => Treatment::Function(Function::Sigmoid, o),
-        Activation::LogSigmoid(o) => Treatment::Function(Function::LogSigmoid, o),
+        Activation::Gelu(o) => Treatment::Function(Function::Gelu, &o.input, &o.out),
+        Activation::Sigmoid(o) => Treatment::Function(Function::Sigmoid, &o.input, &o.out),
+        Activation::LogSigmoid(o) => Treatment::Function(Function::LogSigmoid, &o.input, &o.out),
         Activation::Softmax(o) => Treatment::Softmax(Along::of(&o.input, o.axis, &o.out)),
         Activation::LogSoftmax(_) | Activation::Softmin(_) => Treatment::Refused,
         Activation::ReluBackward(_) | Activation::GeluBackward(_) => Treatment::Refused,
