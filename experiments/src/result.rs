@@ -6,6 +6,8 @@ use interplay::burn::{Backend, Host};
 use interplay_formats::simd::Simd;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::commands::study::DEFAULT;
+
 /// The version of the JSON layout; docs/json.md describes it.
 pub const SCHEMA_VERSION: u32 = 2;
 
@@ -115,6 +117,10 @@ fn repeatable(arguments: impl Iterator<Item = String>) -> String {
             "--restart" => {}
             _ => words.push(word),
         }
+    }
+    // The main job is a study like any other: the same bytes however it was asked for.
+    if words.len() == 1 {
+        words.extend(["study", DEFAULT].map(str::to_owned));
     }
     words.join(" ")
 }
@@ -280,5 +286,6 @@ mod tests {
     fn places_and_threads_are_no_part_of_the_command() {
         let words = ["study", "orders", "--out", "here", "--quick", "--threads=3"];
         assert_eq!(repeatable(words.map(str::to_owned).into_iter()), "interplay study orders --quick");
+        assert_eq!(repeatable(["--threads", "3"].map(str::to_owned).into_iter()), "interplay study orders");
     }
 }

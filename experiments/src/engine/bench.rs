@@ -222,9 +222,7 @@ impl Point {
 
     /// What the choice of a unit depends on, for sums of whole groups and blocks.
     pub fn pair(&self) -> Pair {
-        let (weight, activation) = (self.format, self.format.for_activations());
-        let k = 128 * weight.block_len(1) as u64;
-        Pair { weight, activation, pattern: self.pattern, k, datapath: self.datapath, fixed_host: true }
+        Pair { datapath: self.datapath, ..Pair::of(self.format, self.format.for_activations(), self.pattern) }
     }
 
     /// The configuration of a layer.

@@ -31,9 +31,7 @@ pub fn record(what: Listed, name: &str) -> Result<()> {
 fn map_of(machine: &Accelerator) -> String {
     let mut text = "# What runs weights and activations of one format, dense; `interplay cost --weights --activations` tells of other pairs.\n".to_owned();
     for format in Format::all() {
-        let (weight, activation) = (format, format.for_activations());
-        let k = 128 * format.block_len(1) as u64;
-        let pair = Pair { weight, activation, pattern: Pattern::Dense, k, datapath: None, fixed_host: true };
+        let pair = Pair::of(format, format.for_activations(), Pattern::Dense);
         let said = match machine.run(&pair) {
             Ok(run) => match run.scales {
                 Some(scales) => {
