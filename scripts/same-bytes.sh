@@ -33,7 +33,7 @@ case "${1:-}" in
     *) echo "unknown option $1: give none, --digest or --check" >&2; exit 2 ;;
 esac
 
-# The whole of a run in one folder: RUN... FOLDER SIZE OPTIONS.
+# produce FOLDER SIZE OPTIONS...: the whole of a run in one folder, behind the command in `RUN` (an emulator), if any.
 produce() {
     local folder=$1 size=$2
     shift 2
