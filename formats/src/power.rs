@@ -23,7 +23,7 @@ pub(crate) fn e8m0(rule: ScaleRule, amax: f32, element: Scalar) -> Shared {
         ScaleRule::Ceil => clamped(leading(amax) + i32::from(!is_power_of_two(amax)) - emax),
         ScaleRule::Even => clamped(leading_rounded(amax, element).unwrap_or(-127 + emax) - emax),
         ScaleRule::Rceil => clamped(rceil(amax, element)),
-        ScaleRule::FloorLog2 => match log2_bounds(amax.max(f32::MIN_POSITIVE)).0 - emax {
+        ScaleRule::FloorLog2 => match log2_bounds(if amax == 0.0 { f32::MIN_POSITIVE } else { amax }).0 - emax {
             128.. => Shared::Nan,
             exponent => clamped(exponent),
         },
@@ -117,7 +117,8 @@ fn rounds_to(t: i32, units: u64, above: bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::log2_bounds;
+    use super::{Shared, e8m0, log2_bounds};
+    use crate::{Format, ScaleRule};
 
     /// Ulps below 2^k at which FP32 log2 still gives k: counted with the reference libraries near these k.
     #[test]
@@ -128,6 +129,21 @@ mod tests {
             assert_eq!(log2_bounds(power), (k, k));
             assert_eq!(log2_bounds(below(ulps)), (k, k), "2^{k} less {ulps} ulps");
             assert_eq!(log2_bounds(below(ulps + 1)), (k - 1, k), "2^{k} less {} ulps", ulps + 1);
+        }
+    }
+
+    /// microxcaling replaces a zero amax, and nothing else, by the smallest normal number before its logarithm, and then
+    /// holds the exponent to E8M0's least.
+    #[test]
+    fn logarithms_of_subnormal_maxima() {
+        let element = Format::by_name("mxint8").unwrap().element;
+        let exponent = |amax| e8m0(ScaleRule::FloorLog2, amax, element);
+        assert_eq!(exponent(0.0), Shared::Exponent(-126));
+        assert_eq!(exponent(f32::MIN_POSITIVE), Shared::Exponent(-126));
+        // An ulp below 2^-126 is 2^-126 in the logarithm.
+        assert_eq!(exponent(f32::from_bits(0x007F_FFFF)), Shared::Exponent(-126));
+        for amax in [0x0060_0000, 0x0040_0000, 0x0020_0000, 0x0001_0000, 1].map(f32::from_bits) {
+            assert_eq!(exponent(amax), Shared::Exponent(-127), "{amax:e}");
         }
     }
 }

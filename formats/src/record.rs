@@ -134,6 +134,7 @@ pub enum ScaleRule {
     /// The least power of two not below fl32(amax * fl32(1 / largest element)).
     Rceil,
     /// As `floor`, with the logarithm rounded to FP32 first: wrong near powers of two, as microxcaling's PyTorch path.
+    /// A zero amax, and only that, counts as the smallest normal number.
     FloorLog2,
     /// The least e with amax <= 2^e; one unit of the element is 2^(e - magnitude bits) (HBFP).
     Enclosing,

@@ -129,7 +129,8 @@ pub fn unheld(amax: u32, #[comptime] of: Exponents) -> i32 {
             let border = select(field == 0i32, HIDDEN >> 1u32, 0u32);
             field - 127i32 + select(product & FRACTION > border, 1i32, 0i32)
         }
-        Rule::FloorLog2 => floor_of_logarithm(max(amax, HIDDEN)) - emax,
+        // Zero alone counts as the smallest normal number.
+        Rule::FloorLog2 => floor_of_logarithm(select(amax == 0u32, HIDDEN, amax)) - emax,
         Rule::Enclosing => select(amax == 0u32, 0i32, leading(amax) + above_power(amax)),
         Rule::EnclosingLog2 => ceiling_of_logarithm(add(amax, EPSILON.runtime())),
         Rule::Above => select(amax == 0u32, 0i32, leading(amax) + 1i32),
