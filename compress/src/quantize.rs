@@ -5,12 +5,15 @@
 
 use crate::Error;
 use crate::dense::{self, BAND, Columns, Sign, View};
-use crate::formats::{Format, Grids, math};
+use crate::formats::{Format, Grids, Quantized, Scale, ScaleRule, Scaling, math};
 use rayon::prelude::*;
+use std::borrow::Cow;
 
 /// AWQ: how many levels are tried, each this share of the largest magnitude below the last.
 const OUTPUT_LEVELS: usize = 10;
 const OUTPUT_STEPS: f64 = 20.0;
+/// AWQ: no block with zero points spans less.
+const SMALLEST_SPAN: f32 = 1e-5;
 /// GPTQ's quantiser: the same, and the power of the error.
 const WEIGHT_LEVELS: usize = 80;
 const WEIGHT_STEPS: f64 = 100.0;
@@ -124,6 +127,45 @@ pub fn clip_by_weights(format: &'static Format, w: &[f32], k: usize) -> Result<G
     Ok(grids)
 }
 
+/// `w` `[rows, k]` rounded to the nearest values as AWQ does. It differs from [`Format::quantize`] where scales have zero points
+/// ([`ScaleRule::MinMax`]): a block's grid spans its smallest to its largest weight, at least 1e-5, whether or not zero lies
+/// between, and the zero point is then held to the codes. A block of one sign loses its distance from zero so.
+///
+/// # Errors
+/// Weights that are not finite or not whole rows.
+pub fn awq(format: &'static Format, w: &[f32], k: usize) -> Result<Quantized, Error> {
+    let mut grids = format.grids(w, k)?;
+    match spanned(format, w, k) {
+        Cow::Borrowed(_) => return Ok(format.quantize(w, k)?),
+        Cow::Owned(spanned) => grids.refit(0..k, &spanned)?,
+    }
+    Ok(grids.quantize(w)?)
+}
+
+/// Values on which [`Format::grids`], whose intervals hold zero, fits the grids of [`awq`]: a block of one sign is moved until it
+/// ends at zero, a shorter one than AWQ allows is stretched.
+fn spanned<'a>(format: &Format, w: &'a [f32], k: usize) -> Cow<'a, [f32]> {
+    if !matches!(format.scaling, Some(Scaling { scale: Scale::Affine(_), rule: ScaleRule::MinMax, .. })) {
+        return Cow::Borrowed(w);
+    }
+    let blocks = Blocks::new(format, w.len() / k.max(1), k);
+    let mut ends = vec![(f32::INFINITY, f32::NEG_INFINITY); blocks.count];
+    for (at, &v) in w.iter().enumerate() {
+        let (lo, hi) = &mut ends[blocks.of(at)];
+        (*lo, *hi) = (lo.min(v), hi.max(v));
+    }
+    let moved = |(at, &v): (usize, &f32)| {
+        let (lo, hi) = ends[blocks.of(at)];
+        let (short, nearest) = (hi - lo < SMALLEST_SPAN, if hi < 0.0 { hi } else { lo.max(0.0) });
+        match hi < 0.0 {
+            true if short && v == lo => -SMALLEST_SPAN,
+            false if short && v == hi => lo - nearest + SMALLEST_SPAN,
+            _ => v - nearest,
+        }
+    };
+    Cow::Owned(w.iter().enumerate().map(moved).collect())
+}
+
 /// The largest magnitudes to which the blocks of `w` `[rows, k]` are clipped (AWQ): each block's own times 1 - i/20, i < 10, the
 /// one with the least squared error of what the block adds to the outputs for `samples` `[tokens, k]` of the inputs. One a block,
 /// row-major; [`clip`] applies them.
@@ -145,7 +187,7 @@ pub fn clip_by_outputs(format: &'static Format, w: &[f32], k: usize, samples: &[
     let mut best = Best::new(blocks);
     for level in 0..OUTPUT_LEVELS {
         let held = blocks.held(w, |block| (-limit(block, level), limit(block, level)));
-        grids.refit(0..k, &held)?;
+        grids.refit(0..k, &spanned(format, &held, k))?;
         best.offer(level, &blocks.summed(&output_errors(&grids, blocks, w, &held, &runs)));
     }
     Ok(best.0.iter().enumerate().map(|(block, &(_, level))| limit(block, level)).collect())

@@ -16,7 +16,11 @@ pub fn trials() -> Vec<Trial> {
             oracle("quantize::awq", file, |pack| awq(&pack)),
         ]
     });
-    layers.chain(blocks).chain([case("quantize::clips_any_format", clips_any_format)]).collect()
+    let own = [
+        case("quantize::clips_any_format", clips_any_format),
+        case("quantize::rounds_groups_as_awq", rounds_groups_as_awq),
+    ];
+    layers.chain(blocks).chain(own).collect()
 }
 
 fn format(name: &str) -> &'static Format {
@@ -93,7 +97,7 @@ fn awq(pack: &Pack) {
     let format = format(&format!("int{bits}-asym-g{group}"));
     let mut query = pack.floats("w.self_attn.q_proj");
     smooth::multiply_columns(&mut query, &factors).expect("rows of one length");
-    format.fake_quantize(&mut query, k).expect("finite");
+    let query = quantize::awq(format, &query, k).expect("finite").dequantize();
     near(&query, &pack.floats("awq.wq.self_attn.q_proj"), 2e-6, "awq.wq.self_attn.q_proj");
     let sampled = awq["clip_n_sample_token"].as_u64().expect("a number") as usize;
     let stride = (tokens / sampled).max(1);
@@ -126,5 +130,56 @@ fn clips_any_format() {
         quantize::clip_by_weights(format, &w, k).expect("finite").quantize(&w).expect("finite");
         let largest = crate::support::largest(&w);
         assert!(limits.iter().all(|l| (0.0..=largest).contains(l)), "{}", format.name);
+    }
+}
+
+/// AWQ's formula on one group, each operation rounded to FP32.
+fn awq_group(w: &[f32], bits: u32) -> Vec<f32> {
+    let most = ((1 << bits) - 1) as f32;
+    let (lo, hi) = w.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), &v| (lo.min(v), hi.max(v)));
+    let scale = (hi - lo).max(1e-5) / most;
+    let zero = (-(lo / scale).round_ties_even()).clamp(0.0, most);
+    w.iter().map(|v| (((v / scale).round_ties_even() + zero).clamp(0.0, most) - zero) * scale).collect()
+}
+
+/// Groups on both sides of zero, on one of them, constant ones, ones shorter than AWQ's least span, and their limits.
+fn rounds_groups_as_awq() {
+    let (k, group) = (64, 16);
+    let mut random = crate::support::Random(11);
+    let mut w = random.normals(96 * k);
+    for (at, v) in w.iter_mut().enumerate() {
+        *v = match at / group % 8 {
+            0 => v.abs() + 0.25,
+            1 => -v.abs() - 0.25,
+            2 => 0.5,
+            3 => -0.5,
+            4 => v.abs() * 1e-7 + 0.125,
+            5 => v.abs() * -1e-6,
+            _ => *v,
+        };
+    }
+    for bits in [3, 4] {
+        let format = format(&format!("int{bits}-asym-g{group}"));
+        let want: Vec<f32> = w.chunks(group).flat_map(|group| awq_group(group, bits)).collect();
+        let got = quantize::awq(format, &w, k).expect("finite").dequantize();
+        assert_eq!(got, want, "{bits} bits");
+        assert_ne!(format.quantize(&w, k).expect("finite").dequantize(), want, "GPTQ's grids hold zero");
+    }
+    let format = format("int3-asym-g16");
+    let x = random.normals(40 * k);
+    let limits = quantize::clip_by_outputs(format, &w, k, &x).expect("finite");
+    for (block, (&limit, w)) in limits.iter().zip(w.chunks(group)).enumerate() {
+        let error = |level: usize| {
+            let limit = w.iter().fold(0.0f32, |m, v| m.max(v.abs())) * (1.0 - level as f64 / 20.0) as f32;
+            let held: Vec<f32> = w.iter().map(|v| v.clamp(-limit, limit)).collect();
+            let moved: Vec<f32> = awq_group(&held, 3).iter().zip(w).map(|(q, w)| q - w).collect();
+            let inputs = x.chunks(k).map(|x| &x[block % (k / group) * group..][..group]);
+            let outputs = inputs.map(|x| x.iter().zip(&moved).map(|(x, w)| f64::from(x * w)).sum::<f64>());
+            (limit, outputs.map(|y| y * y).sum::<f64>())
+        };
+        let errors: Vec<(f32, f64)> = (0..10).map(error).collect();
+        let least = errors.iter().fold(f64::INFINITY, |m, e| m.min(e.1));
+        let chosen = errors.iter().find(|e| e.0 == limit).expect("one of ten limits").1;
+        assert!(chosen <= least * (1.0 + 1e-4), "block {block}: {chosen:e}, not {least:e}");
     }
 }

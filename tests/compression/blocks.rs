@@ -89,7 +89,7 @@ impl Run {
             let layer = layers.get_mut(&format!("layers.0.{name}")).map(Arc::make_mut).ok_or("no such layer")?;
             let mut clipped = layer.original.clone();
             quantize::clip(format, &mut clipped, layer.k, &self.file().floats(&format!("awq.clip.{name}"))?)?;
-            layer.set_quantized(format.quantize(&clipped, layer.k)?);
+            layer.set_quantized(quantize::awq(format, &clipped, layer.k)?);
         }
         let compressed = Compressed { layers, ..self.compressed.clone() };
         let (recorded, model) = (Arc::clone(&self.recorded), Arc::clone(&self.model));
@@ -257,7 +257,7 @@ fn of_limit(format: &'static Format, w: &[f32], limit: f32, got: &[f32]) -> Resu
     let off = |places: i32| -> Result<f32, Failed> {
         let limit = f32::from_bits(limit.to_bits().wrapping_add_signed(places));
         let held: Vec<f32> = w.iter().map(|v| v.clamp(-limit, limit)).collect();
-        let want = format.quantize(&held, w.len())?.dequantize();
+        let want = quantize::awq(format, &held, w.len())?.dequantize();
         Ok(got.iter().zip(want).map(|(g, w)| (g - w).abs()).fold(0.0, f32::max) / limit)
     };
     (-32..=32).try_fold(f32::INFINITY, |least, places| Ok(least.min(off(places)?)))

@@ -36,7 +36,7 @@ pub(super) fn round(
                 let limits = quantize::clip_by_outputs(format, &layer.values, k, samples)?;
                 quantize::clip(format, &mut layer.values, k, &limits)?;
             }
-            layer.set_quantized(format.quantize(&layer.values, k)?);
+            layer.set_quantized(quantize::awq(format, &layer.values, k)?);
         }
     }
     // Zero is a value of every format, so that what a mask pruned stays zero; a zero's sign may not.

@@ -6,7 +6,7 @@ use super::super::structure::{Feeder, Group};
 use super::super::work::{Work, values};
 use super::SEARCHED;
 use crate::Error;
-use crate::compress::{Layer, smooth};
+use crate::compress::{Layer, quantize, smooth};
 use crate::formats::{Format, math};
 
 /// The largest relative change of a block's outputs that scaling may cause: it moves values by rounding only, and a block whose structure is
@@ -86,7 +86,7 @@ fn search(work: &mut Work<'_>, places: &[usize], module: usize, format: &'static
 fn scaled_and_rounded(layer: &Layer, scales: &[f32], format: &'static Format) -> Result<Vec<f32>, Error> {
     let mut w = layer.values.clone();
     smooth::multiply_columns(&mut w, scales)?;
-    let mut w = format.quantize(&w, layer.k)?.dequantize();
+    let mut w = quantize::awq(format, &w, layer.k)?.dequantize();
     w.chunks_exact_mut(layer.k).for_each(|row| row.iter_mut().zip(scales).for_each(|(w, s)| *w /= s));
     Ok(w)
 }
