@@ -3,6 +3,7 @@
 mod container;
 mod folder;
 mod mutation;
+mod tokenizer;
 mod torch;
 mod vision;
 mod vocabulary;
@@ -15,6 +16,6 @@ pub use container::Builder;
 /// Every case of this file's modules.
 pub fn cases() -> Vec<Trial> {
     let weights = [container::cases(), folder::cases(), mutation::cases(), torch::cases()];
-    let models = [vision::cases(), vocabulary::cases(), zoo::cases()];
+    let models = [tokenizer::cases(), vision::cases(), vocabulary::cases(), zoo::cases()];
     weights.into_iter().chain(models).flatten().collect()
 }

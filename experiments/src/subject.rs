@@ -69,7 +69,7 @@ pub struct Subject {
     /// The protocol that made the text, where one was asked for.
     pub protocol: Option<&'static Protocol>,
     /// What a reader of the results must know.
-    pub caveat: Option<&'static str>,
+    pub caveat: Option<String>,
     /// sha256 of every input by name.
     pub checksums: BTreeMap<String, String>,
 }
@@ -137,7 +137,7 @@ pub type Checksums = BTreeMap<String, String>;
 ///
 /// # Errors
 /// There is no such model, or it cannot be opened.
-pub fn open_model(name: &str, checksums: &mut Checksums) -> Result<(Model, Option<&'static str>)> {
+pub fn open_model(name: &str, checksums: &mut Checksums) -> Result<(Model, Option<String>)> {
     match name {
         "lm" | "vit" => {
             let files = if name == "lm" { embedded::lm() } else { embedded::vit() };
@@ -162,7 +162,10 @@ pub fn open_model(name: &str, checksums: &mut Checksums) -> Result<(Model, Optio
         let label = file.file_name().map_or_else(|| file.display().to_string(), |f| f.to_string_lossy().into_owned());
         checksums.insert(label, text::sha256_of_file(file)?);
     }
-    Ok((model, known.and_then(|item| item.caveat)))
+    let of_tokenizer = model.tokenizer.as_ref().and_then(|tokenizer| tokenizer.note());
+    let caveats: Vec<_> = known.and_then(|item| item.caveat).into_iter().chain(of_tokenizer).collect();
+    let caveat = (!caveats.is_empty()).then(|| caveats.join("; "));
+    Ok((model, caveat))
 }
 
 /// The file or folder of a model that is not embedded.

@@ -12,6 +12,7 @@ pub fn cases() -> Vec<Trial> {
     vec![
         Trial::test("evaluation::every_token_counts_once", every_token_counts_once),
         Trial::test("evaluation::absent_tasks_are_not_available", absent_tasks_are_not_available),
+        Trial::test("evaluation::dropout_of_a_tokenizer_is_off_and_said", dropout_of_a_tokenizer_is_off_and_said),
         Trial::test("evaluation::a_folder_of_images", a_folder_of_images),
         Trial::test("evaluation::a_trace_has_every_product", a_trace_has_every_product),
         Trial::test("evaluation::lists_say_what_cannot_be_loaded", lists_say_what_cannot_be_loaded),
@@ -60,6 +61,30 @@ fn absent_tasks_are_not_available() -> Result<(), Failed> {
     assert_eq!(code, 0, "{err}");
     let line = out.lines().find(|line| line.contains("arc_challenge")).ok_or("no line")?;
     assert_eq!(line.matches("n/a").count(), 5, "{out}");
+    Ok(())
+}
+
+fn dropout_of_a_tokenizer_is_off_and_said() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let zoo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/zoo/qwen2");
+    for name in ["config.json", "model.safetensors"] {
+        std::fs::copy(zoo.join(name), folder.path().join(name))?;
+    }
+    let tokenizer = r#"{"version":"1.0","added_tokens":[],"model":{"type":"BPE","dropout":0.5,"merges":["a b","ab ab"],
+        "vocab":{"a":0,"b":1,"ab":2,"abab":3}}}"#;
+    write(folder.path(), "tokenizer.json", tokenizer.as_bytes())?;
+    write(folder.path(), "text.txt", "ab".repeat(200).as_bytes())?;
+    let run = || -> Result<Vec<u8>, Failed> {
+        let arguments = ["eval", "--model", ".", "--data", "text.txt", "--window", "8", "--windows", "4", "--json"];
+        let output = interplay_in(folder.path(), &arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("note: tokenizer.json leaves out merges by chance"), "{said}");
+        Ok(output.stdout)
+    };
+    let first = run()?;
+    for _ in 0..2 {
+        assert_eq!(run()?, first);
+    }
     Ok(())
 }
 

@@ -26,7 +26,7 @@ impl Facts {
     pub fn of(kind: &Kind, bench: &Bench) -> Self {
         let provenance = Provenance::current();
         let checksums: BTreeMap<&String, &String> = bench.subjects.iter().flat_map(|s| &s.checksums).collect();
-        let mut caveats: Vec<&str> = bench.subjects.iter().filter_map(|s| s.caveat).collect();
+        let mut caveats: Vec<&str> = bench.subjects.iter().filter_map(|s| s.caveat.as_deref()).collect();
         caveats.dedup();
         Self(json!({
             "schema_version": SCHEMA_VERSION,

@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     export.write(&args.out.join(PACKED), true)?;
     export.write(&args.out, false)?;
     folder.remove()?;
-    show::print(args, &options.recipe, &card, &reports, caveat)?;
+    show::print(args, &options.recipe, &card, &reports, caveat.as_deref())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -45,7 +45,7 @@ pub(super) fn run(request: &Request) -> Result<ExitCode> {
     progress.note(&format!("{} cells", progress.units()));
     let mut models = Vec::new();
     for opened in &opened {
-        let notes = opened.subject.caveat.map(str::to_owned).into_iter();
+        let notes = opened.subject.caveat.clone().into_iter();
         let notes = notes.chain(request.skipped.iter().map(|why| format!("not in the table: {why}"))).collect();
         models.push(Model { name: opened.subject.model_name.clone(), cells: Vec::new(), notes });
         let result = models.last_mut().map_or(Ok(()), |model| fill(request, opened, &mut progress, model));

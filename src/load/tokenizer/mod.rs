@@ -1,5 +1,9 @@
 //! Text to token ids: `tokenizer.json`, or the vocabulary that a GGUF file carries.
 
+mod charsmap;
+mod file;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use super::byte_level::{self, ByteLevelBpe};
@@ -10,6 +14,12 @@ use crate::Error;
 /// Bytes that are tokenised at once where the tokenizer allows it: a token's bookkeeping takes hundreds of times its text.
 const PIECE: usize = 1 << 16;
 
+/// Bytes that a text may become before it is cut into tokens.
+const MOST_NORMALISED: usize = 1 << 30;
+
+/// Bytes that the rules of a GGUF file make of one: a character for a byte, behind a blank.
+const BYTE_LEVEL_GROWTH: usize = 4;
+
 /// A tokenizer.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
@@ -19,6 +29,9 @@ pub struct Tokenizer {
     /// After which characters a newline begins a new piece, because no token and no rule of the tokenizer reaches over it; none
     /// where nothing is known.
     ends: Option<fn(char) -> bool>,
+    /// Bytes that one byte of text becomes at most.
+    growth: usize,
+    note: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -37,19 +50,30 @@ impl Tokenizer {
         Self::parse(path, &text)
     }
 
-    /// Reads the text of a `tokenizer.json`; `origin` names it in messages. What the file says of padding and truncation, its
+    /// Reads the text of a `tokenizer.json`; `origin` names it in messages. What the file says of padding, truncation and dropout, its
     /// author's habits in training, is left out: a text has exactly its own tokens.
     ///
     /// # Errors
-    /// The text is not a tokenizer.
+    /// The text is not a tokenizer, or one whose parts do not fit together or grow a text beyond what any in use does.
     pub fn parse(origin: &Path, text: &[u8]) -> Result<Self, Error> {
-        let malformed = |e| Error::Malformed {
+        let malformed = |problem: String| Error::Malformed {
             path: origin.to_owned(),
-            problem: format!("this is not a tokenizer.json that can be read: {e}"),
+            problem: format!("this is not a tokenizer.json that can be read: {problem}"),
         };
-        let mut inner = tokenizers::Tokenizer::from_bytes(text).map_err(malformed)?;
-        inner.with_padding(None).with_truncation(None).map_err(malformed)?;
-        Ok(Self { inner: Inner::Crate(Box::new(inner)), around: [None; 2], ends: None })
+        let file::Checked { json, growth, dropout } = file::check(text).map_err(malformed)?;
+        let inner = unwound(|| serde_json::from_value::<tokenizers::Tokenizer>(json).map_err(|e| e.to_string()));
+        let inner = Inner::Crate(Box::new(inner.map_err(malformed)?));
+        let note = dropout.map(|share| {
+            format!(
+                "tokenizer.json leaves out merges by chance (`dropout` {share}), as in training; here none is left out"
+            )
+        });
+        Ok(Self { inner, around: [None; 2], ends: None, growth, note })
+    }
+
+    /// What a reader of results must know of this tokenizer, where there is anything.
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
     }
 
     /// Builds the tokenizer that a GGUF file carries: a byte-level BPE (`gpt2`) or SentencePiece's BPE (`llama`).
@@ -71,11 +95,17 @@ impl Tokenizer {
         match kind {
             "gpt2" => {
                 let ByteLevelBpe { tokenizer, around, ends } = byte_level::from_gguf(file, &tokens, &kinds)?;
-                Ok(Self { inner: Inner::Crate(Box::new(tokenizer)), around, ends: Some(ends) })
+                Ok(Self {
+                    inner: Inner::Crate(Box::new(tokenizer)),
+                    around,
+                    ends: Some(ends),
+                    growth: BYTE_LEVEL_GROWTH,
+                    note: None,
+                })
             }
             "llama" => {
                 let pieces = SentencePiece::from_gguf(file, &tokens, &kinds)?;
-                Ok(Self { inner: Inner::SentencePiece(pieces), around: [None; 2], ends: None })
+                Ok(Self { inner: Inner::SentencePiece(pieces), around: [None; 2], ends: None, growth: 1, note: None })
             }
             other => {
                 let problem = format!("tokenizer.ggml.model is `{other}`; `gpt2` and `llama` can be read from GGUF");
@@ -104,17 +134,25 @@ impl Tokenizer {
     /// The ids of `text`; with `special`, also the tokens that the tokenizer puts around a text (a BOS).
     ///
     /// # Errors
-    /// The tokenizer cannot represent the text.
+    /// The tokenizer cannot represent the text, or its rules may make more than a gibibyte of it.
     pub fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>, Error> {
         let inner = match &self.inner {
             Inner::Crate(inner) => inner,
             Inner::SentencePiece(inner) => return Ok(inner.encode(text, special)),
         };
+        if text.len().saturating_mul(self.growth) > MOST_NORMALISED {
+            return Err(Error::Invalid(format!(
+                "the tokenizer's rules may make {} bytes of each of the text's {}; give it {} bytes at once at most",
+                self.growth,
+                text.len(),
+                MOST_NORMALISED / self.growth
+            )));
+        }
         let [first, last] = self.around.map(|token| token.filter(|_| special));
         let mut ids = Vec::from_iter(first);
         let whole = |_: char| false;
         for piece in pieces(text, PIECE, self.ends.unwrap_or(whole)) {
-            let encoding = inner.encode_fast(piece, special);
+            let encoding = unwound(|| inner.encode_fast(piece, special).map_err(|e| e.to_string()));
             let encoding = encoding.map_err(|e| Error::Invalid(format!("the tokenizer refuses the text: {e}")))?;
             ids.extend_from_slice(encoding.get_ids());
         }
@@ -129,11 +167,17 @@ impl Tokenizer {
     pub fn decode(&self, ids: &[u32]) -> Result<String, Error> {
         match &self.inner {
             Inner::Crate(inner) => {
-                inner.decode(ids, true).map_err(|e| Error::Invalid(format!("the tokenizer cannot decode: {e}")))
+                let text = unwound(|| inner.decode(ids, true).map_err(|e| e.to_string()));
+                text.map_err(|e| Error::Invalid(format!("the tokenizer cannot decode: {e}")))
             }
             Inner::SentencePiece(inner) => Ok(inner.decode(ids)),
         }
     }
+}
+
+/// What `run` gives; a panic of the crate that it calls into is an error too, should a file get so far.
+fn unwound<T>(run: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err("its parts do not fit together".into()))
 }
 
 /// Cuts `text` before newlines that follow a character that `ends` a piece, into pieces of at least `least` bytes.
