@@ -41,7 +41,7 @@ pub struct Cli {
     pub command: Option<Command>,
 
     /// Threads to use; results do not depend on it [default: one a core].
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", value_parser = threads)]
     pub threads: Option<usize>,
 
     /// Instructions that kernels may use: `auto`, `avx512`, `avx2` or `scalar`; results do not depend on it.
@@ -55,6 +55,18 @@ pub struct Cli {
     /// Declare a number format or a datapath from a TOML file; it is then known by its name. May be given several times.
     #[arg(long, global = true, value_name = "FILE.toml")]
     pub define: Vec<PathBuf>,
+}
+
+/// Threads beyond which no machine gains anything, and many fail.
+const MOST_THREADS: usize = 1024;
+
+/// The value of `--threads`.
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(threads) if threads <= MOST_THREADS => Ok(threads),
+        Ok(_) => Err(format!("at most {MOST_THREADS} threads; leave it out for one a core")),
+        Err(_) => Err(format!("give a whole number up to {MOST_THREADS}")),
+    }
 }
 
 /// The commands.

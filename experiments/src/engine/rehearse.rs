@@ -1,6 +1,6 @@
-//! `--dry-run`: the cells, and what they will take on this machine, from one small cell of each kind of work.
+//! `--dry-run`: the cells, and what they will take on this machine, from one small cell of each kind of work on every worker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -13,12 +13,9 @@ use super::kind::{Done, Kind, Planned};
 use super::run::Options;
 use super::store::Store;
 use crate::output::sayln;
-use crate::progress::clock;
+use crate::progress::{clock, peak_resident};
 use crate::report::table::Table;
 use crate::subject::Subject;
-
-/// Memory of the program without a model.
-const PROGRAM_BYTES: u64 = 64 << 20;
 
 /// What one cell of a kind of work takes.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +41,9 @@ pub fn print(
     (kind.shrink)(&mut small);
     let small = Bench::open(small, bench.backend)?;
     let probes = (kind.plan)(&small, &Done::default())?;
+    let probes = one_of_each(probes);
+    // The peak of a process never falls, so what no run does comes after it.
+    let peak = memory(kind, &small, &probes, jobs)?;
     let paces = paces(kind, &small, &probes)?;
     let store = Store::existing(&options.out).ok();
     let mut table = Table::new(format!("{} cells", planned.len()), ["cell", "kind of work", "amount", "time"]);
@@ -63,25 +63,27 @@ pub fn print(
         table.row([cell.label.clone(), cell.work.clone(), cell.amount.to_string(), text]);
     }
     sayln!("{table}");
-    let bytes = memory(bench, jobs);
     sayln!(
-        "about {} on {jobs} worker{}, from one small cell of each kind of work; about {} MiB of memory",
+        "about {} on {jobs} worker{}, from one small cell of each kind of work; {} of memory",
         clock(whole / u32::try_from(jobs).unwrap_or(1)),
         if jobs == 1 { "" } else { "s" },
-        bytes >> 20
+        peak.map_or_else(|| "an unknown amount".to_owned(), |bytes| format!("about {} MiB", bytes >> 20))
     );
     sayln!("nothing was written; further cells may follow from results where a study has several steps");
     Ok(ExitCode::SUCCESS)
 }
 
-/// Measures the first probe of each kind of work twice: the second time everything is prepared.
+/// The first probe of each kind of work.
+fn one_of_each(probes: Vec<Planned>) -> Vec<Planned> {
+    let mut seen = BTreeSet::new();
+    probes.into_iter().filter(|probe| seen.insert(probe.work.clone())).collect()
+}
+
+/// Measures every probe twice: the second time everything is prepared.
 fn paces(kind: &'static Kind, small: &Bench, probes: &[Planned]) -> Result<BTreeMap<String, Pace>> {
     let mut worker = Worker::new(small);
     let mut paces = BTreeMap::new();
     for probe in probes {
-        if paces.contains_key(&probe.work) {
-            continue;
-        }
         let mut timed = || -> Result<Duration> {
             let since = Instant::now();
             (kind.measure)(&mut worker, &probe.key).with_context(|| probe.label.clone())?;
@@ -101,10 +103,23 @@ pub fn weights(subject: &Subject) -> u64 {
     counted.map_or(0, |footprint| footprint.total.total() / 8)
 }
 
-/// Bytes that the workers hold: the weights in FP32 and as they are stored, and the FP32 session that some studies compare with.
-fn memory(bench: &Bench, jobs: usize) -> u64 {
-    let largest = bench.subjects.iter().map(weights).max().unwrap_or(0);
-    PROGRAM_BYTES + 3 * largest * jobs as u64
+/// The most memory that this process had resident once every worker has measured every probe. What a cell holds does not grow with its
+/// amount of work: inputs go one after the other.
+fn memory(kind: &'static Kind, small: &Bench, probes: &[Planned], jobs: usize) -> Result<Option<u64>> {
+    let measure_all = || -> Result<()> {
+        let mut worker = Worker::new(small);
+        probes.iter().try_for_each(|probe| {
+            (kind.measure)(&mut worker, &probe.key).map(drop).with_context(|| probe.label.clone())
+        })
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(measure_all)).collect();
+        workers.into_iter().try_for_each(|worker| match worker.join() {
+            Ok(measured) => measured,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })?;
+    Ok(peak_resident())
 }
 
 /// The time of a unit of work would be lost in noise below this: what [`Kind::shrink`] of text and image studies leaves.

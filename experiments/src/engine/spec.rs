@@ -16,8 +16,7 @@ use crate::studies;
 pub struct Spec {
     /// The kind of study.
     pub study: String,
-    /// The name of the run, and by default of its folder in `figures/`.
-    #[serde(default)]
+    /// The name of the run, and by default of its folder in `figures/`; the file's where the file says none.
     pub name: String,
     /// Models: `lm`, `vit`, a fetched name, a folder, a GGUF file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -134,11 +133,15 @@ impl Spec {
         if let Some(empty) = empty_list(&table) {
             bail!("`{empty} = []` leaves nothing to do; give at least one value, or leave the key out");
         }
-        let mut spec: Self = Value::Table(table).try_into().map_err(|e| anyhow!("{}", sentence(&e)))?;
+        table.entry("name").or_insert_with(|| name.into());
+        let spec: Self = Value::Table(table).try_into().map_err(|e| anyhow!("{}", sentence(&e)))?;
         let kind = studies::kind(&spec.study)?;
         spec.fits(kind)?;
-        if spec.name.is_empty() {
-            name.clone_into(&mut spec.name);
+        if !is_folder_name(&spec.name) {
+            bail!(
+                "`name = {:?}` cannot name a folder: give a word without `/`, `\\` and `:` that is not made of dots",
+                spec.name
+            );
         }
         if let Some(lost) = spec.data.keys().find(|model| !spec.models.contains(model)) {
             bail!("`data` has an entry for `{lost}`, which is not among the models {}", spec.models.join(", "));
@@ -199,6 +202,12 @@ impl Spec {
     }
 }
 
+/// Whether a folder of that name lies in the folder that it is made in, on every system.
+fn is_folder_name(name: &str) -> bool {
+    let separates = |c: char| c.is_control() || matches!(c, '/' | '\\' | ':');
+    !name.trim_matches([' ', '.']).is_empty() && !name.contains(separates)
+}
+
 /// The message of a TOML error as one sentence.
 fn sentence(error: &toml::de::Error) -> String {
     error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
@@ -253,5 +262,16 @@ mod tests {
         assert!(message(FILE, Size::Default, "study = 'ordres'").contains("`orders`"));
         assert!(message(FILE, Size::Default, "data.vit = 'x'").contains("`vit`"));
         assert!(message("study = 3 4", Size::Default, "").contains("line 1"));
+    }
+
+    #[test]
+    fn a_name_stays_in_its_folder() {
+        for name in ["", " ", ".", "..", "../../x", "/tmp/x", "a/b", "..\\\\x", "C:x", "a\\nb"] {
+            let error = parse(FILE, Size::Default, &format!("name = \"{name}\"")).unwrap_err().to_string();
+            assert!(error.contains("cannot name a folder"), "{name}: {error}");
+        }
+        for name in ["mine", "v1.2", ".hidden", "zwei Wörter"] {
+            assert_eq!(parse(FILE, Size::Default, &format!("name = '{name}'")).unwrap().name, name);
+        }
     }
 }

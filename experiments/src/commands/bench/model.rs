@@ -72,7 +72,7 @@ pub fn run(args: &Args) -> Result<()> {
         for_each_logits(&mut session, std::slice::from_ref(&input), |_, _, _| ())?;
         seconds.push(start.elapsed().as_secs_f64());
     }
-    let peak_resident_bytes = peak_resident();
+    let peak_resident_bytes = crate::progress::peak_resident();
     seconds.remove(0);
     seconds.sort_by(f64::total_cmp);
     let per_second = batch as f64 / seconds[seconds.len() / 2];
@@ -118,11 +118,4 @@ fn made_up(checkpoint: &dyn Checkpoint, window: usize) -> Result<(Activation, &'
             (input::images(checkpoint, &pixels)?, "images", 1)
         }
     })
-}
-
-/// The most memory that this process ever had resident.
-fn peak_resident() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
 }
