@@ -15,6 +15,9 @@ pub enum Error {
         /// The nearest known name.
         nearest: &'static str,
     },
+    /// The name of an order, where a format belongs.
+    #[error("`{0}` is an order, not a format: it belongs to `--order`, beside a format such as `mxfp8`")]
+    OrderForFormat(String),
     /// No rounding has this name.
     #[error(
         "unknown rounding `{0}`; it is nearest-even, nearest-away, toward-zero, up, down, to-odd, stochastic \
@@ -264,6 +267,12 @@ pub enum Error {
         code: u8,
         /// Bits a code.
         bits: u32,
+    },
+    /// Codes of a width that no bit string has.
+    #[error("codes of {given} bits cannot be read; give a width of 1 to 64, such as the bits of a format's element")]
+    CodeWidth {
+        /// The width.
+        given: u32,
     },
     /// Another number of bytes than the shape implies.
     #[error("{given} {what} given, but the shape asks for {allowed}; check the shape and the layout")]

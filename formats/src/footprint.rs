@@ -4,7 +4,7 @@ use crate::{Format, Mask, Pattern, Scale};
 use serde::Serialize;
 use std::{iter::Sum, ops::Add, ops::AddAssign};
 
-/// Bits of storage by kind.
+/// Bits of storage by kind. Sums and products of more than 64 bits stay at the largest number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Footprint {
     /// Element codes.
@@ -25,7 +25,7 @@ impl Footprint {
 
     /// All bits.
     pub const fn total(self) -> u64 {
-        self.values + self.scales + self.metadata + self.other
+        self.values.saturating_add(self.scales).saturating_add(self.metadata).saturating_add(self.other)
     }
 }
 
@@ -34,10 +34,10 @@ impl Add for Footprint {
 
     fn add(self, other: Self) -> Self {
         Self {
-            values: self.values + other.values,
-            scales: self.scales + other.scales,
-            metadata: self.metadata + other.metadata,
-            other: self.other + other.other,
+            values: self.values.saturating_add(other.values),
+            scales: self.scales.saturating_add(other.scales),
+            metadata: self.metadata.saturating_add(other.metadata),
+            other: self.other.saturating_add(other.other),
         }
     }
 }
@@ -66,23 +66,23 @@ impl Format {
         let blocks = (rows.div_ceil(self.block_rows(rows)) as u64).saturating_mul(across);
         let scales = self.scaling.map_or(0, |s| match s.scale {
             // Factors and zero points are two arrays, each of whole bytes.
-            Scale::Affine(zero) => whole_bytes(blocks, 32) + whole_bytes(blocks, u64::from(zero)),
+            Scale::Affine(zero) => whole_bytes(blocks, 32).saturating_add(whole_bytes(blocks, u64::from(zero))),
             _ => whole_bytes(blocks, s.scale_bits(self.block_len(k))),
         });
         let tensor = if self.scaling.is_some_and(|s| s.two_level) { 32 } else { 0 };
         Footprint {
             values: whole_bytes(mask.map_or(dense, Mask::stored), u64::from(self.element.bits())),
-            scales: scales + tensor,
+            scales: scales.saturating_add(tensor),
             metadata: whole_bytes(mask.map_or(0, Mask::metadata_bits), 1),
             other: 0,
         }
     }
 
     /// Bits of a stored matrix [rows, k] under any mask of that pattern whose groups are full: what
-    /// [`Format::footprint`] gives for it, from the shape alone.
+    /// [`Format::footprint`] gives for it, from the shape alone. Numbers of a pattern that [`Pattern::check`] refuses keep all.
     pub fn footprint_of(&self, pattern: Pattern, rows: usize, k: usize) -> Footprint {
         let dense = self.footprint(rows, k, None);
-        if pattern == Pattern::Dense {
+        if pattern == Pattern::Dense || !pattern.is_possible() {
             return dense;
         }
         let (stored, metadata) = pattern.counts(rows as u64, k as u64);

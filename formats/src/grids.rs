@@ -77,7 +77,12 @@ impl Grids {
     }
 
     /// What the format stores for `v` at a place under the scale that is there, as a value.
+    ///
+    /// # Panics
+    /// If the matrix has no such row or column.
     pub fn round(&self, row: usize, column: usize, v: f32) -> f32 {
+        let Self { rows, k, .. } = self;
+        assert!(row < *rows && column < *k, "row {row}, column {column} of a matrix of {rows} x {k}");
         let (factor, at) = (self.factor(row, column), self.geometry.place(row, column));
         match self.nearest.and_then(|nearest| nearest.element(v, factor, at)) {
             Some(element) => Nearest::value(element, factor, at),
@@ -85,7 +90,10 @@ impl Grids {
         }
     }
 
-    /// Rounds one column in place.
+    /// Rounds the first values of one column in place.
+    ///
+    /// # Panics
+    /// If the matrix has no such column, or fewer rows than there are values.
     pub fn round_column(&self, column: usize, values: &mut [f32]) {
         values.iter_mut().enumerate().for_each(|(row, v)| *v = self.round(row, column, *v));
     }

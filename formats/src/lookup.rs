@@ -4,7 +4,7 @@
 //! `e5m2@infinity`. A record made here lasts as long as the program, so that it is as good as one of the catalogue.
 
 use crate::name::{Name, intern};
-use crate::{Block, Error, Format, Laws, Overflow, Rounding, Scalar, ScaleRule, catalog, scalar::Range};
+use crate::{Block, Error, Format, Laws, Order, Overflow, Rounding, Scalar, ScaleRule, catalog, scalar::Range};
 use serde::de::{DeserializeOwned, IntoDeserializer, value::StrDeserializer};
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
@@ -21,7 +21,7 @@ impl Format {
     /// `s<bits>`, `u<bits>`, `fixed<bits>.<fraction bits>`.
     ///
     /// # Errors
-    /// [`Error::UnknownFormat`] with the nearest name; [`Error::Record`] for a variant that makes no sense.
+    /// [`Error::UnknownFormat`] with the nearest name; [`Error::OrderForFormat`]; [`Error::Record`] for a variant that makes no sense.
     pub fn by_name(name: &str) -> Result<&'static Self, Error> {
         let wanted = name.trim().to_ascii_lowercase();
         if let Some(format) = known(&wanted) {
@@ -32,6 +32,7 @@ impl Format {
         }
         match Family::of(&wanted) {
             Some(family) => Self::kept(&wanted, |name| Ok(family.record(name))),
+            None if wanted != "none" && wanted.parse::<Order>().is_ok() => Err(Error::OrderForFormat(wanted)),
             None => Err(Error::UnknownFormat { given: name.to_owned(), nearest: nearest(&wanted) }),
         }
     }

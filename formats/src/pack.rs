@@ -5,7 +5,7 @@
 use crate::kernel::Code;
 use crate::simd::{self, Level, Task};
 use crate::tensor::Scales;
-use crate::{Codes, Format};
+use crate::{Codes, Error, Format};
 use rayon::prelude::*;
 
 /// Codes that one parallel task packs: a multiple of 8, so that a task fills whole bytes at any width.
@@ -35,15 +35,28 @@ pub(crate) fn bits(codes: impl Iterator<Item = u64>, width: u32) -> Vec<u8> {
 /// The first `count` codes of `width` bits (1 to 64) of a bit string. Missing bytes read as zero.
 ///
 /// The inverse of what [`Quantized::packed`](crate::Quantized::packed) does with codes.
-pub fn unpack(bytes: &[u8], width: u32, count: usize) -> Vec<u64> {
-    assert!((1..=64).contains(&width), "a code has 1 to 64 bits, not {width}");
+///
+/// # Errors
+/// [`Error::CodeWidth`] for codes of no bits or of more than 64, [`Error::Memory`] for more codes than memory holds.
+pub fn unpack(bytes: &[u8], width: u32, count: usize) -> Result<Vec<u64>, Error> {
+    if !(1..=64).contains(&width) {
+        return Err(Error::CodeWidth { given: width });
+    }
+    let mut codes = Vec::new();
+    let asked = (count as u64).saturating_mul(8);
+    codes.try_reserve_exact(count).map_err(|_| Error::Memory { bytes: asked })?;
+    codes.extend(read(bytes, width, count));
+    Ok(codes)
+}
+
+/// The codes that [`unpack`] gives, for a width of 1 to 64 bits.
+pub(crate) fn read(bytes: &[u8], width: u32, count: usize) -> impl Iterator<Item = u64> {
     let byte = |i: usize| bytes.get(i).copied().map_or(0, u128::from);
-    let code = |i: usize| {
-        let start = i * width as usize;
+    (0..count).map(move |i| {
+        let start = i.saturating_mul(width as usize);
         let word = (0..9).fold(0, |word, b| word | byte(start / 8 + b) << (8 * b));
         ((word >> (start % 8)) & ((1 << width) - 1)) as u64
-    };
-    (0..count).map(code).collect()
+    })
 }
 
 /// Bytes of `count` codes.

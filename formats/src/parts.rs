@@ -128,7 +128,7 @@ impl Quantized {
 }
 
 impl Format {
-    /// The length of a stored row, where it can be counted; beyond what [`Format::padded`] answers for.
+    /// The length of a stored row, where it can be counted.
     pub(crate) fn checked_padded(&self, k: usize) -> Option<usize> {
         k.checked_next_multiple_of(self.block_len(k))
     }

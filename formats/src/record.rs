@@ -261,7 +261,7 @@ impl Scaling {
         match self.scale {
             Scale::E8M0 => 8,
             Scale::Exponent(bits) => bits as u64,
-            Scale::Micro { run } => 8 + block.div_ceil(run) as u64,
+            Scale::Micro { run } => 8u64.saturating_add(block.div_ceil(if run == 0 { 1 } else { run }) as u64),
             Scale::Float32 => 32,
             Scale::Affine(bits) => 32 + bits as u64,
             Scale::Code(scalar) => scalar.bits() as u64,
@@ -285,9 +285,11 @@ impl Format {
         self.scaling.map_or(1, |s| s.block.extent(rows, 1).0)
     }
 
-    /// The stored length of a row of `k`: whole blocks.
+    /// The stored length of a row of `k`: whole blocks. Where that is more than can be counted it is the most whole blocks
+    /// that can.
     pub fn padded(&self, k: usize) -> usize {
-        k.next_multiple_of(self.block_len(k))
+        let block = self.block_len(k);
+        self.checked_padded(k).unwrap_or(usize::MAX - usize::MAX % block)
     }
 
     /// Whether rows can be quantised one by one with the same result.

@@ -26,7 +26,7 @@ pub enum Rounding {
     /// To the one with an odd last bit (von Neumann rounding).
     ToOdd,
     /// To the one of greater magnitude if the lost part, cut to this many bits (1 to 32), and as many random bits sum
-    /// to one unit or more; else to the other.
+    /// to one unit or more; else to the other. A scalar rounds by the nearest of those numbers under any other.
     Stochastic(u32),
 }
 
@@ -95,6 +95,15 @@ impl<'de> Deserialize<'de> for Rounding {
     }
 }
 
+/// The random bits that stochastic rounding draws where it is asked for so many: a word has 32.
+pub(crate) const fn drawn(bits: u32) -> u32 {
+    match bits {
+        0 => 1,
+        1..=32 => bits,
+        _ => 32,
+    }
+}
+
 /// A rounding and the random bits of one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Draw {
@@ -121,7 +130,10 @@ impl Draw {
             Rounding::Up => !negative,
             Rounding::Down => negative,
             Rounding::ToOdd => !odd,
-            Rounding::Stochastic(bits) => tail.leading(bits) + (self.random >> (32 - bits)) as u64 >= 1 << bits,
+            Rounding::Stochastic(bits) => {
+                let bits = drawn(bits);
+                tail.leading(bits) + (self.random >> (32 - bits)) as u64 >= 1 << bits
+            }
         }
     }
 

@@ -96,6 +96,9 @@ pub enum Specials {
 
 impl Scalar {
     /// A signed float format with subnormals.
+    ///
+    /// # Panics
+    /// Where [`Scalar::problem`] has one.
     pub const fn float(
         name: &'static str,
         exponent_bits: u32,
@@ -121,11 +124,17 @@ impl Scalar {
     }
 
     /// A symmetric two's-complement format.
+    ///
+    /// # Panics
+    /// Where [`Scalar::problem`] has one.
     pub const fn integer(name: &'static str, bits: u32, fraction_bits: u32) -> Self {
         Self { name, encoding: Encoding::Integer { range: Range::Symmetric, bits, fraction_bits } }.checked()
     }
 
     /// An integer format of another range.
+    ///
+    /// # Panics
+    /// Where [`Scalar::problem`] has one.
     pub const fn ranged(name: &'static str, range: Range, bits: u32, fraction_bits: u32) -> Self {
         Self { name, encoding: Encoding::Integer { range, bits, fraction_bits } }.checked()
     }

@@ -162,7 +162,7 @@ impl Compressed {
     pub fn decompress(&self) -> Result<(Vec<u64>, Mask), Error> {
         let Shape { pattern, width, rows, k, .. } = self.shape;
         let slots = self.scheme.read(&self.shape, self.stored, &self.parts)?;
-        let values = pack::unpack(&self.parts.values, width, slots.len());
+        let values: Vec<u64> = pack::read(&self.parts.values, width, slots.len()).collect();
         let (mut codes, mut kept) = (empty(rows * k)?, empty(rows * k)?);
         for (at, (slot, code)) in slots.into_iter().zip(values).enumerate() {
             match slot {

@@ -58,6 +58,9 @@ impl Codes {
     }
 
     /// The code at `i`; integers sign-extended.
+    ///
+    /// # Panics
+    /// If there are not so many.
     pub fn get(&self, i: usize) -> u64 {
         match self {
             Self::U8(c) => u64::from(c[i]),

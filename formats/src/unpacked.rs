@@ -1,6 +1,6 @@
 //! A quantised matrix from its packed bytes: the inverse of [`Quantized::packed`] without a mask.
 
-use crate::pack::{length, unpack};
+use crate::pack::{length, read};
 use crate::reference::Geometry;
 use crate::{Codes, Error, Format, Packed, PartsError, Quantized, Scale, Scales};
 
@@ -21,7 +21,7 @@ impl Quantized {
         whole("bytes of metadata", &packed.metadata, &[(0, 0)]).map_err(refused)?;
         whole("bytes of codes", &packed.values, &[(count, bits)]).map_err(refused)?;
         let mut codes = Codes::zeros(format.element, count);
-        for (i, code) in unpack(&packed.values, bits, count).into_iter().enumerate() {
+        for (i, code) in read(&packed.values, bits, count).enumerate() {
             codes.set(i, format.element.sign_extended(code));
         }
         let (scales, tensor_scale) =
@@ -59,18 +59,16 @@ fn scales(format: &Format, blocks: usize, k: usize, packed: &Packed) -> Result<(
     whole(PART, &packed.scales, &[(blocks, first), (blocks, second), tensor])?;
     let (own, rest) = packed.scales.split_at(length(blocks, first));
     let (zeros, tensor) = rest.split_at(length(blocks, second));
-    let words = unpack(own, first, blocks);
+    let words = read(own, first, blocks);
     let float = |bytes: &[u8; 4]| f32::from_le_bytes(*bytes);
     let floats = || own.as_chunks().0.iter().map(float).collect();
     let scales = match scaling.scale {
         Scale::E8M0 => Scales::E8M0(own.to_vec()),
-        Scale::Code(_) => Scales::Code(words.into_iter().map(|word| word as u8).collect()),
-        Scale::Exponent(_) => Scales::Exponent(words.into_iter().map(|word| signed(word, first)).collect()),
-        Scale::Micro { .. } => Scales::Micro(words.into_iter().map(|word| word as u32).collect()),
+        Scale::Code(_) => Scales::Code(words.map(|word| word as u8).collect()),
+        Scale::Exponent(_) => Scales::Exponent(words.map(|word| signed(word, first)).collect()),
+        Scale::Micro { .. } => Scales::Micro(words.map(|word| word as u32).collect()),
         Scale::Float32 => Scales::Float32(floats()),
-        Scale::Affine(_) => {
-            Scales::Affine(floats(), unpack(zeros, second, blocks).into_iter().map(|zero| zero as u8).collect())
-        }
+        Scale::Affine(_) => Scales::Affine(floats(), read(zeros, second, blocks).map(|zero| zero as u8).collect()),
     };
     Ok((scales, tensor.first_chunk().map(float)))
 }

@@ -62,7 +62,7 @@ fn packed_bytes_of_formats() {
         let q = Format::by_name(name).expect("known").quantize(&x, 64).expect("finite");
         let packed = q.packed(None).expect("no mask");
         let codes = layout.load(&packed.values, 3 * 64).expect("the length fits");
-        let want = pack::unpack(&packed.values, layout.bits(), 3 * 64);
+        let want = pack::unpack(&packed.values, layout.bits(), 3 * 64).expect("a width");
         assert!(codes.iter().map(|&c| u64::from(c)).eq(want), "{name}");
         assert_eq!(layout.store(&codes), Ok(packed.values), "{name}");
     }

@@ -5,6 +5,7 @@ mod brute;
 mod counterexamples;
 mod crates;
 mod explain;
+mod extremes;
 mod fast;
 mod file;
 mod grids;
@@ -46,6 +47,7 @@ fn main() {
         fast::trials(),
         file::trials(),
         explain::trials(),
+        extremes::trials(),
         grids::trials(),
         storage::trials(),
         layout::trials(),

@@ -73,6 +73,9 @@ fn names_and_aliases() {
         assert_eq!(given, typo);
         assert_eq!(*near, nearest, "{typo}");
     }
+    for order in ["sq", "QS"] {
+        assert_eq!(Format::by_name(order).err(), Some(Error::OrderForFormat(order.to_lowercase())));
+    }
     assert!(format("fp32").is_exact() && Format::all().iter().filter(|f| f.is_exact()).count() == 1);
 }
 

@@ -26,7 +26,9 @@ pub use area::{Area, area};
 pub use arithmetic::{Charge, Per, charges, charges_of};
 pub use band::Band;
 pub use cycles::{Accesses, CycleModel, Dataflow, Job, Timing};
-pub use figures::{Cost, Elementwise, Energy, Figures, Holdings, LayerCost, LevelMoves, Rates, Shares, TimeSplit};
+pub use figures::{
+    Cost, Elementwise, Energy, Figures, Holdings, LayerCost, LevelMoves, Losses, Rates, Shares, TimeSplit,
+};
 pub use memory::{Demand, Matrix, Moves, Order, Room, Tiling, tiled};
 pub use prices::{Access, Macro, Operations, Price, PriceList, Sram, Status, sram_spread};
 pub use units::{Bits, Cycles, Hertz};

@@ -2,7 +2,7 @@
 
 use crate::support::case;
 use interplay_formats::Format;
-use interplay_hw::cost::{Accelerator, CycleModel, Pair, PriceList, cost};
+use interplay_hw::cost::{Accelerator, Cost, CycleModel, Pair, PriceList, area, cost};
 use interplay_hw::{Error, Gemm, Layer};
 use libtest_mimic::Trial;
 
@@ -14,6 +14,9 @@ pub fn trials() -> Vec<Trial> {
         case("accelerators::changes", changes),
         case("accelerators::fields", fields),
         case("accelerators::refused", refusals),
+        case("accelerators::losses", losses),
+        case("accelerators::launch", launch),
+        case("accelerators::area_by_component", area_by_component),
     ]
 }
 
@@ -133,4 +136,78 @@ fn refusals() {
     refused(machine.with("memory.l2.kib", 3.into()), &["memory.l2.kib", "sram, dram"]);
     refused(machine.with("engin.rows", 3.into()), &["engin", "engine"]);
     refused(machine.with("engine.rowz", 3.into()), &["rowz", "rows"]);
+}
+
+/// One product on a machine by its own cycle model.
+fn counted(machine: &Accelerator, [m, k, n]: [u64; 3], format: &str) -> Cost {
+    let (format, model) = (Format::by_name(format).unwrap(), CycleModel::by_name(&machine.cycle_model).unwrap());
+    let layer = Layer::dense(Gemm::new("a", m, k, n), format, format.for_activations()).unwrap();
+    cost(&vec![layer].into(), machine, model, PriceList::by_name("horowitz45").unwrap()).unwrap()
+}
+
+/// Losses and the utilisation are all of the time; a product that waits for nothing loses nothing by it.
+fn losses() {
+    for machine in Accelerator::all() {
+        let runs = |format: &&Format| {
+            let layer = Layer::dense(Gemm::new("a", 1, 64, 64), format, format.for_activations()).unwrap();
+            machine.run(&Pair::from(&layer)).is_ok_and(|run| run.slot.is_some())
+        };
+        let format = Format::all().iter().find(runs).unwrap().name;
+        for shape in [[1, 64, 64], [197, 768, 3072], [4096, 4096, 4096]] {
+            let total = counted(machine, shape, format).total;
+            let lost = total.losses;
+            let all = [total.share.utilisation, lost.padding, lost.fill_drain, lost.launch, lost.waiting];
+            assert!((all.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{} {shape:?}: {all:?}", machine.name);
+            assert!(all.iter().all(|part| (0.0..=1.0).contains(part)), "{} {shape:?}: {all:?}", machine.name);
+        }
+    }
+    let large = counted(Accelerator::by_name("systolic-128").unwrap(), [4096; 3], "mxfp8").total;
+    assert_eq!((large.losses.waiting, large.share.stall), (0.0, 1.0));
+}
+
+/// A kernel that works for less time than it takes to begin is bound by its launch.
+fn launch() {
+    let h100 = Accelerator::by_name("h100").unwrap();
+    let small = counted(h100, [1, 64, 64], "bf16").total;
+    assert_eq!(small.bound, "launch");
+    assert!(small.losses.launch > 0.5, "{:?}", small.losses);
+    assert_eq!(counted(h100, [8192; 3], "bf16").total.bound, "compute");
+    let decode = counted(h100, [1, 16384, 16384], "bf16").total;
+    assert_eq!(decode.bound, "dram", "waiting for weights, however long a launch takes");
+    let array = counted(Accelerator::by_name("systolic-128").unwrap(), [1, 64, 64], "int8").total;
+    assert_eq!((array.bound.as_str(), array.time.launch.0), ("compute", 0));
+}
+
+/// Components add up to the area, and a unit that stands for all formats says so.
+fn area_by_component() {
+    let prices = PriceList::by_name("horowitz45").unwrap();
+    for (name, format, note) in [
+        ("systolic-128", "mxfp4", None),
+        ("h100", "int8", None),
+        ("a100", "mxfp4", Some("dequantises")),
+        ("h100", "mxfp8", Some("dequantises")),
+    ] {
+        let machine = Accelerator::by_name(name).unwrap();
+        let area = area(machine, &counted(machine, [64; 3], format), prices).unwrap();
+        let parts: f64 = area.parts.iter().map(|(_, part)| part.typical).sum();
+        assert!((parts / area.total.typical - 1.0).abs() < 1e-12, "{name} {format}: {parts}");
+        let on_chip = machine.memory.iter().filter(|level| level.technology == "sram");
+        for level in on_chip {
+            assert!(area.parts.iter().any(|(part, _)| *part == level.name), "{name}: {}", level.name);
+        }
+        assert!(area.parts.iter().any(|(part, _)| part == "registers and clock"), "{name}");
+        match note {
+            Some(words) => assert!(area.note.as_ref().is_some_and(|note| note.contains(words)), "{:?}", area.note),
+            None => assert_eq!(area.note, None, "{name} {format}"),
+        }
+    }
+    let machine = Accelerator::by_name("systolic-128").unwrap();
+    let mut layers: Vec<Layer> = Vec::new();
+    for name in ["mxfp4", "int8-asym"] {
+        let format = Format::by_name(name).unwrap();
+        layers.push(Layer::dense(Gemm::new(name, 64, 64, 64), format, format).unwrap());
+    }
+    let model = CycleModel::by_name(&machine.cycle_model).unwrap();
+    let both = area(machine, &cost(&layers.into(), machine, model, prices).unwrap(), prices).unwrap();
+    assert!(both.note.as_ref().is_some_and(|note| note.contains("fp32 is the largest of 2 units")), "{:?}", both.note);
 }

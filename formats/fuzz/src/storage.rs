@@ -25,7 +25,7 @@ pub fn pattern(data: &[u8]) {
 pub fn unpack(data: &[u8]) {
     let [width, count, bytes @ ..] = data else { return };
     let (width, count) = (u32::from(width % 64) + 1, usize::from(*count));
-    let codes = pack::unpack(bytes, width, count);
+    let codes = pack::unpack(bytes, width, count).expect("a width of 1 to 64");
     assert_eq!(codes.len(), count);
     assert!(width == 64 || codes.iter().all(|code| code >> width == 0));
 }

@@ -129,7 +129,7 @@ impl<'a> QuantizedFile<'a> {
             return Err(FileError::PackedEnd { array: Part::Codes.of(tensor), byte, used });
         }
         let mut codes = Codes::zeros(element, count);
-        for (i, code) in pack::unpack(bytes, bits, count).into_iter().enumerate() {
+        for (i, code) in pack::read(bytes, bits, count).enumerate() {
             codes.set(i, element.sign_extended(code));
         }
         Ok(codes)

@@ -11,6 +11,7 @@
 //! is the next exponent, a subnormal has no hidden bit, and no case needs a branch.
 
 use super::{DRAWN, Draws, FRACTION, Float, INFINITY, MAGNITUDE, Powers, Short};
+use crate::rounding::drawn;
 use crate::simd::{self, Level, Task};
 use crate::{Draw, Encoding, Exact, Overflow, Rounding, Scalar, Specials, Value, random::Stream};
 
@@ -162,7 +163,7 @@ const fn addends(rounding: Rounding) -> (u32, u32, u32, u32) {
         Rounding::Up => (u32::MAX, 0, 1, 0),
         Rounding::Down => (0, 0, u32::MAX, 0),
         Rounding::ToOdd => (u32::MAX, 1, 0, 0),
-        Rounding::Stochastic(bits) => (0, 0, 0, u32::MAX << (32 - bits)),
+        Rounding::Stochastic(bits) => (0, 0, 0, u32::MAX << (32 - drawn(bits))),
     }
 }
 

@@ -32,11 +32,11 @@ pub(super) fn write(mask: &Mask) -> (Vec<u8>, Vec<u8>) {
 
 /// The inverse: pointers must ascend from 0, the columns of a row must ascend and be columns.
 pub(super) fn read(shape: &Shape, stored: u64, parts: &Parts) -> Result<Slots, Error> {
-    let pointers = pack::unpack(&parts.index, POINTER_BITS, shape.rows + 1);
+    let pointers: Vec<u64> = pack::read(&parts.index, POINTER_BITS, shape.rows + 1).collect();
     // The columns of a one-column matrix take no bits.
     let columns = match index_bits(shape.k) {
         0 => vec![0; stored as usize],
-        bits => pack::unpack(&parts.metadata, bits, stored as usize),
+        bits => pack::read(&parts.metadata, bits, stored as usize).collect(),
     };
     if pointers[0] != 0 {
         return Err(illegal(0, 0, pointers[0], "a first row pointer of 0"));

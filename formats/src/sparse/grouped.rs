@@ -72,7 +72,7 @@ impl Grouped {
     /// The inverse: each group's indices must ascend within the group.
     pub fn read(self, shape: &Shape, metadata: &[u8]) -> Result<Slots, Error> {
         let units = self.units(shape.k);
-        let written = pack::unpack(metadata, self.index_bits(), shape.rows * units * self.halves);
+        let written: Vec<u64> = pack::read(metadata, self.index_bits(), shape.rows * units * self.halves).collect();
         let mut slots = Slots::with_capacity(shape.rows * units * self.unit);
         // Without units nothing is written, and there is no row to read.
         for (row, indices) in written.chunks((units * self.halves).max(1)).enumerate() {

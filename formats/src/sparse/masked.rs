@@ -11,7 +11,7 @@ pub(super) fn write(mask: &Mask) -> Vec<u8> {
 
 /// The inverse. The mask must follow the pattern that is claimed.
 pub(super) fn read(shape: &Shape, bitmap: &[u8]) -> Result<Mask, Error> {
-    let kept = pack::unpack(bitmap, 1, shape.rows * shape.k).iter().map(|&bit| bit == 1).collect();
+    let kept = pack::read(bitmap, 1, shape.rows * shape.k).map(|bit| bit == 1).collect();
     let mask = Mask::new(shape.pattern, shape.rows, shape.k, kept);
     mask.filled()?;
     Ok(mask)

@@ -21,14 +21,14 @@ pub(super) fn write(filled: &Mask, v: usize, m: usize) -> (Vec<u8>, Vec<u8>) {
 pub(super) fn read(shape: &Shape, (v, n, m): (usize, usize, usize), parts: &Parts) -> Result<Slots, Error> {
     let per_row = shape.k / m;
     let tiles = shape.rows / v * per_row;
-    let columns = pack::unpack(&parts.index, index_bits(m), tiles * Pattern::TILE_COLUMNS);
+    let columns: Vec<u64> = pack::read(&parts.index, index_bits(m), tiles * Pattern::TILE_COLUMNS).collect();
     for (tile, list) in columns.chunks(Pattern::TILE_COLUMNS).enumerate() {
         if let Some(&column) = descends(list).or(list.last().filter(|&&last| last >= m as u64)) {
             let (row, start) = (tile / per_row * v, tile % per_row * m);
             return Err(illegal(row, start, column, "ascending columns within the tile"));
         }
     }
-    let ranks = pack::unpack(&parts.metadata, RANK_BITS, shape.rows * per_row * n);
+    let ranks: Vec<u64> = pack::read(&parts.metadata, RANK_BITS, shape.rows * per_row * n).collect();
     let mut slots = Slots::with_capacity(ranks.len());
     for (g, group) in ranks.chunks(n).enumerate() {
         let (row, tile) = (g / per_row, g % per_row);

@@ -17,7 +17,7 @@ impl Sweep {
         let width = self.format.element.bits() as usize;
         let (run, padded) = (self.run(), self.format.padded(self.k));
         let whole = run <= SHORT || run == padded || (run * width).is_multiple_of(8);
-        width <= 16 && self.is_row_local() && whole && (padded * width).is_multiple_of(8)
+        self.rows > 0 && width <= 16 && self.is_row_local() && whole && (padded * width).is_multiple_of(8)
     }
 
     /// Packs all rows into `out`, every byte of which is written; gives the scales, or the flat index of the first

@@ -1,9 +1,9 @@
 //! The area of a machine: its units by their gates, its memories by CACTI.
 
-use super::accelerator::Accelerator;
+use super::accelerator::{Accelerator, Runs};
 use super::gates::{UnitCost, unit};
 use super::scale::{self, Technology};
-use super::{Band, Cost, PriceList, Sram};
+use super::{Band, Cost, LayerCost, PriceList, Sram};
 use crate::{Datapath, Error};
 use interplay_formats::Format;
 use serde::Serialize;
@@ -18,6 +18,11 @@ pub struct Area {
     pub memory: Band,
     /// Both. Control, networks, interfaces and everything else of a chip are no part of it.
     pub total: Band,
+    /// The total by component: the parts of the largest unit by its gates, then the memories by name.
+    pub parts: Vec<(String, Band)>,
+    /// Why other formats would have the same area, where one unit takes the place of all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Each unit that the workload used, one multiply-accumulate.
     pub each: Vec<UnitCost>,
 }
@@ -32,6 +37,7 @@ const MEMORY_BAND: Band = Band { typical: 1.0, low: 0.7, high: 1.4 };
 pub fn area(machine: &Accelerator, cost: &Cost, prices: &PriceList) -> Result<Area, Error> {
     let mut each: Vec<UnitCost> = Vec::new();
     let mut units = Band::default();
+    let (mut parts, mut largest) = (Vec::new(), None);
     for layer in &cost.layers {
         let datapath = Datapath::by_name(&layer.datapath)?;
         let [weight, activation] = layer.operands.map(Format::by_name);
@@ -40,6 +46,10 @@ pub fn area(machine: &Accelerator, cost: &Cost, prices: &PriceList) -> Result<Ar
         let whole = found.area_um2 * (layer.macs_per_cycle as f64 * machine.engine.cores() as f64 / 1e6);
         if whole.typical > units.typical {
             units = whole;
+            let gates: f64 = found.breakdown.iter().map(|part| part.area_um2).sum();
+            let shares = found.breakdown.iter().map(|part| (part.what.to_owned(), whole * (part.area_um2 / gates)));
+            parts = shares.collect();
+            largest = Some(layer);
         }
         if !each.contains(&found) {
             each.push(found);
@@ -50,18 +60,39 @@ pub fn area(machine: &Accelerator, cost: &Cost, prices: &PriceList) -> Result<Ar
         Sram::Points { .. } => prices.node_nm,
     };
     let scaling = scale::area(Technology::at(from)?, Technology::at(machine.node_nm)?);
-    let memory = MEMORY_BAND.scaled(Band::exact(on_chip(machine, prices) * scaling));
-    Ok(Area { units, memory, total: units + memory, each })
+    let memories = on_chip(machine, prices);
+    let scaled = |mm2: f64| MEMORY_BAND.scaled(Band::exact(mm2 * scaling));
+    let memory = scaled(memories.iter().map(|(_, mm2)| mm2).sum());
+    parts.extend(memories.into_iter().map(|(name, mm2)| (name, scaled(mm2))));
+    let note = largest.and_then(|layer| hidden(layer, each.len()));
+    Ok(Area { units, memory, total: units + memory, parts, note, each })
 }
 
-/// Memories on the chip at the node of the list, in mm2.
-fn on_chip(machine: &Accelerator, prices: &PriceList) -> f64 {
+/// Why another format may give the same area, if it may: of several units the largest counts, and a unit that others become
+/// operands of is one for all.
+fn hidden(largest: &LayerCost, units: usize) -> Option<String> {
+    let (unit, [weight, activation]) = (&largest.datapath, largest.operands);
+    match largest.runs {
+        Runs::Dequantised => Some(format!(
+            "{unit} multiplies {weight} weights by {activation} activations whatever is stored, so that every format that this \
+             machine dequantises has this area"
+        )),
+        _ if units > 1 => Some(format!(
+            "{unit} is the largest of {units} units, which are taken to share its parts, so that every format whose unit is \
+             smaller has this area"
+        )),
+        _ => None,
+    }
+}
+
+/// Memories on the chip by name, at the node of the list, in mm2.
+fn on_chip(machine: &Accelerator, prices: &PriceList) -> Vec<(String, f64)> {
     let levels = machine.memory.iter().filter(|level| level.technology == "sram");
     levels
         .map(|level| {
             let copies = if level.per_core { machine.engine.cores() as f64 } else { 1.0 };
             let each = level.kib.parts().iter().map(|kib| prices.sram(*kib, level.width_bits).area_mm2).sum::<f64>();
-            each * copies
+            (level.name.clone(), each * copies)
         })
-        .sum()
+        .collect()
 }

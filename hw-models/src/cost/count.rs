@@ -3,7 +3,7 @@
 use super::accelerator::{Accelerator, Capacity, Engine, Memory, Pair, Run, Slot, ZeroOperand};
 use super::arithmetic::{Charge, Per, charges_of};
 use super::cycles::{Accesses, CycleModel, Dataflow, Job};
-use super::figures::{Energy, Figures, LayerCost, LevelMoves, Shares, TimeSplit};
+use super::figures::{Energy, Figures, LayerCost, LevelMoves, Losses, Shares, TimeSplit};
 use super::gates::{self, Activity, UnitCost, activity};
 use super::memory::{Demand, Moves, Tiling, Transfer, stalled, tiled};
 use super::{Band, Bits, Cycles, Hertz, Layer, PriceList, Ratio};
@@ -76,7 +76,8 @@ impl<'a> Placed<'a> {
         let (once, bound) = self.waiting(timing.compute, &memory, &tilings).ok_or_else(|| self.too_large("cycles"))?;
         let many = |count: u64| count.checked_mul(gemm.count);
         let counted = || {
-            let split = TimeSplit { ideal: timing.ideal, mapped: timing.mapped, compute: timing.compute };
+            let launch = Cycles(self.machine.engine.launch());
+            let split = TimeSplit { ideal: timing.ideal, mapped: timing.mapped, compute: timing.compute, launch };
             let cycles = Cycles(many(once)?);
             let outputs = many(gemm.m.checked_mul(gemm.n)?)?;
             let macs_executed = outputs.checked_mul(self.skip.map_or(gemm.k, |ratio| ratio.kept(gemm.k)))?;
@@ -95,6 +96,7 @@ impl<'a> Placed<'a> {
             macs_executed,
             cycles,
             share: Shares::of(&time, cycles),
+            losses: Losses::of(&time, cycles),
             time,
             seconds: cycles.seconds(Hertz(self.clock_hz)),
             bound,
@@ -173,9 +175,11 @@ impl<'a> Placed<'a> {
     }
 
     /// Cycles with waiting, and what they are bound by: the level whose transfers take longest, where they take longer than
-    /// the engine.
+    /// the engine with its launch; else the longer of these two.
     fn waiting(&self, compute: Cycles, memory: &[LevelMoves], tilings: &[Tiling]) -> Option<(u64, String)> {
-        let (mut cycles, mut busiest, mut bound) = (compute.0, compute.0, "compute");
+        let launch = self.machine.engine.launch();
+        let engine = if launch > compute.0.saturating_sub(launch) { "launch" } else { "compute" };
+        let (mut cycles, mut busiest, mut bound) = (compute.0, compute.0, engine);
         for (at, (level, moved)) in self.machine.memory.iter().zip(memory).enumerate() {
             let rate = level.bits_per_second(self.machine, self.clock_hz);
             let transfer = Transfer { loads: moved.moves.reads().0, stores: moved.moves.writes().0, rate };

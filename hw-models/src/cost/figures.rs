@@ -74,11 +74,14 @@ pub struct Figures {
     pub cycles: Cycles,
     /// Where that time goes.
     pub time: TimeSplit,
-    /// The parts of the peak that are lost, each as the share that is left; they multiply to `utilisation`.
+    /// What each loss leaves of the peak; these multiply to `utilisation`.
     pub share: Shares,
+    /// What each loss takes of the time; with `share.utilisation` these add up to 1.
+    pub losses: Losses,
     /// Time in seconds.
     pub seconds: f64,
-    /// What the time is bound by: `compute` or the name of a memory.
+    /// What the time is bound by: the name of a memory, else `launch` where the engine works for less time than a kernel takes to
+    /// begin, else `compute`.
     pub bound: String,
     /// Operations, two a multiply-accumulate of the dense product, for each byte that main memory moves.
     pub intensity: f64,
@@ -91,7 +94,7 @@ pub struct Figures {
     pub energy: Energy,
 }
 
-/// Cycles, each count containing the ones before it.
+/// Cycles: the first three contain one another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TimeSplit {
     /// Executed multiply-accumulates at the peak rate.
@@ -103,6 +106,22 @@ pub struct TimeSplit {
     /// With filling and draining.
     #[serde(rename = "compute_cycles")]
     pub compute: Cycles,
+    /// Those of them before the first multiplication of a kernel: launch and first loads.
+    #[serde(rename = "launch_cycles")]
+    pub launch: Cycles,
+}
+
+/// Lost shares of the time, 0 to 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Losses {
+    /// Multiplying what pads tiles, and idle arrays or processors.
+    pub padding: f64,
+    /// Filling and draining the engine.
+    pub fill_drain: f64,
+    /// Launching kernels.
+    pub launch: f64,
+    /// Waiting for memory.
+    pub waiting: f64,
 }
 
 /// Shares of the peak, 0 to 1.
@@ -187,6 +206,20 @@ impl Shares {
     }
 }
 
+impl Losses {
+    /// The parts of the time in which the engine does nothing of use.
+    pub(super) fn of(time: &TimeSplit, total: Cycles) -> Self {
+        let part =
+            |of: u64, less: u64| if total.0 == 0 { 0.0 } else { of.saturating_sub(less) as f64 / total.0 as f64 };
+        Self {
+            padding: part(time.mapped.0, time.ideal.0),
+            fill_drain: part(time.compute.0.saturating_sub(time.launch.0), time.mapped.0),
+            launch: part(time.launch.0, 0),
+            waiting: part(total.0, time.compute.0),
+        }
+    }
+}
+
 impl TimeSplit {
     /// Both together.
     pub(super) fn zip(&self, other: &Self, join: impl Fn(u64, u64) -> Option<u64>) -> Option<Self> {
@@ -194,6 +227,7 @@ impl TimeSplit {
             ideal: Cycles(join(self.ideal.0, other.ideal.0)?),
             mapped: Cycles(join(self.mapped.0, other.mapped.0)?),
             compute: Cycles(join(self.compute.0, other.compute.0)?),
+            launch: Cycles(join(self.launch.0, other.launch.0)?),
         })
     }
 }
@@ -232,6 +266,7 @@ impl Figures {
             macs_executed: self.macs_executed.checked_add(other.macs_executed)?,
             cycles,
             share: Shares::of(&time, cycles),
+            losses: Losses::of(&time, cycles),
             time,
             seconds: self.seconds + other.seconds,
             // Of several layers: what most of the time is bound by, which the caller knows.

@@ -274,6 +274,14 @@ impl Engine {
             Self::TensorCore { cores, .. } => *cores,
         }
     }
+
+    /// Cycles before the first multiplication of a kernel; arrays have no launch.
+    pub const fn launch(&self) -> u64 {
+        match self {
+            Self::Systolic { .. } => 0,
+            Self::TensorCore { prologue, .. } => *prologue,
+        }
+    }
 }
 
 impl Unit {
