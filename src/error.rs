@@ -36,9 +36,17 @@ pub enum Error {
         /// The shape the configuration implies.
         expected: Vec<usize>,
     },
-    /// A file could not be read or written.
+    /// A file could not be read, made or removed.
     #[error("{path}: {source}", path = .path.display())]
     Io {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: std::io::Error,
+    },
+    /// A file could not be written.
+    #[error("cannot write {path}: {source}", path = .path.display())]
+    Write {
         /// The file.
         path: PathBuf,
         /// The operating system's answer.

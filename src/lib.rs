@@ -13,6 +13,7 @@ pub mod compression;
 pub mod emu;
 mod error;
 pub mod eval;
+pub mod files;
 pub mod load;
 pub mod models;
 pub mod plan;

@@ -6,6 +6,7 @@ mod compression;
 mod emu;
 mod eval;
 mod exec;
+mod files;
 mod finetune;
 mod gguf;
 mod goldens;
@@ -33,6 +34,7 @@ fn main() -> std::process::ExitCode {
     cases.extend(emu::cases());
     cases.extend(eval::cases());
     cases.extend(exec::cases());
+    cases.extend(files::cases());
     cases.extend(finetune::cases());
     cases.extend(memory::cases());
     cases.extend(train::cases());

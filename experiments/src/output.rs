@@ -5,41 +5,17 @@ use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use interplay::files;
 
-/// Writes `bytes` to `path` under a temporary name in the same folder, then renames; makes the folder if needed.
-///
-/// # Errors
-/// The folder cannot be made or written to.
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
-    let say = || format!("cannot write {}", path.display());
-    write_whole(path, |file| file.write_all(bytes).with_context(say))
-}
+pub use interplay::files::write as write_atomic;
 
 /// As [`write_atomic`], with the content written piece by piece; nothing is left where `content` fails.
 ///
 /// # Errors
-/// The folder cannot be made or written to, or `content` fails.
-pub fn write_whole(path: &Path, content: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let say = || format!("cannot write {}", path.display());
-    std::fs::create_dir_all(folder).with_context(say)?;
-    let mut file = readable(&mut tempfile::Builder::new()).tempfile_in(folder).with_context(say)?;
-    content(file.as_file_mut())?;
-    file.persist(path).with_context(say)?;
-    Ok(())
-}
-
-/// Temporary files are private by default; a result is as readable as the user's mask allows.
-#[cfg(unix)]
-fn readable<'a, 'p, 's>(builder: &'a mut tempfile::Builder<'p, 's>) -> &'a mut tempfile::Builder<'p, 's> {
-    use std::os::unix::fs::PermissionsExt;
-    builder.permissions(std::fs::Permissions::from_mode(0o666))
-}
-
-#[cfg(not(unix))]
-fn readable<'a, 'p, 's>(builder: &'a mut tempfile::Builder<'p, 's>) -> &'a mut tempfile::Builder<'p, 's> {
-    builder
+/// Those of [`files::replace`].
+pub fn write_whole(path: &Path, content: impl FnOnce(&File) -> Result<()>) -> Result<()> {
+    files::replace(path, content)
 }
 
 /// Prints to standard output; a reader that has closed it (`interplay … | head`) ends the program quietly.

@@ -36,7 +36,7 @@ const STUDY: [&str; 10] = [
     "40",
 ];
 /// What a run leaves that must not depend on how it came about.
-const FILES: [&str; 6] = ["results.jsonl", "data.csv", "figure.svg", "caption.md", "run.json", "study.toml"];
+pub const FILES: [&str; 6] = ["results.jsonl", "data.csv", "figure.svg", "caption.md", "run.json", "study.toml"];
 
 fn same(a: &Path, b: &Path) -> Result<(), Failed> {
     for name in FILES {
@@ -111,6 +111,11 @@ fn parts_join_to_the_whole() -> Result<(), Failed> {
     assert_eq!(partial.status.code(), Some(1), "two of three parts are no whole");
     succeed(folder.path(), &["merge", "3", "1", "2", "--out", "three"])?;
     same(&at("whole"), &at("three"))?;
+    for (name, _) in cells(&at("three"))? {
+        let kept = |run: &str| fs::read(at(run).join(".cells").join(&name));
+        let part = ["1", "2", "3"].iter().find_map(|part| kept(part).ok()).ok_or("a cell is of no part")?;
+        assert!(kept("three")? == part, "merging changed the cell {name}");
+    }
     // What was merged is a run like any other: the rest of two parts is done in their folder.
     succeed(folder.path(), &[&STUDY[..], &["--out", "two"]].concat())?;
     same(&at("whole"), &at("two"))?;

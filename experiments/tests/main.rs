@@ -9,6 +9,7 @@ mod files;
 mod finetune;
 mod guides;
 mod methods;
+mod output;
 mod report;
 mod results;
 mod run;
@@ -29,6 +30,7 @@ fn main() -> std::process::ExitCode {
     cases.extend(finetune::cases());
     cases.extend(guides::cases());
     cases.extend(methods::cases());
+    cases.extend(output::cases());
     cases.extend(report::cases());
     cases.extend(results::cases());
     cases.extend(studies::cases());

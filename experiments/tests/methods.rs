@@ -35,8 +35,21 @@ const STUDY: [&str; 14] = [
 ];
 
 fn two_runs_write_the_same_bytes() -> Result<(), Failed> {
-    let names = ["caption.md", "data.csv", "figure.svg", "layers.csv", "results.jsonl", "timings.csv"];
+    let names = ["caption.md", "data.csv", "figure.svg", "layers.csv", "results.jsonl", "run.json", "timings.csv"];
     let folder = same_on_any_threads(&STUDY, &names, &["timings.csv"])?;
+    // The folder opens like that of every study.
+    let drawn = fs::read(folder.path().join("a/figure.svg"))?;
+    fs::remove_file(folder.path().join("a/figure.svg"))?;
+    for command in ["figures", "report"] {
+        let output = interplay_in(folder.path(), &[command, "a"]);
+        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert!(fs::read(folder.path().join("a/figure.svg"))? == drawn, "what is drawn again differs");
+    let page = fs::read_to_string(folder.path().join("a/report.html"))?;
+    assert!(
+        page.contains("Compression methods, in both orders") && page.contains("sparsegpt"),
+        "the page lacks the study"
+    );
     let cells = cells(&fs::read_to_string(folder.path().join("a/results.jsonl"))?)?;
     recipes_do_what_they_say(&cells)?;
     let caption = fs::read_to_string(folder.path().join("a/caption.md"))?;

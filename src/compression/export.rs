@@ -18,11 +18,12 @@ use std::path::Path;
 pub use origin::Origin;
 use origin::Source;
 
-use super::finished::{announce, floats, format_of, put, refused, replace};
+use super::finished::{announce, floats, format_of, put, refused};
 use super::folder::Folder;
 use crate::Error;
 use crate::compress::Layer;
-use crate::formats::file::{self, Dtype, FileError, Options, Writer};
+use crate::files::{self, replace};
+use crate::formats::file::{self, Dtype, FileError, Options, Outline, Writer};
 use crate::load::hf::PACKED;
 use crate::models::transposed;
 
@@ -57,7 +58,7 @@ impl Export<'_> {
     /// The source cannot be read again, a block is damaged, the folder cannot be written, or holds a model that is no export.
     pub fn write(&self, folder: &Path, packed: bool) -> Result<(), Error> {
         let source = Source::open(self.origin)?;
-        std::fs::create_dir_all(folder).map_err(|e| Error::Io { path: folder.to_owned(), source: e })?;
+        files::folder(folder)?;
         self.origin.may_be_written_to(folder)?;
         let (config, floats, codes) = (folder.join("config.json"), folder.join(FLOATS), folder.join(PACKED));
         // What is there is the model of another run until the last file is in place; of two forms one would hide the other.
@@ -65,7 +66,7 @@ impl Export<'_> {
         remove(if packed { &floats } else { &codes })?;
         // The card comes first: it is by that a folder is known as one that an export may write to again.
         let card = serde_json::to_string_pretty(self.card).unwrap_or_default() + "\n";
-        write(&folder.join(CARD), card.as_bytes())?;
+        files::write(&folder.join(CARD), card.as_bytes())?;
         let replaced = self.replaced(&source)?;
         if packed {
             self.write_packed(&source, &replaced, &codes)?;
@@ -73,9 +74,9 @@ impl Export<'_> {
             self.write_floats(&source, &replaced, &floats)?;
         }
         for (name, text) in source.texts() {
-            write(&folder.join(name), text.as_bytes())?;
+            files::write(&folder.join(name), text.as_bytes())?;
         }
-        write(&config, source.config.as_bytes())
+        files::write(&config, source.config.as_bytes())
     }
 
     fn replaced(&self, source: &Source) -> Result<Replaced, Error> {
@@ -99,7 +100,7 @@ impl Export<'_> {
 
     fn write_floats(&self, source: &Source, replaced: &Replaced, path: &Path) -> Result<(), Error> {
         let fail = |e| refused(path, e);
-        let mut outline = file::Outline::default();
+        let mut outline = Outline::default();
         outline.note("format", "pt".into());
         for name in source.names() {
             outline.tensor(name, Dtype::F32, &source.shape(name)?).map_err(fail)?;
@@ -198,10 +199,4 @@ fn remove(path: &Path) -> Result<(), Error> {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::Io { path: path.to_owned(), source: e }),
         _ => Ok(()),
     }
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    replace(path, |mut file| {
-        std::io::Write::write_all(&mut file, bytes).map_err(|source| Error::Io { path: path.to_owned(), source })
-    })
 }

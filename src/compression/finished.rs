@@ -2,9 +2,8 @@
 //!
 //! The file is the project's layout of quantised tensors: layers that have a stored form as codes and scales, the others as F32, masks
 //! as `<layer>.mask` (1 = kept), orders of inputs as `<layer>.order`, changed vectors under their paths; `report` in the metadata says
-//! the rest. It is written under a temporary name and renamed.
+//! the rest.
 
-use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
 
@@ -13,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::report::LayerReport;
 use crate::Error;
 use crate::compress::Layer;
+use crate::files::replace;
 use crate::formats::file::{Dtype, Export, FileError, Options, QuantizedFile, Writer};
 use crate::formats::{Format, Mask, Pattern};
 use crate::load::Bytes;
@@ -168,23 +168,4 @@ impl Finished {
 
 pub(super) fn refused(path: &Path, e: FileError) -> Error {
     Error::Malformed { path: path.to_owned(), problem: e.to_string() }
-}
-
-/// Writes a file under a temporary name beside its own, then renames it; what fails leaves nothing.
-///
-/// # Errors
-/// The folder cannot be written, the disk is full, or `write` fails.
-pub(super) fn replace(path: &Path, write: impl FnOnce(&File) -> Result<(), Error>) -> Result<(), Error> {
-    let io = |source| Error::Io { path: path.to_owned(), source };
-    let temporary = path.with_extension("partial");
-    let written = File::create(&temporary).map_err(io).and_then(|file| {
-        write(&file)?;
-        file.sync_all().map_err(io)
-    });
-    if let Err(e) = written {
-        // The file is of no use, and what stopped it is the error to report.
-        drop(std::fs::remove_file(&temporary));
-        return Err(e);
-    }
-    std::fs::rename(&temporary, path).map_err(io)
 }

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::finished::{Finished, floats, refused, replace};
+use super::finished::{Finished, floats, refused};
 use super::run::{Store, Streams};
 use crate::Error;
 use crate::burn::Activation;
+use crate::files::{self, replace};
 use crate::formats::file::{Dtype, Outline, Writer};
 use crate::load::SafeTensors;
 
@@ -97,16 +98,13 @@ impl Store for Folder {
     }
 
     fn keep(&mut self, index: usize, finished: Finished, streams: &Streams) -> Result<(), Error> {
-        std::fs::create_dir_all(&self.path).map_err(|source| Error::Io { path: self.path.clone(), source })?;
+        files::folder(&self.path)?;
         finished.write(&self.block_path(index))?;
         let blocks = index + 1;
         write_streams(&self.streams_path(blocks), streams)?;
         let text = serde_json::to_vec(&Done { run: self.run.clone(), blocks });
         let text = text.map_err(|e| Error::Invalid(format!("the count of blocks cannot be written: {e}")))?;
-        let place = self.path.join(Self::COUNT);
-        replace(&place, |mut file| {
-            std::io::Write::write_all(&mut file, &text).map_err(|source| Error::Io { path: place.clone(), source })
-        })?;
+        files::write(&self.path.join(Self::COUNT), &text)?;
         self.blocks = blocks;
         // Nobody reads the former streams again; that they stay is no reason to stop.
         drop(std::fs::remove_file(self.streams_path(index)));

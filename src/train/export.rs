@@ -1,8 +1,6 @@
-//! Models out of training: parameters under their checkpoint names, and files written whole or not at all.
+//! Models out of training: parameters under their checkpoint names, as the bytes of files.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
@@ -80,23 +78,6 @@ pub fn safetensors_bytes(tensors: &BTreeMap<String, HostTensor>) -> Result<Vec<u
         .collect::<Result<Vec<_>, Error>>()?;
     let metadata = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);
     safetensors::serialize(views, Some(metadata)).map_err(refused)
-}
-
-/// Writes `bytes` to a temporary name beside `path`, then renames: a reader sees the old file or the new one.
-///
-/// # Errors
-/// The file system refuses.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let io = |source| Error::Io { path: path.to_owned(), source };
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(io)?;
-    }
-    let temporary = path.with_extension("partial");
-    fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).map_err(|source| {
-        // The error that is reported is the first one; a leftover that cannot be removed adds nothing to it.
-        let _ = fs::remove_file(&temporary);
-        io(source)
-    })
 }
 
 /// `value` as indented JSON with a final line break.

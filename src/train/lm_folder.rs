@@ -7,12 +7,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokenizers::Tokenizer;
 
-use super::export::{json_bytes, safetensors_bytes, write_whole};
+use super::export::{json_bytes, safetensors_bytes};
 use super::kneser_ney::KneserNey;
 use super::lm::{self, Recipe, Trained};
 use super::text::{self, Document, Split};
 use super::{Point, Progress, bpe, loss_csv};
 use crate::Error;
+use crate::files;
 use crate::load::text::sha256;
 
 /// What a finished run says of itself.
@@ -102,7 +103,7 @@ fn write(
     let mut config = serde_json::to_value(recipe.config()).map_err(|error| Error::Invalid(format!("JSON: {error}")))?;
     config["architectures"] = json!(["OPTForCausalLM"]);
     config["torch_dtype"] = json!("float32");
-    let files: [(&str, Vec<u8>); 7] = [
+    let contents: [(&str, Vec<u8>); 7] = [
         ("config.json", json_bytes(&config)?),
         ("tokenizer.json", tokenizer.into_bytes()),
         ("model.safetensors", safetensors_bytes(&trained.tensors)?),
@@ -111,11 +112,12 @@ fn write(
         ("ATTRIBUTION.md", attribution(&corpus.split.held_out).into_bytes()),
         ("training.json", Vec::new()),
     ];
-    let checksums = files[..6].iter().map(|(name, bytes)| ((*name).to_owned(), sha256(bytes).into())).collect();
+    let checksums = contents[..6].iter().map(|(name, bytes)| ((*name).to_owned(), sha256(bytes).into())).collect();
     let record = record(recipe, command, corpus, trained, summary, Value::Object(checksums));
-    for (name, bytes) in files {
+    files::folder(out)?;
+    for (name, bytes) in contents {
         let bytes = if bytes.is_empty() { json_bytes(&record)? } else { bytes };
-        write_whole(&out.join(name), &bytes)?;
+        files::write(&out.join(name), &bytes)?;
     }
     Ok(())
 }

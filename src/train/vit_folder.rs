@@ -9,10 +9,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::digits::{self, Digit, SIDE, Split};
-use super::export::{json_bytes, safetensors_bytes, write_whole};
+use super::export::{json_bytes, safetensors_bytes};
 use super::vit::{self, Recipe, Score, Trained};
 use super::{Progress, loss_csv};
 use crate::Error;
+use crate::files;
 use crate::load::text::sha256;
 
 /// What a finished run says of itself.
@@ -56,7 +57,7 @@ pub fn run(
     let mut config = serde_json::to_value(recipe.config()).map_err(|error| Error::Invalid(format!("JSON: {error}")))?;
     config["architectures"] = json!(["ViTForImageClassification"]);
     config["torch_dtype"] = json!("float32");
-    let mut files: Vec<(&str, Vec<u8>)> = vec![
+    let mut contents: Vec<(&str, Vec<u8>)> = vec![
         ("config.json", json_bytes(&config)?),
         ("preprocessor_config.json", json_bytes(&preprocessor())?),
         ("model.safetensors", safetensors_bytes(&trained.tensors)?),
@@ -64,11 +65,12 @@ pub fn run(
         ("loss.csv", loss_csv(&trained.curve).into_bytes()),
         ("ATTRIBUTION.md", ATTRIBUTION.as_bytes().to_vec()),
     ];
-    let sums = files.iter().map(|(name, bytes)| ((*name).to_owned(), sha256(bytes).into())).collect();
+    let sums = contents.iter().map(|(name, bytes)| ((*name).to_owned(), sha256(bytes).into())).collect();
     let record = record(recipe, command, &checksums, &split, &trained, &summary, Value::Object(sums));
-    files.push(("training.json", json_bytes(&record)?));
-    for (name, bytes) in files {
-        write_whole(&out.join(name), &bytes)?;
+    contents.push(("training.json", json_bytes(&record)?));
+    files::folder(out)?;
+    for (name, bytes) in contents {
+        files::write(&out.join(name), &bytes)?;
     }
     Ok(summary)
 }

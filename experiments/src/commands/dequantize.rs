@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use interplay::files;
 use interplay::load::Bytes;
 use interplay_formats::file::{Dtype, Outline, QuantizedFile, Writer};
 
@@ -62,6 +63,7 @@ impl fmt::Display for Mismatch {
 /// # Errors
 /// A file that is not what `quantize` writes, an output that cannot be written.
 pub fn run(args: &Args) -> Result<ExitCode> {
+    files::ready(&args.output, &[&args.input])?;
     let bytes = Bytes::map(&args.input)?;
     let say = || args.input.display().to_string();
     let file = QuantizedFile::parse(&bytes).with_context(say)?;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use interplay::files;
 use interplay_formats::file::{Dtype, Outline, Writer};
 
 use super::vectors::Vectors;
@@ -35,6 +36,7 @@ pub struct Args {
 /// # Errors
 /// As `verify`; an output that cannot be written.
 pub fn run(args: &Args) -> Result<()> {
+    files::ready(&args.output, &[&args.vectors.vectors])?;
     let datapath = super::define::datapath(&args.datapath)?;
     let (codes, name, shape) = args.vectors.read(|tensors, operands, options| {
         Ok((datapath.outputs(&operands, &options)?, tensors.name("d"), tensors.output_shape()))

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use interplay::burn::Backend;
 use interplay::eval::{Runner, for_each_logits, input};
+use interplay::files;
 use interplay::load::SafeTensors;
 use interplay::models::Task;
 use interplay::plan::Plan;
@@ -37,6 +38,7 @@ pub struct Args {
 /// # Errors
 /// The model or the input cannot be opened, they do not fit, or the output cannot be written.
 pub fn run(args: &Args) -> Result<()> {
+    files::ready(&args.output, &[&args.input])?;
     let (model, _) = open_model(&args.model, &mut Default::default())?;
     let file = SafeTensors::open(&args.input)?;
     if let Task::SentenceEmbedding(_) = model.checkpoint.task() {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
+use interplay::files::Claim;
 
 use crate::engine::store::{Mark, Store};
 use crate::engine::write::{self, Facts};
@@ -59,7 +60,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         facts.mark().version,
         env!("CARGO_PKG_VERSION")
     );
-    let whole = Store::make(&args.out, &facts.mark())?;
+    let whole = Store::open(Claim::new(&args.out)?, &facts.mark())?;
     whole.write_list(&plan)?;
     write_atomic(&args.out.join("study.toml"), &study)?;
     let mut results = Vec::with_capacity(plan.len());
@@ -67,6 +68,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let found = parts.iter().chain([&whole]).find_map(|part| part.by_name(&listed.cell));
         if let Some((key, result)) = &found {
             whole.write(key, result)?;
+        } else if let Some(part) = parts.iter().find(|part| part.has(&listed.cell)) {
+            let folder = part.folder().display();
+            eprintln!("{folder}: the cell {} was changed since it was measured, and is left out", listed.label);
         }
         results.push(found.map(|(_, result)| result));
     }

@@ -73,6 +73,7 @@ struct Line {
 /// An unknown format, an unreadable input, a value that the format refuses, an output that cannot be written.
 pub fn run(args: &Args) -> Result<()> {
     let format = args.format()?;
+    args.files.ready()?;
     let bytes = Bytes::map(&args.files.input)?;
     let container = open(&args.files.input, &bytes)?;
     let split = args.files.split(&container)?;

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use interplay::files;
 
+use crate::engine::write::FILES;
 use crate::output::{sayln, write_atomic};
 use crate::report::html;
 
@@ -32,8 +34,10 @@ pub struct Args {
 /// # Errors
 /// A file of the run is missing or malformed, or the page cannot be written.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let page = html::page(&args.run)?;
     let out = args.out.clone().unwrap_or_else(|| args.run.join("report.html"));
+    let read: Vec<PathBuf> = FILES.into_iter().chain(["study.toml"]).map(|name| args.run.join(name)).collect();
+    files::ready(&out, &read.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
+    let page = html::page(&args.run)?;
     write_atomic(&out, page.as_bytes())?;
     sayln!("{}", out.display());
     Ok(ExitCode::SUCCESS)

@@ -58,6 +58,7 @@ struct Line {
 /// # Errors
 /// An unreadable input, a NaN or an infinity, rows that the pattern does not fit, an output that cannot be written.
 pub fn run(args: &Args) -> Result<()> {
+    args.files.ready()?;
     let bytes = Bytes::map(&args.files.input)?;
     let container = open(&args.files.input, &bytes)?;
     let split = args.files.split(&container)?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use interplay::files;
 use interplay::load::Bytes;
 use interplay::plan::glob;
 use interplay_formats::file::{Container, Dtype, View};
@@ -26,6 +27,14 @@ pub struct Files {
 }
 
 impl Files {
+    /// That the output can be written and is not the input.
+    ///
+    /// # Errors
+    /// It cannot, or it is.
+    pub fn ready(&self) -> Result<()> {
+        Ok(files::ready(&self.output, &[&self.input])?)
+    }
+
     /// Splits the tensors into floats that are meant and all others, and says on stderr which are copied.
     ///
     /// # Errors

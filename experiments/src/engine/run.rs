@@ -8,13 +8,14 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use interplay::burn::Backend;
+use interplay::files::Claim;
 use serde_json::Value;
 
 use super::bench::{Bench, Worker};
 use super::kind::{Done, Kind, Planned};
 use super::shard::Shard;
 use super::spec::Spec;
-use super::store::Store;
+use super::store::{Found, Mark, Store};
 use super::{rehearse, write};
 use crate::interrupt;
 use crate::output::sayln;
@@ -42,9 +43,18 @@ pub struct Options {
 struct Shared {
     queue: VecDeque<Planned>,
     progress: Progress,
-    failures: Vec<(String, anyhow::Error)>,
+    done: Outcome,
     /// Why no further cell is begun.
     stopped: Option<anyhow::Error>,
+}
+
+/// What became of the cells that were to be measured.
+#[derive(Default)]
+struct Outcome {
+    /// Those that could not be measured, and why.
+    failures: Vec<(String, anyhow::Error)>,
+    /// Those that were kept, in this run or before it.
+    kept: Vec<Planned>,
 }
 
 /// Runs a study.
@@ -62,17 +72,21 @@ pub fn run(kind: &'static Kind, spec: Spec, options: &Options) -> Result<ExitCod
     if options.dry_run {
         return rehearse::print(kind, &bench, &planned, options, jobs);
     }
+    let claim = Claim::new(&options.out)?;
     if options.restart {
         Store::discard(&options.out)?;
     }
-    let store = Store::open(&options.out, &bench.spec)?;
+    let store = Store::open(claim, &Mark::new(&bench.spec.study))?;
     store.reserve(planned.len())?;
     let mut failures = Vec::new();
+    let mut lost = Vec::new();
     loop {
         store.write_plan(&bench.spec, &planned)?;
-        write::Facts::of(kind, &bench).write(&store, 0, planned.len())?;
-        failures.extend(work(kind, &bench, &store, &planned, options.shard, jobs)?);
-        if interrupt::asked() || !failures.is_empty() {
+        write::Facts::of(kind, &bench).write(store.folder(), 0, planned.len())?;
+        let done = work(kind, &bench, &store, &planned, options.shard, jobs)?;
+        failures.extend(done.failures);
+        lost.extend(done.kept.into_iter().filter(|p| store.read(&p.key).is_none()).map(|p| p.label));
+        if interrupt::asked() || !failures.is_empty() || !lost.is_empty() {
             break;
         }
         // What is measured may ask for more.
@@ -83,7 +97,26 @@ pub fn run(kind: &'static Kind, spec: Spec, options: &Options) -> Result<ExitCod
         }
         planned = next;
     }
-    finish(kind, &bench, &store, &planned, options, &failures)
+    for (label, error) in &failures {
+        eprintln!("error: {label}: {}", crate::sentence(error));
+    }
+    if !lost.is_empty() || !store.is_there() {
+        return Ok(report_lost(&lost, planned.len(), options));
+    }
+    finish(kind, &bench, &store, &planned, options, failures.len())
+}
+
+/// Says which results were removed while others were measured.
+fn report_lost(lost: &[String], planned: usize, options: &Options) -> ExitCode {
+    let shown = options.out.display();
+    for label in lost {
+        eprintln!("lost: {label}");
+    }
+    eprintln!(
+        "error: {} of {planned} cells were lost, because {shown} or files in it were removed while the study ran; the same command measures them again",
+        lost.len()
+    );
+    ExitCode::FAILURE
 }
 
 /// That no cell is planned twice: it would count twice, and as its own repetition.
@@ -104,7 +137,7 @@ fn finish(
     store: &Store,
     planned: &[Planned],
     options: &Options,
-    failures: &[(String, anyhow::Error)],
+    failures: usize,
 ) -> Result<ExitCode> {
     let results: Vec<Option<Value>> = planned.iter().map(|p| store.read(&p.key)).collect();
     let missing = results.iter().filter(|result| result.is_none()).count();
@@ -118,15 +151,12 @@ fn finish(
             sayln!("wrote {shown}: {}", write::FILES.join(", "));
         }
     }
-    for (label, error) in failures {
-        eprintln!("error: {label}: {}", crate::sentence(error));
-    }
     if interrupt::asked() {
         eprintln!("interrupted: {shown} holds the cells that were finished; the same command goes on from there");
         return Ok(ExitCode::from(interrupt::EXIT_CODE));
     }
-    if !failures.is_empty() {
-        bail!("{} of {} cells could not be measured; {shown} holds the others", failures.len(), planned.len());
+    if failures > 0 {
+        bail!("{failures} of {} cells could not be measured; {shown} holds the others", planned.len());
     }
     if missing > 0 {
         eprintln!(
@@ -144,7 +174,7 @@ fn jobs(bench: &Bench) -> usize {
     if large { 1 } else { rayon::current_num_threads() }
 }
 
-/// Measures what is not there yet, and gives what could not be measured.
+/// Measures what is not there yet.
 fn work(
     kind: &'static Kind,
     bench: &Bench,
@@ -152,15 +182,18 @@ fn work(
     planned: &[Planned],
     shard: Shard,
     jobs: usize,
-) -> Result<Vec<(String, anyhow::Error)>> {
+) -> Result<Outcome> {
     let of_this_part = planned.iter().enumerate().filter(|(place, _)| shard.has(*place)).map(|(_, p)| p);
-    let (there, queue): (Vec<_>, Vec<_>) = of_this_part.partition(|p| store.read(&p.key).is_some());
+    let (there, queue): (Vec<_>, Vec<_>) = of_this_part.cloned().partition(|p| store.read(&p.key).is_some());
     let progress = Progress::new(queue.iter().map(|p| p.work.clone()), false);
+    for changed in queue.iter().filter(|p| store.find(&p.key) == Found::Changed) {
+        progress.note(&format!("{} was changed since it was measured: it is measured again", changed.label));
+    }
     if !there.is_empty() && !queue.is_empty() {
         progress.note(&format!("{} cells are there already, {} to do", there.len(), queue.len()));
     }
-    let queue = queue.into_iter().cloned().collect();
-    let shared = Mutex::new(Shared { queue, progress, failures: Vec::new(), stopped: None });
+    let done = Outcome { kept: there, ..Outcome::default() };
+    let shared = Mutex::new(Shared { queue: queue.into(), progress, done, stopped: None });
     std::thread::scope(|scope| {
         for _ in 0..jobs {
             scope.spawn(|| worker(kind, bench, store, &shared, jobs));
@@ -170,7 +203,7 @@ fn work(
     shared.progress.clear();
     match shared.stopped {
         Some(error) => Err(error),
-        None => Ok(shared.failures),
+        None => Ok(shared.done),
     }
 }
 
@@ -178,7 +211,7 @@ fn work(
 fn worker(kind: &'static Kind, bench: &Bench, store: &Store, shared: &Mutex<Shared>, jobs: usize) {
     let mut worker = Worker::new(bench);
     loop {
-        let Some(planned) = next(shared, jobs) else { return };
+        let Some(planned) = next(shared, store, jobs) else { return };
         let since = Instant::now();
         let result = (kind.measure)(&mut worker, &planned.key);
         let kept = match &result {
@@ -190,18 +223,20 @@ fn worker(kind: &'static Kind, bench: &Bench, store: &Store, shared: &Mutex<Shar
         }
         let mut shared = lock(shared);
         shared.progress.finished(&planned.work, since.elapsed());
-        if let Err(error) = result {
-            shared.failures.push((planned.label, error));
-        }
-        if let Err(error) = kept {
-            shared.stopped.get_or_insert(error.context("a cell was measured that cannot be kept"));
+        match (result, kept) {
+            (Err(error), _) => shared.done.failures.push((planned.label, error)),
+            // Without its folder a result is lost like those that were kept there.
+            (_, Err(error)) if store.is_there() => {
+                shared.stopped.get_or_insert(error.context("a cell was measured that cannot be kept"));
+            }
+            _ => shared.done.kept.push(planned),
         }
     }
 }
 
-fn next(shared: &Mutex<Shared>, jobs: usize) -> Option<Planned> {
+fn next(shared: &Mutex<Shared>, store: &Store, jobs: usize) -> Option<Planned> {
     let mut shared = lock(shared);
-    if interrupt::asked() || shared.stopped.is_some() {
+    if interrupt::asked() || shared.stopped.is_some() || !store.is_there() {
         return None;
     }
     let planned = shared.queue.pop_front()?;

@@ -1,9 +1,12 @@
-//! The cells of a run: one file each in `.cells`, under the name of the cell, whole or absent.
+//! The cells of a run: one file each in `.cells`, under the name of the cell, whole or absent, with a digest of what was measured.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use interplay::files::{self, Claim};
+use interplay::load::text::sha256;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -23,6 +26,19 @@ const PLAN: &str = "plan.json";
 #[derive(Debug, Clone)]
 pub struct Store {
     folder: PathBuf,
+    /// The right to write; none where the folder is only read.
+    claim: Option<Arc<Claim>>,
+}
+
+/// What a folder has of a cell.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
+    /// The result as it was measured.
+    Whole(Value),
+    /// A file that is damaged, of another key, or changed since.
+    Changed,
+    /// Nothing.
+    Absent,
 }
 
 /// One line of the plan.
@@ -51,19 +67,12 @@ impl Mark {
 }
 
 impl Store {
-    /// The folder of a run of `spec`: made where it is missing, refused where it holds something else.
+    /// The folder of a run of that study and version: refused where it holds something else.
     ///
     /// # Errors
     /// The folder holds results of another study or version, or cannot be written.
-    pub fn open(folder: &Path, spec: &Spec) -> Result<Self> {
-        Self::make(folder, &Mark::new(&spec.study))
-    }
-
-    /// The folder of a run of that study and version, as [`Store::open`] gives it.
-    ///
-    /// # Errors
-    /// Those of [`Store::open`].
-    pub fn make(folder: &Path, ours: &Mark) -> Result<Self> {
+    pub fn open(claim: Claim, ours: &Mark) -> Result<Self> {
+        let folder = claim.folder();
         if let Some(mark) = mark(folder)? {
             let shown = folder.display();
             if mark.study != ours.study {
@@ -81,10 +90,9 @@ impl Store {
                 );
             }
         }
-        let store = Self { folder: folder.to_owned() };
-        let cells = store.cells();
-        fs::create_dir_all(&cells).with_context(|| format!("cannot make the folder {}", cells.display()))?;
-        write_atomic(&cells.join("study.json"), serde_json::to_string(ours)?.as_bytes())?;
+        let store = Self { folder: folder.to_owned(), claim: Some(Arc::new(claim)) };
+        files::folder(&store.cells())?;
+        write_atomic(&store.cells().join("study.json"), serde_json::to_string(ours)?.as_bytes())?;
         Ok(store)
     }
 
@@ -93,7 +101,7 @@ impl Store {
     /// # Errors
     /// There is none.
     pub fn existing(folder: &Path) -> Result<Self> {
-        let store = Self { folder: folder.to_owned() };
+        let store = Self { folder: folder.to_owned(), claim: None };
         if !store.cells().is_dir() {
             bail!("{} is no folder of a run: it has no `{CELLS}`", folder.display());
         }
@@ -122,11 +130,13 @@ impl Store {
     /// # Errors
     /// It cannot.
     pub fn reserve(&self, count: usize) -> Result<()> {
-        let path = self.cells().join("room");
-        let written = write_atomic(&path, &vec![b' '; count.saturating_mul(CELL_BYTES).min(256 << 20)]);
-        let removed = fs::remove_file(&path);
-        written.with_context(|| format!("there is no room for the results in {}", self.folder.display()))?;
-        removed.with_context(|| format!("cannot write in {}", self.folder.display()))
+        files::room(&self.cells(), count.saturating_mul(CELL_BYTES).min(256 << 20))
+            .with_context(|| format!("there is no room for the results in {}", self.folder.display()))
+    }
+
+    /// Whether the folder is still there: somebody may have removed it since it was opened.
+    pub fn is_there(&self) -> bool {
+        self.claim.as_ref().is_none_or(|claim| claim.holds()) && self.cells().is_dir()
     }
 
     /// The run's folder.
@@ -142,17 +152,35 @@ impl Store {
         self.cells().join(format!("{cell}.json"))
     }
 
-    /// The result of a cell; none where it was not measured, or where its file is damaged or is not of this key.
+    /// The result of a cell; none where it was not measured, or where its file is not what was measured.
     pub fn read(&self, key: &Key) -> Option<Value> {
-        let (found, result) = self.by_name(&key.digest())?;
-        (found == *key).then_some(result)
+        match self.find(key) {
+            Found::Whole(result) => Some(result),
+            Found::Changed | Found::Absent => None,
+        }
     }
 
-    /// The key and the result of the cell of that name; none where there is no whole one.
+    /// What there is of a cell.
+    pub fn find(&self, key: &Key) -> Found {
+        match self.by_name(&key.digest()) {
+            Some((found, result)) if found == *key => Found::Whole(result),
+            None if !self.has(&key.digest()) => Found::Absent,
+            _ => Found::Changed,
+        }
+    }
+
+    /// The key and the result of the cell of that name; none where its file is missing or is not what was measured.
     pub fn by_name(&self, cell: &str) -> Option<(Key, Value)> {
         let mut object: Value = serde_json::from_slice(&fs::read(self.path(cell)).ok()?).ok()?;
         let key: Key = serde_json::from_value(object.get_mut("key")?.take()).ok()?;
-        (key.digest() == cell).then_some((key, object.get_mut("result")?.take()))
+        let result = object.get_mut("result")?.take();
+        let whole = key.digest() == cell && object.get("sha256")?.as_str()? == digest(&result);
+        whole.then_some((key, result))
+    }
+
+    /// Whether there is a file of the cell of that name, whole or not.
+    pub fn has(&self, cell: &str) -> bool {
+        self.path(cell).exists()
     }
 
     /// Keeps the result of a cell.
@@ -160,7 +188,8 @@ impl Store {
     /// # Errors
     /// It cannot be written.
     pub fn write(&self, key: &Key, result: &Value) -> Result<()> {
-        write_atomic(&self.path(&key.digest()), json!({"key": key, "result": result}).to_string().as_bytes())
+        let cell = json!({"key": key, "result": result, "sha256": digest(result)});
+        Ok(write_atomic(&self.path(&key.digest()), cell.to_string().as_bytes())?)
     }
 
     /// Keeps the list of all cells and the study's file.
@@ -171,7 +200,7 @@ impl Store {
         let list: Vec<Listed> =
             planned.iter().map(|p| Listed { cell: p.key.digest(), label: p.label.clone() }).collect();
         self.write_list(&list)?;
-        write_atomic(&self.folder.join("study.toml"), spec.toml()?.as_bytes())
+        Ok(write_atomic(&self.folder.join("study.toml"), spec.toml()?.as_bytes())?)
     }
 
     /// Keeps the list of all cells.
@@ -179,7 +208,7 @@ impl Store {
     /// # Errors
     /// It cannot be written.
     pub fn write_list(&self, list: &[Listed]) -> Result<()> {
-        write_atomic(&self.cells().join(PLAN), serde_json::to_string(list)?.as_bytes())
+        Ok(write_atomic(&self.cells().join(PLAN), serde_json::to_string(list)?.as_bytes())?)
     }
 
     /// The list of all cells.
@@ -191,6 +220,11 @@ impl Store {
         let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         serde_json::from_slice(&text).with_context(|| format!("{} is no list of cells", path.display()))
     }
+}
+
+/// The digest of a result as its file has it.
+fn digest(result: &Value) -> String {
+    sha256(result.to_string().as_bytes())
 }
 
 /// Of which study and version the results in `folder` are; none where there are none.

@@ -14,9 +14,22 @@ use super::store::{Mark, Store};
 use crate::output::write_atomic;
 use crate::result::{Provenance, SCHEMA_VERSION};
 use crate::studies;
+use crate::subject::Subject;
 
 /// The files beside `study.toml`.
 pub const FILES: [&str; 5] = ["results.jsonl", "data.csv", "figure.svg", "caption.md", "run.json"];
+
+/// What a study is called, and what it asks.
+pub struct About<'a> {
+    /// Its kind.
+    pub study: &'a str,
+    /// The name of the run.
+    pub name: &'a str,
+    /// The title of the caption.
+    pub title: &'a str,
+    /// The question in one sentence.
+    pub question: &'a str,
+}
 
 /// What a run says of itself: `run.json`.
 pub struct Facts(Value);
@@ -24,23 +37,30 @@ pub struct Facts(Value);
 impl Facts {
     /// Those of a run in this process.
     pub fn of(kind: &Kind, bench: &Bench) -> Self {
+        let about =
+            About { study: &bench.spec.study, name: &bench.spec.name, title: kind.title, question: kind.question };
+        Self::new(&about, &bench.spec.seeds, bench.subjects.iter())
+    }
+
+    /// Those of a run in this process, of a study of any kind.
+    pub fn new<'a>(about: &About<'_>, seeds: &[u64], subjects: impl Iterator<Item = &'a Subject> + Clone) -> Self {
         let provenance = Provenance::current();
-        let checksums: BTreeMap<&String, &String> = bench.subjects.iter().flat_map(|s| &s.checksums).collect();
-        let mut caveats: Vec<&str> = bench.subjects.iter().filter_map(|s| s.caveat.as_deref()).collect();
+        let checksums: BTreeMap<&String, &String> = subjects.clone().flat_map(|s| &s.checksums).collect();
+        let mut caveats: Vec<&str> = subjects.filter_map(|s| s.caveat.as_deref()).collect();
         caveats.dedup();
         Self(json!({
             "schema_version": SCHEMA_VERSION,
-            "study": bench.spec.study,
-            "name": bench.spec.name,
-            "title": kind.title,
-            "question": kind.question,
+            "study": about.study,
+            "name": about.name,
+            "title": about.title,
+            "question": about.question,
             "command": provenance.command,
             "version": env!("CARGO_PKG_VERSION"),
             "burn": provenance.burn,
             "cpu_features": provenance.cpu_features,
             "host": provenance.host,
             "simd": provenance.simd,
-            "seeds": bench.spec.seeds,
+            "seeds": seeds,
             "checksums": checksums,
             "caveats": caveats,
         }))
@@ -60,11 +80,11 @@ impl Facts {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn write(&self, store: &Store, cells: usize, planned: usize) -> Result<()> {
+    pub fn write(&self, folder: &Path, cells: usize, planned: usize) -> Result<()> {
         let mut facts = self.0.clone();
         facts["cells"] = cells.into();
         facts["missing"] = (planned - cells).into();
-        write_atomic(&store.folder().join("run.json"), format!("{facts:#}\n").as_bytes())
+        Ok(write_atomic(&folder.join("run.json"), format!("{facts:#}\n").as_bytes())?)
     }
 
     /// Whose results these are.
@@ -108,7 +128,7 @@ pub fn all(kind: &Kind, store: &Store, facts: &Facts, results: Vec<Option<Value>
     write_atomic(&folder.join("results.jsonl"), lines.as_bytes())?;
     write_atomic(&folder.join("data.csv"), frame.csv()?.as_bytes())?;
     let caption = drawn(kind, folder, &frame)?;
-    facts.write(store, results.len(), planned)?;
+    facts.write(folder, results.len(), planned)?;
     Ok(Written { lines, caption, rows: frame.rows().count() })
 }
 

@@ -42,7 +42,7 @@ pub fn download(item: &Item, folder: &Path) -> Result<PathBuf> {
             (&NPM, vec!["pack".to_owned(), "--ignore-scripts".into(), format!("{package}@{version}")], "tgz")
         }
     };
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    interplay::files::folder(folder)?;
     if let Some(archive) = finished(folder, suffix)? {
         return Ok(archive);
     }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use interplay::catalogue::{self, ITEMS, Item, Registry};
+use interplay::files::{self, Scratch};
 
 use crate::output::write_atomic;
 
@@ -138,15 +139,17 @@ fn unpacked(item: &Item, bytes: &[u8], archive: &Path) -> Result<Content> {
 /// Puts a checked content into the cache: a file or a folder is there whole or not at all.
 fn store(item: &Item, content: &Content) -> Result<()> {
     let path = item.path()?;
-    let files = match content {
-        Content::File(bytes) => return write_atomic(&path, bytes),
-        Content::Files(files) => files,
-    };
     let parent = path.parent().context("the cache has no folder")?;
-    std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
-    let whole = tempfile::tempdir_in(parent).with_context(|| format!("cannot write in {}", parent.display()))?;
-    for (name, bytes) in files {
-        write_atomic(&whole.path().join(item.file).join(name), bytes)?;
+    files::folder(parent)?;
+    let content = match content {
+        Content::File(bytes) => return Ok(write_atomic(&path, bytes)?),
+        Content::Files(content) => content,
+    };
+    let whole = Scratch::new(parent)?;
+    for (name, bytes) in content {
+        let place = whole.path().join(item.file).join(name);
+        files::folder(place.parent().unwrap_or(whole.path()))?;
+        write_atomic(&place, bytes)?;
     }
     if path.exists() {
         std::fs::remove_dir_all(&path).with_context(|| format!("cannot replace {}", path.display()))?;

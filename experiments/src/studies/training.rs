@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use interplay::catalogue;
+use interplay::files::Scratch;
 use interplay::load::{self, Model};
 use interplay::session::Session;
 use interplay::train::engine::Decay;
@@ -119,7 +120,7 @@ pub fn digest(subject: &Subject) -> Result<String> {
 /// # Errors
 /// The run cannot begin or was interrupted.
 pub fn train(subject: &Subject, settings: &Settings) -> Result<Option<Model>> {
-    let folder = tempfile::tempdir()?;
+    let folder = Scratch::new(&std::env::temp_dir())?;
     match run(settings, &data(subject)?, folder.path(), &mut |_| !interrupt::asked())? {
         Outcome::Finished(_) => Ok(Some(opened(folder.path())?)),
         Outcome::Diverged { .. } => Ok(None),

@@ -4,8 +4,7 @@
 //! after a checkpoint is on the disk, so that whatever it names was whole when it was written. The last checkpoint and the one before it are
 //! kept: where the last is damaged, the other serves. Another run's folder is refused and left as it is.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use safetensors::Dtype;
@@ -14,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Error;
+use crate::files;
 use crate::load::SafeTensors;
 use crate::load::text::{sha256, sha256_of_file};
 use crate::train::Point;
@@ -120,14 +120,14 @@ impl Checkpoints {
     /// # Errors
     /// The folder cannot be written.
     pub fn keep(&mut self, step: usize, sums: &Sums, state: &[(String, HostTensor)]) -> Result<(), Error> {
-        fs::create_dir_all(&self.folder).map_err(|source| Error::Io { path: self.folder.clone(), source })?;
+        files::folder(&self.folder)?;
         let bytes = sums.write(state)?;
         let entry = Entry { step, file: format!("step-{step:08}.safetensors"), sha256: sha256(&bytes) };
-        durable(&self.folder.join(&entry.file), &bytes)?;
+        files::write(&self.folder.join(&entry.file), &bytes)?;
         let others = self.kept.iter().filter(|known| known.step != step).cloned();
         let kept: Vec<Entry> = std::iter::once(entry).chain(others).take(KEPT).collect();
         let index = Index { layout: LAYOUT, run: self.run.clone(), checkpoints: kept.clone() };
-        durable(&self.folder.join(INDEX), &crate::train::export::json_bytes(&index)?)?;
+        files::write(&self.folder.join(INDEX), &crate::train::export::json_bytes(&index)?)?;
         for old in self.kept.iter().filter(|old| kept.iter().all(|entry| entry.file != old.file)) {
             // Nobody reads it again; that it stays is no reason to stop.
             drop(fs::remove_file(self.folder.join(&old.file)));
@@ -185,16 +185,8 @@ fn differ(name: &str, there: &Value, here: &Value, found: &mut Vec<String>) {
             let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
             differ(&name, a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null), found);
         }
-    } else if !alike(there, here) {
+    } else if there != here {
         found.push(format!("`{name}` is {there} there and {here} here"));
-    }
-}
-
-/// Equal, but for the last bit of a number, in which a JSON text may differ from what was written.
-fn alike(a: &Value, b: &Value) -> bool {
-    match (a.as_f64(), b.as_f64()) {
-        (Some(a), Some(b)) => (a - b).abs() <= f64::EPSILON * a.abs(),
-        _ => a == b,
     }
 }
 
@@ -248,21 +240,4 @@ impl Sums {
         (self.running, self.since) = (0.0, 0);
         point
     }
-}
-
-/// Writes a file under a temporary name, to the disk, then renames it.
-fn durable(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let io = |source| Error::Io { path: path.to_owned(), source };
-    let temporary = path.with_extension("partial");
-    let write = || {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    };
-    write().map_err(|source| {
-        // The file is of no use, and what stopped it is the error to report.
-        drop(fs::remove_file(&temporary));
-        io(source)
-    })
 }

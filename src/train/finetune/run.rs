@@ -19,12 +19,13 @@ use super::text::{Decoder, Text};
 use super::trainee::{Divergence, Trainee};
 use crate::Error;
 use crate::emu::{Emulation, Layers};
+use crate::files;
 use crate::load::SafeTensors;
 use crate::load::hf::Tensors;
 use crate::load::text::sha256;
 use crate::plan::Plan;
 use crate::train::engine::Dropout;
-use crate::train::export::{json_bytes, parameters, safetensors_bytes, write_whole};
+use crate::train::export::{json_bytes, parameters, safetensors_bytes};
 use crate::train::{Point, Progress, loss_csv};
 
 /// The file that is written last, and says what made the folder.
@@ -139,7 +140,7 @@ pub fn finished(out: &Path, identity: &Value) -> Result<Option<Value>, Error> {
 /// # Errors
 /// The folder cannot be written.
 pub fn finish(out: &Path, card: &Value) -> Result<(), Error> {
-    write_whole(&out.join(CARD), &json_bytes(card)?)?;
+    files::write(&out.join(CARD), &json_bytes(card)?)?;
     checkpoint::remove(out)
 }
 
@@ -301,13 +302,14 @@ impl Job<'_> {
         let mut config = self.subject.start.config.clone();
         config["torch_dtype"] = json!("float32");
         let texts = self.subject.start.texts.iter().map(|(name, text)| (name.as_str(), text.clone().into_bytes()));
-        let mut files: Vec<(&str, Vec<u8>)> = texts.collect();
-        files.push(("loss.csv", loss_csv(curve).into_bytes()));
-        files.push(("model.safetensors", tensors));
-        files.push(("config.json", json_bytes(&config)?));
+        let mut contents: Vec<(&str, Vec<u8>)> = texts.collect();
+        contents.push(("loss.csv", loss_csv(curve).into_bytes()));
+        contents.push(("model.safetensors", tensors));
+        contents.push(("config.json", json_bytes(&config)?));
         let mut sums = BTreeMap::new();
-        for (name, bytes) in files {
-            write_whole(&self.out.join(name), &bytes)?;
+        files::folder(self.out)?;
+        for (name, bytes) in contents {
+            files::write(&self.out.join(name), &bytes)?;
             sums.insert(name.to_owned(), sha256(&bytes));
         }
         Ok(sums)

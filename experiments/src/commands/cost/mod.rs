@@ -9,6 +9,7 @@ mod work;
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
+use interplay::files;
 use interplay_hw::cost::cost;
 
 use crate::output::{sayln, write_atomic};
@@ -67,6 +68,7 @@ pub fn run(args: &Args) -> Result<()> {
     let cost = cost(&work.workload, &chosen.machine, chosen.model, &chosen.prices)?;
     let json = show::json(&work, &chosen, &cost)?;
     if let Some(folder) = &args.out {
+        files::folder(folder)?;
         for (name, text) in report::cost::files(&work.name, &chosen.machine, &cost) {
             write_atomic(&folder.join(name), text.as_bytes())?;
         }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use interplay::files;
 use interplay_hw::scalesim;
 use serde_json::json;
 
@@ -17,6 +18,10 @@ pub fn run(cfg: &Path, topology: &Path, out: Option<&Path>, as_json: bool) -> Re
     let both = || format!("{} with {}", topology.display(), cfg.display());
     let reports = scalesim::run(&read(cfg)?, &read(topology)?).with_context(both)?;
     let folder = out.unwrap_or(Path::new("."));
+    files::folder(folder)?;
+    for (name, _) in &reports.files {
+        files::ready(&folder.join(name), &[cfg, topology])?;
+    }
     for (name, text) in &reports.files {
         write_atomic(&folder.join(name), text.as_bytes())?;
     }

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use interplay::train::export::write_whole;
 use interplay::train::finetune::{
     Event, Finished, Outcome, Settings, Subject, discard, finish, finished, identity, run as fine_tune,
 };
@@ -13,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::{Args, data, figure, show};
 use crate::interrupt;
+use crate::output::write_atomic;
 use crate::progress::Progress;
 use crate::result::{BURN_GRADIENTS, Provenance, SCHEMA_VERSION};
 
@@ -118,8 +118,7 @@ impl Clock {
 
 /// What the folder says of itself; beside it the picture of the losses.
 fn card(identity: &Value, settings: &Settings, done: &Finished, out: &Path) -> Result<Value> {
-    // Under a temporary name that is always the same, so that a killed run leaves nothing that the next one does not replace.
-    write_whole(&out.join("loss.svg"), figure::losses(settings, &done.curve).svg().as_bytes())?;
+    write_atomic(&out.join("loss.svg"), figure::losses(settings, &done.curve).svg().as_bytes())?;
     Ok(json!({
         "schema_version": SCHEMA_VERSION,
         "version": env!("CARGO_PKG_VERSION"),

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
+use interplay::files;
 use interplay_hw::cost::{Accelerator, CycleModel, PriceList, Workload, area, cost};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -101,6 +102,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     front::mark(&mut costed, &file.minimise)?;
     if let Some(folder) = &args.out {
+        files::folder(folder)?;
         write_atomic(&folder.join("sweep.csv"), csv(&file, &costed).as_bytes())?;
         write_atomic(&folder.join("sweep.svg"), figure::draw(&file, &costed).svg().as_bytes())?;
     }

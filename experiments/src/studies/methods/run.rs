@@ -3,12 +3,14 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use interplay::files::Claim;
 
 use super::bench::{Bench, Measured};
 use super::entries::Point;
 use super::texts::Opened;
-use super::{Request, tables, verdict, write};
+use super::{Request, STUDY, TITLE, tables, verdict, write};
 use crate::commands::tasks;
+use crate::engine::write::{About, Facts};
 use crate::interrupt;
 use crate::output::sayln;
 use crate::progress::Progress;
@@ -40,6 +42,9 @@ pub(super) fn run(request: &Request) -> Result<ExitCode> {
         anyhow::Ok(opened)
     });
     let opened = opened.collect::<Result<Vec<_>>>()?;
+    let about = About { study: STUDY.name, name: STUDY.name, title: TITLE, question: STUDY.question };
+    let facts = Facts::new(&about, &[request.seed], opened.iter().map(|opened| &opened.subject));
+    let claim = Claim::new(&request.out)?;
     let kinds = opened.iter().flat_map(|opened| request.points.iter().map(|point| kind(opened, point)));
     let mut progress = Progress::new(kinds.collect::<Vec<_>>(), false);
     progress.note(&format!("{} cells", progress.units()));
@@ -51,7 +56,12 @@ pub(super) fn run(request: &Request) -> Result<ExitCode> {
         let result = models.last_mut().map_or(Ok(()), |model| fill(request, opened, &mut progress, model));
         // What failed is reported once what was finished is written.
         if models.iter().any(|model| !model.cells.is_empty()) {
-            write::all(request, &models)?;
+            let written = if claim.holds() { write::all(request, &models, &facts) } else { Ok(()) };
+            if !claim.holds() {
+                progress.clear();
+                return Ok(report_lost(request, &models));
+            }
+            written?;
         }
         result?;
         if interrupt::asked() {
@@ -65,6 +75,15 @@ pub(super) fn run(request: &Request) -> Result<ExitCode> {
         return Ok(ExitCode::from(interrupt::EXIT_CODE));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says which results were removed while others were measured.
+fn report_lost(request: &Request, models: &[Model]) -> ExitCode {
+    for (model, cell) in models.iter().flat_map(|model| model.cells.iter().map(move |cell| (model, cell))) {
+        eprintln!("lost: {} {}", model.name, cell.recipe());
+    }
+    eprintln!("error: these cells were lost, because {} was removed while the study ran", request.out.display());
+    ExitCode::FAILURE
 }
 
 /// Cells of one kind take about the same time: those of one model and its methods.
@@ -115,6 +134,9 @@ fn print(request: &Request, models: &[Model]) -> Result<()> {
             sayln!("note: {note}");
         }
     }
-    sayln!("wrote {}: results.jsonl, data.csv, layers.csv, timings.csv, figure.svg, caption.md", request.out.display());
+    sayln!(
+        "wrote {}: results.jsonl, data.csv, layers.csv, timings.csv, figure.svg, caption.md, run.json",
+        request.out.display()
+    );
     Ok(())
 }

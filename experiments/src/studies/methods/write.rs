@@ -1,4 +1,4 @@
-//! The study's folder: `results.jsonl`, `data.csv`, `layers.csv`, `timings.csv`, `figure.svg`, `caption.md`. All but `timings.csv` have
+//! The study's folder: `results.jsonl`, `data.csv`, `layers.csv`, `timings.csv`, `figure.svg`, `caption.md`, `run.json`. All but `timings.csv` have
 //! the same bytes on every run.
 
 use std::fmt::Write;
@@ -6,13 +6,14 @@ use std::fmt::Write;
 use anyhow::Result;
 
 use super::run::Model;
-use super::{Request, figure, layers, pqp, tables, verdict};
+use super::{Request, TITLE, figure, layers, pqp, tables, verdict};
 use crate::engine::frame::Frame;
+use crate::engine::write::Facts;
 use crate::output::write_atomic;
 use crate::report::csv::field;
 
 /// Writes every file, each whole.
-pub(super) fn all(request: &Request, models: &[Model]) -> Result<()> {
+pub(super) fn all(request: &Request, models: &[Model], facts: &Facts) -> Result<()> {
     let mut lines = String::new();
     for measured in models.iter().flat_map(|model| &model.cells) {
         let _ = writeln!(lines, "{}", serde_json::to_string(&measured.cell)?);
@@ -27,7 +28,9 @@ pub(super) fn all(request: &Request, models: &[Model]) -> Result<()> {
         ("figure.svg", figure),
         ("caption.md", caption(request, models)),
     ];
-    files.iter().try_for_each(|(name, text)| write_atomic(&request.out.join(name), text.as_bytes()))
+    files.iter().try_for_each(|(name, text)| write_atomic(&request.out.join(name), text.as_bytes()))?;
+    let cells = models.iter().map(|model| model.cells.len()).sum();
+    facts.write(&request.out, cells, request.models.len() * request.points.len())
 }
 
 fn csv(models: &[Model]) -> String {
@@ -85,7 +88,7 @@ fn timings(models: &[Model]) -> String {
 }
 
 fn caption(request: &Request, models: &[Model]) -> String {
-    let mut text = String::from("# Compression methods, in both orders\n\n");
+    let mut text = format!("# {TITLE}\n\n");
     text.push_str(
         "`figure.svg`: perplexity on the first text by the stored size of the whole model, a band a size in ascending order, with the Pareto front; \
          one panel a model. Colour: who prunes. Shape: how weights are rounded. Hollow: rounded before pruning (Q→S); filled: pruned first \
