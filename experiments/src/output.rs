@@ -1,11 +1,57 @@
 //! Standard output that may close early, and files that are either whole or absent.
 
+use std::collections::BTreeSet;
 use std::fmt::Arguments;
 use std::fs::File;
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
+
+/// Temporary files and folders that are not in their place yet.
+static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn unfinished() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes what is not in its place yet, and lets nothing more come there: for a process that ends while others of its threads write.
+pub fn discard_unfinished() {
+    let paths = unfinished();
+    for path in paths.iter() {
+        // The process ends in any case; what cannot be removed has a temporary name.
+        let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    }
+    std::mem::forget(paths);
+}
+
+/// A folder that is gone when this is dropped, and when the user ends the program.
+pub struct Scratch(tempfile::TempDir);
+
+impl Scratch {
+    /// Makes one in `parent`.
+    ///
+    /// # Errors
+    /// `parent` cannot be written to.
+    pub fn within(parent: &Path) -> Result<Self> {
+        let mut paths = unfinished();
+        let folder = tempfile::tempdir_in(parent).with_context(|| format!("cannot write in {}", parent.display()))?;
+        paths.insert(folder.path().to_owned());
+        Ok(Self(folder))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        unfinished().remove(self.0.path());
+    }
+}
 
 /// Writes `bytes` to `path` under a temporary name in the same folder, then renames; makes the folder if needed.
 ///
@@ -24,8 +70,15 @@ pub fn write_whole(path: &Path, content: impl FnOnce(&mut File) -> Result<()>) -
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let say = || format!("cannot write {}", path.display());
     std::fs::create_dir_all(folder).with_context(say)?;
+    let mut paths = unfinished();
     let mut file = readable(&mut tempfile::Builder::new()).tempfile_in(folder).with_context(say)?;
-    content(file.as_file_mut())?;
+    let temporary = file.path().to_owned();
+    paths.insert(temporary.clone());
+    drop(paths);
+    let written = content(file.as_file_mut());
+    let mut paths = unfinished();
+    paths.remove(&temporary);
+    written?;
     file.persist(path).with_context(say)?;
     Ok(())
 }

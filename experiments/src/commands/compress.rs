@@ -31,7 +31,7 @@ pub struct Args {
     #[arg(long, default_value = "lm")]
     model: String,
 
-    /// The steps, `[step, step]` with or without brackets, or a TOML file with `pipeline = [\"step\", \"step\"]`.
+    /// The steps, `[step, step]` with or without brackets, or a TOML file with `pipeline = ["step", "step"]`.
     #[arg(long, value_name = "STEPS|FILE.toml")]
     pipeline: String,
 

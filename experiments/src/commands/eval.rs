@@ -11,12 +11,16 @@ use interplay::session::{LayerError, Session, compare};
 use interplay_formats::math;
 use serde_json::json;
 
-use crate::cell::{Labels, cell, evaluate, one_input};
+use crate::cell::{Labels, cell, evaluate_shown, one_input};
 use crate::commands::cost::MachineNames;
 use crate::commands::{define, tasks};
 use crate::output::sayln;
 use crate::result::{Cell, Metric};
 use crate::subject::{Amount, Subject};
+use crate::watched::Shown;
+
+/// What the run of the dense FP32 model is called.
+const FP32: &str = "FP32";
 
 /// Arguments of `eval`.
 #[derive(Debug, clap::Args)]
@@ -239,21 +243,35 @@ pub fn run(args: &Args) -> Result<()> {
         images: None,
     };
     let subject = Subject::open(&args.model, args.data.as_deref(), amount)?;
+    if let Some(asked) = args.windows.filter(|asked| *asked > subject.inputs()) {
+        let (count, what) = (subject.inputs(), subject.inputs_named());
+        eprintln!(
+            "note: --windows {asked}: there are {count} {what} in {}; all of them are evaluated",
+            subject.data_name
+        );
+    }
 
-    let mut session = Session::on(args.host.backend(), Arc::clone(&subject.model.checkpoint), Plan::fp32())?;
+    let unchanged = plan.rules.is_empty() && plan.base == interplay::plan::LayerConfig::fp32();
+    let runs = [FP32, &labels.format];
+    let shown = Shown::new(&*subject.model.checkpoint, subject.evaluated(), &runs[..if unchanged { 1 } else { 2 }]);
+    let mut session = shown.session(args.host.backend(), &subject.model.checkpoint)?;
     // A rule that matches nothing is refused before anything long runs.
     plan.check(session.layer_names().iter().map(String::as_str))?;
-    let reference = evaluate(&subject, &mut session, None)?;
+    let reference = evaluate_shown(&subject, &mut session, None, (&shown, FP32))?;
     let fp32 = reference.metric.clone();
-    let unchanged = plan.rules.is_empty() && plan.base == interplay::plan::LayerConfig::fp32();
     session.set_plan(plan.clone())?;
     let outcome = match unchanged {
         true => reference,
-        false => evaluate(&subject, &mut session, Some(&reference.into_baseline()))?,
+        false => {
+            let baseline = reference.into_baseline();
+            evaluate_shown(&subject, &mut session, Some(&baseline), (&shown, &labels.format))?
+        }
     };
+    shown.say("counting cycles and energy");
     let cell = cell(&subject, &mut session, &machine, labels, &outcome, &fp32, 0)?;
     let errors =
         if args.layer_errors { Some(layer_errors(&subject, &mut session, args.host.backend())?) } else { None };
+    shown.clear();
 
     match args.json {
         true => print_json(&cell, errors.as_deref())?,

@@ -3,18 +3,16 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use std::sync::Arc;
-
 use interplay::burn::Backend;
 use interplay::eval::{Runner, for_each_logits, input};
 use interplay::load::SafeTensors;
 use interplay::models::Task;
-use interplay::plan::Plan;
 use interplay::session::Session;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
 use crate::output::{sayln, write_atomic};
 use crate::subject::open_model;
+use crate::watched;
 
 /// Arguments of `logits`.
 #[derive(Debug, clap::Args)]
@@ -43,7 +41,7 @@ pub fn run(args: &Args) -> Result<()> {
         bail!("`{}` is a sentence encoder and has no logits", args.model);
     }
     let backend = crate::host::on(Backend::default());
-    let mut session = Session::on(backend, Arc::clone(&model.checkpoint), Plan::fp32())?;
+    let mut session = watched::session(backend, &model.checkpoint)?;
     let (mut shape, values) = match model.checkpoint.task() {
         Task::ImageClassification => image_logits(&mut session, &file)?,
         _ => token_logits(&mut session, &file)?,

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use crate::engine::store::{Mark, Store};
 use crate::engine::write::{self, Facts};
 use crate::output::{sayln, write_atomic};
+use crate::progress::Progress;
 
 /// Arguments of `merge`.
 #[derive(Debug, clap::Args)]
@@ -63,13 +64,17 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     whole.write_list(&plan)?;
     write_atomic(&args.out.join("study.toml"), &study)?;
     let mut results = Vec::with_capacity(plan.len());
+    let mut progress = Progress::new(plan.iter().map(|_| "cell".to_owned()), false);
     for listed in &plan {
+        progress.start("cell", "joining");
         let found = parts.iter().chain([&whole]).find_map(|part| part.by_name(&listed.cell));
         if let Some((key, result)) = &found {
             whole.write(key, result)?;
         }
         results.push(found.map(|(_, result)| result));
+        progress.finish_unit();
     }
+    progress.clear();
     let missing = results.iter().filter(|result| result.is_none()).count();
     let rows = if missing < plan.len() { write::all(kind, &whole, &facts, results)?.rows } else { 0 };
     sayln!("{}: {} of {} cells", args.out.display(), plan.len() - missing, plan.len());

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::output::{sayln, write_atomic};
+use crate::progress::Waiting;
 use crate::report::html;
 
 /// Arguments of `report`.
@@ -32,9 +33,11 @@ pub struct Args {
 /// # Errors
 /// A file of the run is missing or malformed, or the page cannot be written.
 pub fn run(args: &Args) -> Result<ExitCode> {
+    let making = Waiting::on(format!("making the page of {}", args.run.display()));
     let page = html::page(&args.run)?;
     let out = args.out.clone().unwrap_or_else(|| args.run.join("report.html"));
     write_atomic(&out, page.as_bytes())?;
+    drop(making);
     sayln!("{}", out.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -1,12 +1,10 @@
 //! `interplay trace`: every matrix product of a model, and what computes it.
 
-use std::sync::Arc;
-
 use anyhow::Result;
 use interplay::burn::{Activation, Backend};
 use interplay::models::{Checkpoint, Input};
-use interplay::plan::{DEFAULT_MACHINE, Plan};
-use interplay::session::{Operation, Session};
+use interplay::plan::DEFAULT_MACHINE;
+use interplay::session::Operation;
 use serde_json::json;
 
 use crate::commands::cost::machine_of;
@@ -14,6 +12,7 @@ use crate::commands::eval::Configuration;
 use crate::output::{say, sayln};
 use crate::report::table::Table;
 use crate::subject::open_model;
+use crate::watched;
 
 /// Arguments of `trace`.
 #[derive(Debug, clap::Args)]
@@ -56,7 +55,7 @@ pub fn run(args: &Args) -> Result<()> {
     let plan = args.configuration.plan()?.on(machine_of(&args.accelerator)?.into());
     let (model, _) = open_model(&args.model, &mut Default::default())?;
     let (input, _) = one_sequence(&*model.checkpoint, args.window)?;
-    let mut session = Session::on(crate::host::on(Backend::default()), Arc::clone(&model.checkpoint), Plan::fp32())?;
+    let mut session = watched::session(crate::host::on(Backend::default()), &model.checkpoint)?;
     session.set_plan(plan)?;
     let operations = session.trace(&input)?;
     match args.json {

@@ -1,6 +1,6 @@
 //! `--dry-run`: the cells, and what they will take on this machine, from one small cell of each kind of work.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use super::kind::{Done, Kind, Planned};
 use super::run::Options;
 use super::store::Store;
 use crate::output::sayln;
-use crate::progress::clock;
+use crate::progress::{Progress, clock};
 use crate::report::table::Table;
 use crate::subject::Subject;
 
@@ -78,10 +78,11 @@ pub fn print(
 fn paces(kind: &'static Kind, small: &Bench, probes: &[Planned]) -> Result<BTreeMap<String, Pace>> {
     let mut worker = Worker::new(small);
     let mut paces = BTreeMap::new();
+    let mut kinds = BTreeSet::new();
+    let probes: Vec<&Planned> = probes.iter().filter(|probe| kinds.insert(&probe.work)).collect();
+    let mut progress = Progress::new(probes.iter().map(|probe| probe.work.clone()), false);
     for probe in probes {
-        if paces.contains_key(&probe.work) {
-            continue;
-        }
+        progress.start(&probe.work, &format!("trying {}", probe.label));
         let mut timed = || -> Result<Duration> {
             let since = Instant::now();
             (kind.measure)(&mut worker, &probe.key).with_context(|| probe.label.clone())?;
@@ -90,6 +91,7 @@ fn paces(kind: &'static Kind, small: &Bench, probes: &[Planned]) -> Result<BTree
         let (first, second) = (timed()?, timed()?);
         let each = second / u32::try_from(probe.amount.max(1)).unwrap_or(u32::MAX);
         paces.insert(probe.work.clone(), Pace { once: first.saturating_sub(second), each });
+        progress.finish_unit();
     }
     Ok(paces)
 }

@@ -66,6 +66,7 @@ pub fn run(kind: &'static Kind, spec: Spec, options: &Options) -> Result<ExitCod
         Store::discard(&options.out)?;
     }
     let store = Store::open(&options.out, &bench.spec)?;
+    interrupt::keep(kept(options));
     store.reserve(planned.len())?;
     let mut failures = Vec::new();
     loop {
@@ -84,6 +85,11 @@ pub fn run(kind: &'static Kind, spec: Spec, options: &Options) -> Result<ExitCod
         planned = next;
     }
     finish(kind, &bench, &store, &planned, options, &failures)
+}
+
+/// What an interrupted run leaves.
+fn kept(options: &Options) -> String {
+    format!("{} holds the cells that were finished; the same command goes on from there", options.out.display())
 }
 
 /// That no cell is planned twice: it would count twice, and as its own repetition.
@@ -121,9 +127,9 @@ fn finish(
     for (label, error) in failures {
         eprintln!("error: {label}: {}", crate::sentence(error));
     }
-    if interrupt::asked() {
-        eprintln!("interrupted: {shown} holds the cells that were finished; the same command goes on from there");
-        return Ok(ExitCode::from(interrupt::EXIT_CODE));
+    if let Some(code) = interrupt::code() {
+        eprintln!("interrupted: {}", kept(options));
+        return Ok(code);
     }
     if !failures.is_empty() {
         bail!("{} of {} cells could not be measured; {shown} holds the others", failures.len(), planned.len());

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use interplay::catalogue::{self, ITEMS, Item, Registry};
 
-use crate::output::write_atomic;
+use crate::output::{Scratch, write_atomic};
+use crate::progress::Waiting;
 
 /// How an item came to be in the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,15 +38,21 @@ enum Content {
 /// # Errors
 /// The client is missing or fails, the archive does not hold the item, or the content is not the known one.
 pub fn fetch(item: &Item, file: Option<&Path>) -> Result<(PathBuf, Outcome)> {
+    let checking = || Waiting::on(format!("checking {}", item.name));
     if let Some(file) = file {
+        let _checking = checking();
         store(item, &given(item, file)?)?;
         return Ok((item.path()?, Outcome::Copied));
     }
+    let looking = checking();
     if present(item)? {
         return Ok((item.path()?, Outcome::Present));
     }
+    // The client that downloads shows its own progress.
+    drop(looking);
     let folder = catalogue::cache_folder()?.join("downloads").join(format!("{}-{}", item.package, item.version));
     let archive = download::download(item, &folder)?;
+    let _checking = checking();
     let bytes = read(&archive)?;
     let kept = unpacked(item, &bytes, &archive).and_then(|content| store(item, &content));
     if kept.is_ok() {
@@ -144,7 +151,7 @@ fn store(item: &Item, content: &Content) -> Result<()> {
     };
     let parent = path.parent().context("the cache has no folder")?;
     std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
-    let whole = tempfile::tempdir_in(parent).with_context(|| format!("cannot write in {}", parent.display()))?;
+    let whole = Scratch::within(parent)?;
     for (name, bytes) in files {
         write_atomic(&whole.path().join(item.file).join(name), bytes)?;
     }

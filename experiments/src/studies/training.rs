@@ -14,6 +14,7 @@ use crate::cell::{Outcome as Judged, evaluate};
 use crate::commands::finetune::data;
 use crate::engine::key::digest_of;
 use crate::interrupt;
+use crate::output::Scratch;
 use crate::subject::Subject;
 
 /// The size of all runs of a study: the same budget for each.
@@ -119,7 +120,7 @@ pub fn digest(subject: &Subject) -> Result<String> {
 /// # Errors
 /// The run cannot begin or was interrupted.
 pub fn train(subject: &Subject, settings: &Settings) -> Result<Option<Model>> {
-    let folder = tempfile::tempdir()?;
+    let folder = Scratch::within(&std::env::temp_dir())?;
     match run(settings, &data(subject)?, folder.path(), &mut |_| !interrupt::asked())? {
         Outcome::Finished(_) => Ok(Some(opened(folder.path())?)),
         Outcome::Diverged { .. } => Ok(None),
