@@ -38,7 +38,7 @@ Examples:
 pub struct Args {
     /// `lm`, `vit`, a fetched model such as `smollm2`, a Hugging Face folder, a GGUF file, or a torch file (`.pth`, `.pt`, `.bin`) of a
     /// network that its tensors tell (EfficientNet-Lite0, a CIFAR ResNet).
-    #[arg(long, default_value = "lm")]
+    #[arg(long, alias = "models", default_value = "lm")]
     model: String,
 
     /// `heldout` (embedded models), a fetched text or images such as `wiki` or `imagenet-20`, a text file, a folder of images
@@ -100,7 +100,7 @@ pub struct Args {
 #[derive(Debug, Clone, clap::Args)]
 pub struct Configuration {
     /// Format of weights and activations [default: fp32].
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, alias = "formats", value_name = "FORMAT")]
     format: Option<String>,
 
     /// Format of the weights, where it differs.
@@ -116,12 +116,12 @@ pub struct Configuration {
     sparsity: Option<String>,
 
     /// `sq` (sparsify, then quantise) or `qs`.
-    #[arg(long)]
+    #[arg(long, alias = "orders")]
     order: Option<String>,
 
     /// The unit that multiplies in the place of the machine's, for accuracy and for cost: a name, or a TOML file that declares one; `auto`
     /// is the machine's own.
-    #[arg(long, value_name = "NAME|FILE.toml")]
+    #[arg(long, alias = "datapaths", value_name = "NAME|FILE.toml")]
     datapath: Option<String>,
 
     /// Rank of a low-rank correction of what the weights lose, kept beside them in bfloat16.

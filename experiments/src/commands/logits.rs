@@ -18,7 +18,7 @@ use crate::watched;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// `lm`, `vit`, a fetched model, a Hugging Face folder, a GGUF file, or a torch file (`.pth`).
-    #[arg(long)]
+    #[arg(long, alias = "models")]
     model: String,
 
     /// A safetensors file with `input_ids` [B, T] (I32 or I64) or `pixel_values` [B, C, H, W] (F32).
@@ -26,7 +26,7 @@ pub struct Args {
     input: PathBuf,
 
     /// The safetensors file to write: `logits` F32, [B, T, V] or [B, classes].
-    #[arg(long, value_name = "FILE")]
+    #[arg(long = "out", alias = "output", value_name = "FILE")]
     output: PathBuf,
 }
 

@@ -26,7 +26,7 @@ pub struct Args {
     parts: Vec<PathBuf>,
 
     /// The folder of the whole.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, alias = "output", value_name = "DIR")]
     out: PathBuf,
 }
 

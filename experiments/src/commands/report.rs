@@ -24,7 +24,7 @@ pub struct Args {
     run: PathBuf,
 
     /// The page to write [default: RUN_DIR/report.html].
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, alias = "output", value_name = "FILE")]
     out: Option<PathBuf>,
 }
 

@@ -24,7 +24,7 @@ Examples:
   interplay trace --model lm --every")]
 pub struct Args {
     /// `lm`, `vit`, a fetched model such as `smollm2`, a Hugging Face folder, a GGUF file, or a torch file (`.pth`).
-    #[arg(long, default_value = "lm")]
+    #[arg(long, alias = "models", default_value = "lm")]
     model: String,
 
     /// Tokens of the sequence; results of `eval` are for its own `--window` [default: 256, or the longest that the model takes].
@@ -35,7 +35,7 @@ pub struct Args {
     configuration: Configuration,
 
     /// The accelerator whose units multiply, or a TOML file that describes one.
-    #[arg(long, value_name = "NAME|FILE.toml", default_value = DEFAULT_MACHINE)]
+    #[arg(long, alias = "accelerators", value_name = "NAME|FILE.toml", default_value = DEFAULT_MACHINE)]
     accelerator: String,
 
     /// List the operations without a product too.

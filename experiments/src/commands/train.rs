@@ -41,10 +41,10 @@ pub enum Train {
 #[derive(Debug, clap::Args)]
 pub struct Run {
     /// The folder to write, in the layout of a Hugging Face repository [default: trained/MODEL].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, alias = "output", value_name = "DIR")]
     out: Option<PathBuf>,
     /// Seed of weights, order, dropout and augmentation.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, alias = "seeds", default_value_t = 1)]
     seed: u64,
     /// Steps to train, instead of the recipe's.
     #[arg(long)]

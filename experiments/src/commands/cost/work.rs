@@ -20,7 +20,7 @@ pub struct WorkNames {
     gemm: Vec<Shape>,
 
     /// `lm`, `vit`, a fetched model such as `smollm2`, a Hugging Face folder, or a GGUF file [default: lm].
-    #[arg(long)]
+    #[arg(long, alias = "models")]
     model: Option<String>,
 
     /// Tokens of the sequence [default: 256, or the longest that the model takes].

@@ -47,7 +47,7 @@ pub struct Args {
     file: PathBuf,
 
     /// Write every point as CSV, and a figure of the first two objectives.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, alias = "output", value_name = "DIR")]
     out: Option<PathBuf>,
 
     /// Print one JSON object with every point.
