@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use interplay::eval::similarity::similarity;
-use interplay::eval::{Classification, Estimate, Logits, Perplexity, embeddings, input, logits, strided_perplexity};
+use interplay::eval::{
+    Classification, Estimate, Logits, Perplexity, Runner, embeddings, input, logits, strided_perplexity,
+};
 use interplay::session::Session;
 use interplay_formats::Footprint;
 use interplay_hw::cost::{Accelerator, CycleModel, PriceList, Runs, cost};
 
 use crate::result::{Cell, CycleCount, Energy, FootprintBits, Metric, Provenance, SCHEMA_VERSION};
 use crate::subject::{Data, Subject};
+use crate::watched::{Shown, Watched};
 
 /// The machine that a cell is costed on.
 #[derive(Clone)]
@@ -58,8 +61,30 @@ pub struct Outcome {
 /// A metric and the loss of each input, of the plan that the session has.
 ///
 /// # Errors
-/// The model's arithmetic overflowed, or a layer cannot run under the plan.
+/// The model's arithmetic overflowed, a layer cannot run under the plan, or the user asked to stop.
 pub fn evaluate(subject: &Subject, session: &mut Session, baseline: Option<&Baseline>) -> Result<Outcome> {
+    evaluate_on(subject, &mut Watched::new(session), baseline)
+}
+
+/// [`evaluate`], shown as the run `name`.
+///
+/// # Errors
+/// Those of [`evaluate`].
+pub fn evaluate_shown(
+    subject: &Subject,
+    session: &mut Session,
+    baseline: Option<&Baseline>,
+    (shown, name): (&Shown, &str),
+) -> Result<Outcome> {
+    let (input, rows) = match &subject.data {
+        Data::Windows(_) => ("window", subject.window()),
+        Data::Images { .. } => ("image", 1),
+        Data::Pairs { .. } => ("text", 1),
+    };
+    evaluate_on(subject, &mut Watched::shown(session, shown, name, (subject.evaluated(), input), rows), baseline)
+}
+
+fn evaluate_on(subject: &Subject, session: &mut dyn Runner, baseline: Option<&Baseline>) -> Result<Outcome> {
     match &subject.data {
         Data::Windows(windows) => Ok(of_text(strided_perplexity(session, windows, subject.stride)?)),
         Data::Images { pixels, labels } => {
@@ -165,7 +190,6 @@ pub fn cell(
 /// # Errors
 /// The input is none of the model's.
 pub fn one_input(subject: &Subject, session: &Session) -> Result<interplay::burn::Activation> {
-    use interplay::eval::Runner;
     Ok(match &subject.data {
         Data::Windows(windows) => input::tokens(session.checkpoint(), &windows[0], windows[0].len())?,
         Data::Images { pixels, labels } => input::images(session.checkpoint(), &pixels[..pixels.len() / labels.len()])?,

@@ -19,7 +19,7 @@ Examples:
   interplay study orders --quick                the same in under a minute
   interplay study methods --quick               compression methods in both orders
   interplay fetch smollm2 && interplay fetch wiki
-  interplay study orders --model smollm2 --data wiki --window 512 --windows 4
+  interplay study orders --models smollm2 --data wiki --window 512 --windows 4
   interplay eval --model lm --format hbfp6 --sparsity 2:4 --order sq --json
   interplay compress --model lm --pipeline 'wanda(2:4), gptq(mxfp4)' --out lm-mxfp4
   interplay finetune --recipe qs --format hbfp6 --sparsity 50%
@@ -27,7 +27,7 @@ Examples:
   interplay cost --model vit --format mxfp8 --accelerator b200
   interplay format mxfp8 1.0 0.7 -0.3 0.004     codes, scale and values of one block
   interplay format mxfp8 0.7                    one value, step by step, under each rounding
-  interplay quantize --format mxfp4 --input model.safetensors --output model-mxfp4.safetensors
+  interplay quantize --format mxfp4 --input model.safetensors --out model-mxfp4.safetensors
   interplay verify --datapath hopper.wgmma.e4m3.f32 --vectors kernel.safetensors
   interplay identify --vectors recorded.safetensors
   interplay list formats";
@@ -161,4 +161,47 @@ pub enum Listed {
     Rules,
     /// Roundings of elements.
     Roundings,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Arg, ArgAction, Command, CommandFactory};
+
+    use super::*;
+
+    /// What commands take one of, or several of.
+    const NOUNS: [&str; 6] = ["accelerator", "datapath", "format", "model", "order", "seed"];
+
+    fn each_flag(command: &Command, path: &str, see: &mut dyn FnMut(&str, &Arg, &str)) {
+        for argument in command.get_arguments() {
+            if let Some(long) = argument.get_long() {
+                see(path, argument, long);
+            }
+        }
+        for other in command.get_subcommands() {
+            each_flag(other, &format!("{path} {}", other.get_name()), see);
+        }
+    }
+
+    #[test]
+    fn a_flag_has_one_spelling() {
+        let mut command = Cli::command();
+        command.build();
+        let mut seen = Vec::new();
+        each_flag(&command, "interplay", &mut |path, argument, long| {
+            let known = |name: &str| argument.get_all_aliases().is_some_and(|aliases| aliases.contains(&name));
+            assert_ne!(long, "output", "{path}: what is written is --out");
+            assert!(long != "out" || known("output"), "{path} --out: --output is not known");
+            let Some(noun) = NOUNS.iter().find(|noun| long.trim_end_matches('s') == **noun) else { return };
+            let plural = format!("{noun}s");
+            let several = matches!(argument.get_action(), ArgAction::Append);
+            let (spelt, other) = if several { (plural.as_str(), *noun) } else { (*noun, plural.as_str()) };
+            assert_eq!(long, spelt, "{path} --{long} takes {}", if several { "several" } else { "one" });
+            assert!(known(other), "{path} --{long}: --{other} is not known");
+            seen.push(long.to_owned());
+        });
+        for noun in NOUNS {
+            assert!(seen.iter().any(|long| long == noun), "no command has --{noun}, so nothing was checked");
+        }
+    }
 }

@@ -15,8 +15,8 @@ mod report;
 mod result;
 mod studies;
 mod subject;
+mod watched;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -28,11 +28,18 @@ use cli::{Cli, Command};
 const BAD_USE: u8 = 2;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
     interrupt::install();
-    match run(&cli) {
-        Ok(code) => code,
-        Err(error) => {
+    let cli = Cli::parse();
+    let result = run(&cli);
+    // What failed because the user asked to stop is no error; what was finished all the same is not taken back.
+    match (result, interrupt::code()) {
+        (Ok(_), Some(code)) => code,
+        (Err(_), Some(code)) => {
+            eprintln!("interrupted");
+            code
+        }
+        (Ok(code), None) => code,
+        (Err(error), None) => {
             eprintln!("error: {}", sentence(&error));
             ExitCode::from(BAD_USE)
         }
@@ -89,7 +96,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "interplay", &mut script);
-            std::io::stdout().write_all(&script)?;
+            output::say(format_args!("{}", String::from_utf8_lossy(&script)));
         }
     }
     Ok(ExitCode::SUCCESS)

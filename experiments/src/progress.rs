@@ -2,9 +2,50 @@
 //! have not run yet from the mean of the others.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Between two drawings of a bar whose work says nothing.
+const TICK: Duration = Duration::from_millis(200);
+
+/// The bar on the screen.
+static DRAWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Takes the bar from the screen, for a process that ends while others of its threads work.
+pub fn erase() {
+    if let Some(bar) = DRAWN.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        bar.finish_and_clear();
+    }
+}
+
+/// Puts a bar on the screen, where there is one.
+fn draw(bar: &ProgressBar) {
+    if !bar.is_hidden() {
+        bar.enable_steady_tick(TICK);
+        *DRAWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
+    }
+}
+
+/// Says what goes on and for how long already, where nobody knows how much of it is left; until it is dropped.
+pub struct Waiting(ProgressBar);
+
+impl Waiting {
+    /// Begins; nothing is drawn where stderr is not a terminal.
+    pub fn on(what: impl Into<String>) -> Self {
+        let style = ProgressStyle::with_template("{spinner} {msg}  {elapsed}").expect("the template is constant");
+        let bar = ProgressBar::new_spinner().with_style(style).with_message(what.into());
+        draw(&bar);
+        Self(bar)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
 
 /// Tracks work that comes in kinds of unequal cost (a cell on `block` costs more than one on `fake`).
 pub struct Progress {
@@ -21,9 +62,14 @@ pub struct Progress {
 impl Progress {
     /// A bar over `kinds`, one entry a unit of work. Nothing is drawn when `quiet` or when stderr is not a terminal.
     pub fn new(kinds: impl IntoIterator<Item = String>, quiet: bool) -> Self {
+        Self::of(kinds.into_iter().map(|kind| (kind, 1)), quiet)
+    }
+
+    /// As [`Progress::new`], with the number of units of each kind.
+    pub fn of(kinds: impl IntoIterator<Item = (String, u32)>, quiet: bool) -> Self {
         let mut left = BTreeMap::new();
-        for kind in kinds {
-            *left.entry(kind).or_insert(0) += 1;
+        for (kind, units) in kinds {
+            *left.entry(kind).or_insert(0) += units;
         }
         let bar = ProgressBar::new(left.values().map(|&n| u64::from(n)).sum());
         if quiet {
@@ -32,6 +78,7 @@ impl Progress {
         let style =
             ProgressStyle::with_template("{bar:32} {pos}/{len} {elapsed} {msg}").expect("the template is constant");
         bar.set_style(style);
+        draw(&bar);
         Self { bar, left, done: BTreeMap::new(), started: None, workers: 1 }
     }
 
@@ -77,13 +124,18 @@ impl Progress {
 
     /// Counts one unit of `kind` as done that took so long.
     pub fn finished(&mut self, kind: &str, took: Duration) {
+        self.advance(kind, 1, took);
+    }
+
+    /// Counts several units of `kind` as done that took so long together.
+    pub fn advance(&mut self, kind: &str, units: u32, took: Duration) {
         if let Some(n) = self.left.get_mut(kind) {
-            *n = n.saturating_sub(1);
+            *n = n.saturating_sub(units);
         }
         let entry = self.done.entry(kind.to_owned()).or_default();
-        entry.0 += 1;
+        entry.0 += units;
         entry.1 += took;
-        self.bar.inc(1);
+        self.bar.inc(u64::from(units));
     }
 
     /// The time left: each remaining unit at the mean of its kind; where its kind has not run yet, at the mean of all that have. `None`
@@ -110,6 +162,12 @@ impl Progress {
     /// Removes the bar.
     pub fn clear(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use interplay::eval::similarity::{self, Pair};
 use interplay::eval::{PROTOCOLS, Protocol};
 use interplay::load::{self, Model, text};
@@ -11,6 +11,7 @@ use interplay::models::{Input, Task, embedded};
 use interplay::{catalogue, eval};
 
 use crate::images::Wanted;
+use crate::progress::Waiting;
 
 /// Windows where the command line does not say; chosen, as the next, so that the main job stays within minutes.
 const DEFAULT_WINDOWS: usize = 40;
@@ -81,6 +82,10 @@ impl Subject {
     /// # Errors
     /// Either cannot be opened, or they do not go together.
     pub fn open(model_name: &str, data_name: Option<&str>, amount: Amount) -> Result<Self> {
+        ensure!(
+            amount.windows != Some(0) && amount.images != Some(0),
+            "--windows 0 evaluates nothing; give at least 1"
+        );
         let mut checksums = BTreeMap::new();
         let (model, caveat) = open_model(model_name, &mut checksums)?;
         let embedded = matches!(model_name, "lm" | "vit");
@@ -89,11 +94,13 @@ impl Subject {
             None if embedded => "heldout",
             None => bail!("--data is needed for `{model_name}`: a fetched text such as `wiki`, or a file"),
         };
+        let reading = Waiting::on(format!("reading {data_name}"));
         let data = match model.checkpoint.task() {
             Task::CausalLm => windows(&model, data_name, &amount, &mut checksums)?,
             Task::ImageClassification => images(&model, model_name, data_name, &amount, &mut checksums)?,
             Task::SentenceEmbedding(_) => pairs(&model, data_name, &amount, &mut checksums)?,
         };
+        drop(reading);
         let stride = match &data {
             Data::Windows(windows) => amount.stride.unwrap_or(windows[0].len()),
             Data::Images { .. } | Data::Pairs { .. } => 0,
@@ -117,6 +124,23 @@ impl Subject {
         match &self.data {
             Data::Windows(windows) => windows.first().map_or(0, Vec::len),
             Data::Images { .. } | Data::Pairs { .. } => 0,
+        }
+    }
+
+    /// What goes through the model: windows, images, or the texts of pairs.
+    pub fn evaluated(&self) -> usize {
+        match &self.data {
+            Data::Pairs { texts, .. } => texts.len(),
+            Data::Windows(_) | Data::Images { .. } => self.inputs(),
+        }
+    }
+
+    /// What [`Subject::inputs`] counts.
+    pub fn inputs_named(&self) -> String {
+        match &self.data {
+            Data::Windows(_) => format!("windows of {} tokens", self.window()),
+            Data::Images { .. } => "images".to_owned(),
+            Data::Pairs { .. } => "pairs of texts".to_owned(),
         }
     }
 
@@ -146,6 +170,7 @@ pub fn open_model(name: &str, checksums: &mut Checksums) -> Result<(Model, Optio
         }
         _ => {}
     }
+    let _reading = Waiting::on(format!("reading {name}"));
     let known = catalogue::Item::by_name(name).ok().filter(|item| item.kind == catalogue::Kind::Model);
     if let Some(unread) = known.and_then(catalogue::Item::unread) {
         bail!("`{name}` cannot be evaluated: {unread}")
@@ -200,6 +225,7 @@ pub fn calibration_ids(
             (name, read_text(name)?)
         }
     };
+    let _reading = Waiting::on(format!("reading {name}"));
     checksums.insert(format!("calibration:{name}"), text::sha256(content.as_bytes()));
     Ok(tokenizer.encode(&content, false)?)
 }

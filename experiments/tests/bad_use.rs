@@ -53,7 +53,7 @@ const WRONG: [(&[&str], &[&str]); 60] = [
     (&["study", "orders", "--set", "ranks"], &["KEY=VALUE"]),
     (&["study", "orders", "--full"], &["[full]"]),
     (&["study", "orders", "--shard", "3/2"], &["3/2", "I/N"]),
-    (&["study", "orders", "--data", "wiki", "--model", "lm", "--model", "vit"], &["--model once"]),
+    (&["study", "orders", "--data", "wiki", "--models", "lm,vit"], &["--models with one name"]),
     (&["study", "orders", "--quick", "--out", "/proc/here"], &["cannot make the folder"]),
     (&["merge", "nowhere", "--out", "here"], &["nowhere", "no folder of a run"]),
     (&["figures"], &["cannot read figures"]),

@@ -80,12 +80,12 @@ fn fine(output: &Output) -> Result<String, Failed> {
 }
 
 fn quantize(folder: &Path, format: &str, more: &[&str]) -> Output {
-    let files = ["--input", "in.safetensors", "--output", "q.safetensors"];
+    let files = ["--input", "in.safetensors", "--out", "q.safetensors"];
     interplay_in(folder, &[&["quantize", "--format", format], &files[..], more].concat())
 }
 
 fn dequantize(folder: &Path) -> Output {
-    interplay_in(folder, &["dequantize", "--input", "q.safetensors", "--output", "back.safetensors"])
+    interplay_in(folder, &["dequantize", "--input", "q.safetensors", "--out", "back.safetensors"])
 }
 
 fn every_format_there_and_back() -> Result<(), Failed> {
@@ -180,7 +180,7 @@ fn pruned_by_magnitude() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let weights = [1.0, 0.1, 0.2, 3.0, 0.0, 0.0, 5.0, -5.0];
     write(&folder.path().join("in.safetensors"), &[Tensor::floats("w", &[1, 8], &weights)])?;
-    let arguments = ["sparsify", "--pattern", "2:4", "--input", "in.safetensors", "--output", "s.safetensors"];
+    let arguments = ["sparsify", "--pattern", "2:4", "--input", "in.safetensors", "--out", "s.safetensors"];
     let printed = fine(&interplay_in(folder.path(), &arguments))?;
     assert!(printed.contains("pruned to 2:4"), "{printed}");
     let bytes = std::fs::read(folder.path().join("s.safetensors"))?;
@@ -208,7 +208,7 @@ fn bad_use_writes_nothing() -> Result<(), Failed> {
     )?;
     let before = std::fs::read_dir(here)?.count();
     let q = |input: &'static str, more: &[&'static str]| {
-        [&["quantize", "--input", input, "--output", "out.safetensors"][..], more].concat()
+        [&["quantize", "--input", input, "--out", "out.safetensors"][..], more].concat()
     };
     let wrong: [(Vec<&str>, &[&str]); 12] = [
         (q("in.safetensors", &["--format", "mxpf4"]), &["mxpf4", "mxfp4"]),
@@ -221,15 +221,12 @@ fn bad_use_writes_nothing() -> Result<(), Failed> {
         (q("nan.safetensors", &["--format", "hbfp8"]), &["`w`", "row 1, column 1 is NaN"]),
         (q("twice.safetensors", &["--format", "int8", "--only", "w"]), &["w.codes"]),
         (
-            vec!["quantize", "--format", "int8", "--input", "in.safetensors", "--output", "folder/out.safetensors"],
+            vec!["quantize", "--format", "int8", "--input", "in.safetensors", "--out", "folder/out.safetensors"],
             &["folder/out.safetensors"],
         ),
+        (vec!["dequantize", "--input", "in.safetensors", "--out", "out.safetensors"], &["in.safetensors", "version"]),
         (
-            vec!["dequantize", "--input", "in.safetensors", "--output", "out.safetensors"],
-            &["in.safetensors", "version"],
-        ),
-        (
-            vec!["sparsify", "--pattern", "2:4p", "--input", "in.safetensors", "--output", "out.safetensors"],
+            vec!["sparsify", "--pattern", "2:4p", "--input", "in.safetensors", "--out", "out.safetensors"],
             &["`bias`", "4"],
         ),
     ];

@@ -7,7 +7,10 @@ mod engine;
 mod evaluation;
 mod files;
 mod finetune;
+mod flags;
 mod guides;
+#[cfg(unix)]
+mod interrupt;
 mod methods;
 mod output;
 mod report;
@@ -28,7 +31,10 @@ fn main() -> std::process::ExitCode {
     cases.extend(evaluation::cases());
     cases.extend(files::cases());
     cases.extend(finetune::cases());
+    cases.extend(flags::cases());
     cases.extend(guides::cases());
+    #[cfg(unix)]
+    cases.extend(interrupt::cases());
     cases.extend(methods::cases());
     cases.extend(output::cases());
     cases.extend(report::cases());

@@ -133,7 +133,7 @@ impl<const N: usize> Concat for [&[Tensor]; N] {
 fn dot_writes_what_verify_wants() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     write(&folder.path().join("v.safetensors"), &operands())?;
-    assert!(exits(&run(folder.path(), "dot", &["--output", "d.safetensors"]), 0).contains("5 results"));
+    assert!(exits(&run(folder.path(), "dot", &["--out", "d.safetensors"]), 0).contains("5 results"));
     let bytes = std::fs::read(folder.path().join("d.safetensors"))?;
     let container = Container::parse(&bytes)?;
     let d = container.tensor("d").ok_or("no d")?;
@@ -141,7 +141,7 @@ fn dot_writes_what_verify_wants() -> Result<(), Failed> {
     let want: Vec<u8> = results().iter().flat_map(|word| word.to_le_bytes()).collect();
     assert!(d.bytes == want);
     let arguments =
-        ["dot", "--datapath", "ada.mma.e4m3.f16", "--vectors", "v.safetensors", "--output", "half.safetensors"];
+        ["dot", "--datapath", "ada.mma.e4m3.f16", "--vectors", "v.safetensors", "--out", "half.safetensors"];
     exits(&interplay_in(folder.path(), &arguments), 0);
     let bytes = std::fs::read(folder.path().join("half.safetensors"))?;
     assert_eq!(Container::parse(&bytes)?.tensor("d").map(|d| d.dtype), Some(Dtype::U16));
@@ -162,7 +162,7 @@ fn matrices() -> Result<(), Failed> {
     exits(&run(folder.path(), "verify", &[]), 0);
     let found: Value = serde_json::from_str(&exits(&run(folder.path(), "verify", &["--c", "zero", "--json"]), 1))?;
     assert_eq!(found["first"][0], json!({"row": 0, "column": 1, "got": "c10c0000", "want": "c11c0000"}));
-    exits(&run(folder.path(), "dot", &["--output", "d.safetensors"]), 0);
+    exits(&run(folder.path(), "dot", &["--out", "d.safetensors"]), 0);
     let bytes = std::fs::read(folder.path().join("d.safetensors"))?;
     assert_eq!(Container::parse(&bytes)?.tensor("D").map(|d| d.shape.clone()), Some(vec![2, 2]));
     assert!(exits(&run(folder.path(), "explain", &["--row", "3"]), 0).contains("row 1, column 1"));
@@ -257,7 +257,7 @@ fn bad_use() -> Result<(), Failed> {
     let path = folder.path().join("v.safetensors");
     for (tensors, arguments, parts) in wrong() {
         write(&path, &tensors)?;
-        let more = [&arguments[1..], if arguments[0] == "dot" { &["--output", "d.safetensors"] } else { &[] }].concat();
+        let more = [&arguments[1..], if arguments[0] == "dot" { &["--out", "d.safetensors"] } else { &[] }].concat();
         refused(&run(folder.path(), arguments[0], &more), parts, &arguments);
     }
     let whole = std::fs::read(&path)?;

@@ -4,6 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::temporary::unfinished;
 use super::{folder, names};
 use crate::Error;
 
@@ -42,7 +43,10 @@ impl Claim {
                 Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Unsupported => {
                     return Err(fail(error));
                 }
-                _ if names(&place, &file) => return Ok(Self { folder: path.to_owned(), file, made }),
+                _ if names(&place, &file) => {
+                    unfinished().insert(place);
+                    return Ok(Self { folder: path.to_owned(), file, made });
+                }
                 // Its former owner removed it in between.
                 _ => {}
             }
@@ -62,8 +66,10 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
+        let place = self.folder.join(LOCK);
+        unfinished().remove(&place);
         if self.holds() {
-            drop(fs::remove_file(self.folder.join(LOCK)));
+            drop(fs::remove_file(place));
             if self.made {
                 // Succeeds where nothing was written.
                 drop(fs::remove_dir(&self.folder));

@@ -11,8 +11,8 @@ use std::io::{self, ErrorKind, Seek, Write};
 use std::path::{Path, PathBuf};
 
 pub use claim::Claim;
-pub use temporary::Scratch;
 use temporary::Temporary;
+pub use temporary::{Scratch, discard_unfinished};
 
 use crate::Error;
 
@@ -40,7 +40,7 @@ pub fn replace<E: From<Error>>(path: &Path, content: impl FnOnce(&File) -> Resul
             let written = Temporary::new(folder).map_err(fail)?;
             content(written.file())?;
             written.file().sync_all().map_err(fail)?;
-            fs::rename(written.path(), &place).map_err(fail)?;
+            written.put(&place).map_err(fail)?;
             sync(folder).map_err(fail)?;
         }
         Target::Stream => {

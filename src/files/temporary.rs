@@ -7,13 +7,31 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::names;
 use crate::Error;
 
 const PREFIX: &str = ".interplay-";
 const SUFFIX: &str = ".partial";
+
+/// What is not in its place yet, or not given back: temporary files and folders, locks.
+static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+pub(super) fn unfinished() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes the temporary files and folders of this process, and lets none come or be renamed after it: threads that try wait for the
+/// end. For a process that ends while others of its threads write.
+pub fn discard_unfinished() {
+    let paths = unfinished();
+    for path in paths.iter() {
+        // What cannot be removed now is a leftover for the next run.
+        drop(if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) });
+    }
+    std::mem::forget(paths);
+}
 
 /// A file under a name of its own, removed in the end where it was not renamed.
 pub(super) struct Temporary {
@@ -32,13 +50,16 @@ impl Temporary {
         &self.file
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// Renames it to `place`.
+    pub(super) fn put(&self, place: &Path) -> io::Result<()> {
+        let _ending = unfinished();
+        fs::rename(&self.path, place)
     }
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
+        unfinished().remove(&self.path);
         // Where it was renamed there is nothing of that name, and no other process makes one.
         drop(fs::remove_file(&self.path));
     }
@@ -73,6 +94,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        unfinished().remove(&self.path);
         // What cannot be removed now is a leftover for the next run.
         drop(fs::remove_dir_all(&self.path));
     }
@@ -87,6 +109,7 @@ fn fresh<T>(
     static COUNT: AtomicU64 = AtomicU64::new(0);
     tidy(folder);
     loop {
+        let mut paths = unfinished();
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = folder.join(format!("{PREFIX}{}-{count}{SUFFIX}", std::process::id()));
         let entry = match make(&path) {
@@ -99,6 +122,7 @@ fn fresh<T>(
             _ => names(&path, file),
         });
         if ours {
+            paths.insert(path.clone());
             return Ok((entry, path));
         }
     }

@@ -6,6 +6,7 @@ use anyhow::Result;
 use interplay_formats::{Format, bench};
 
 use crate::output::{say, sayln};
+use crate::progress::Progress;
 use crate::report::table::Table;
 
 /// The benches.
@@ -87,12 +88,24 @@ pub fn run(bench: &Bench, threads: Option<usize>) -> Result<()> {
     }
 }
 
+/// Measures one subject after the other, under a progress bar of their names.
+fn each<S, R>(subjects: &[S], names: &[&str], measure: impl Fn(&[S]) -> Result<Vec<R>>) -> Result<Vec<R>> {
+    let mut progress = Progress::new(names.iter().map(|name| (*name).to_owned()), false);
+    let mut rows = Vec::new();
+    for (subject, name) in subjects.iter().zip(names) {
+        progress.start(name, name);
+        rows.extend(measure(std::slice::from_ref(subject))?);
+        progress.finish_unit();
+    }
+    Ok(rows)
+}
+
 fn datapaths(args: &Datapaths, threads: Option<usize>) -> Result<()> {
     use interplay_hw::bench::{DATAPATHS, Subject, measure};
     let named = args.names.iter().map(String::as_str);
     let names: Vec<&str> = if args.names.is_empty() { DATAPATHS.to_vec() } else { named.collect() };
-    let subjects = names.into_iter().map(Subject::by_name).collect::<Result<Vec<_>, _>>()?;
-    let rows = measure(&subjects, args.shape, threads.unwrap_or(0))?;
+    let subjects = names.iter().map(|name| Subject::by_name(name)).collect::<Result<Vec<_>, _>>()?;
+    let rows = each(&subjects, &names, |one| Ok(measure(one, args.shape, threads.unwrap_or(0))?))?;
     if args.json {
         sayln!("{}", serde_json::to_string_pretty(&rows)?);
         return Ok(());
@@ -115,8 +128,8 @@ fn datapaths(args: &Datapaths, threads: Option<usize>) -> Result<()> {
 fn formats(args: &Args, threads: Option<usize>) -> Result<()> {
     let named = args.formats.iter().map(String::as_str);
     let names: Vec<&str> = if args.formats.is_empty() { bench::FORMATS.to_vec() } else { named.collect() };
-    let formats = names.into_iter().map(Format::by_name).collect::<Result<Vec<_>, _>>()?;
-    let rows = bench::measure(&formats, args.elements, threads.unwrap_or(0))?;
+    let formats = names.iter().map(|name| Format::by_name(name)).collect::<Result<Vec<_>, _>>()?;
+    let rows = each(&formats, &names, |one| Ok(bench::measure(one, args.elements, threads.unwrap_or(0))?))?;
     if args.json {
         sayln!("{}", serde_json::to_string_pretty(&rows)?);
         return Ok(());

@@ -28,15 +28,15 @@ The order of the list is the order of work: pruning first is S→Q, rounding fir
 A run that was killed goes on where it was when the same command is given again.")]
 pub struct Args {
     /// `lm`, a fetched model such as `smollm2`, a Hugging Face folder or a GGUF file of a language model.
-    #[arg(long, default_value = "lm")]
+    #[arg(long, alias = "models", default_value = "lm")]
     model: String,
 
-    /// The steps, `[step, step]` with or without brackets, or a TOML file with `pipeline = [\"step\", \"step\"]`.
+    /// The steps, `[step, step]` with or without brackets, or a TOML file with `pipeline = ["step", "step"]`.
     #[arg(long, value_name = "STEPS|FILE.toml")]
     pipeline: String,
 
     /// The folder to write: the model in F32, and in `packed` the same as codes and scales.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, alias = "output", value_name = "DIR")]
     out: PathBuf,
 
     /// Calibration text: a fetched text such as `c4`, or a file [default: for `lm` the second half of its held-out text, else `c4`].
@@ -52,7 +52,7 @@ pub struct Args {
     length: Option<usize>,
 
     /// Where calibration sequences begin is drawn from this seed.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, alias = "seeds", default_value_t = 0)]
     seed: u64,
 
     /// On what a block is calibrated: `compressed` (what passed the blocks before as they are by then) or `dense`.

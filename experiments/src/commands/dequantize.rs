@@ -22,14 +22,14 @@ Where the file holds dequantised values, they are compared with what the codes s
 the command with exit code 1, and nothing is written.
 
 Examples:
-  interplay dequantize --input model-mxfp8.safetensors --output model-again.safetensors")]
+  interplay dequantize --input model-mxfp8.safetensors --out model-again.safetensors")]
 pub struct Args {
     /// A file that `interplay quantize` wrote.
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
 
     /// The safetensors file to write: F32 tensors under their names, and what `quantize` had copied.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long = "out", alias = "output", value_name = "FILE")]
     output: PathBuf,
 }
 

@@ -16,18 +16,18 @@ Reads the tensors that `interplay verify` reads, but for the results; writes d [
 accumulator: U16 for FP16, U32 for FP32 and 32-bit integers, U64 for FP64.
 
 Examples:
-  interplay dot --datapath ampere.mma.f16.f32 --vectors operands.safetensors --output d.safetensors
-  interplay dot --datapath b200.tcgen05.nvf4.f32 --vectors v.safetensors --prefix tile --c zero --output d.safetensors")]
+  interplay dot --datapath ampere.mma.f16.f32 --vectors operands.safetensors --out d.safetensors
+  interplay dot --datapath b200.tcgen05.nvf4.f32 --vectors v.safetensors --prefix tile --c zero --out d.safetensors")]
 pub struct Args {
     /// The datapath; `interplay list datapaths` shows all.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, alias = "datapaths", value_name = "NAME")]
     datapath: String,
 
     #[command(flatten)]
     vectors: Vectors,
 
     /// The safetensors file to write; it appears whole or not at all.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long = "out", alias = "output", value_name = "FILE")]
     output: PathBuf,
 }
 

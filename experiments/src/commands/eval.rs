@@ -11,12 +11,16 @@ use interplay::session::{LayerError, Session, compare};
 use interplay_formats::math;
 use serde_json::json;
 
-use crate::cell::{Labels, cell, evaluate, one_input};
+use crate::cell::{Labels, cell, evaluate_shown, one_input};
 use crate::commands::cost::MachineNames;
 use crate::commands::{define, tasks};
 use crate::output::sayln;
 use crate::result::{Cell, Metric};
 use crate::subject::{Amount, Subject};
+use crate::watched::Shown;
+
+/// What the run of the dense FP32 model is called.
+const FP32: &str = "FP32";
 
 /// Arguments of `eval`.
 #[derive(Debug, clap::Args)]
@@ -34,7 +38,7 @@ Examples:
 pub struct Args {
     /// `lm`, `vit`, a fetched model such as `smollm2`, a Hugging Face folder, a GGUF file, or a torch file (`.pth`, `.pt`, `.bin`) of a
     /// network that its tensors tell (EfficientNet-Lite0, a CIFAR ResNet).
-    #[arg(long, default_value = "lm")]
+    #[arg(long, alias = "models", default_value = "lm")]
     model: String,
 
     /// `heldout` (embedded models), a fetched text or images such as `wiki` or `imagenet-20`, a text file, a folder of images
@@ -96,7 +100,7 @@ pub struct Args {
 #[derive(Debug, Clone, clap::Args)]
 pub struct Configuration {
     /// Format of weights and activations [default: fp32].
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, alias = "formats", value_name = "FORMAT")]
     format: Option<String>,
 
     /// Format of the weights, where it differs.
@@ -112,12 +116,12 @@ pub struct Configuration {
     sparsity: Option<String>,
 
     /// `sq` (sparsify, then quantise) or `qs`.
-    #[arg(long)]
+    #[arg(long, alias = "orders")]
     order: Option<String>,
 
     /// The unit that multiplies in the place of the machine's, for accuracy and for cost: a name, or a TOML file that declares one; `auto`
     /// is the machine's own.
-    #[arg(long, value_name = "NAME|FILE.toml")]
+    #[arg(long, alias = "datapaths", value_name = "NAME|FILE.toml")]
     datapath: Option<String>,
 
     /// Rank of a low-rank correction of what the weights lose, kept beside them in bfloat16.
@@ -239,21 +243,35 @@ pub fn run(args: &Args) -> Result<()> {
         images: None,
     };
     let subject = Subject::open(&args.model, args.data.as_deref(), amount)?;
+    if let Some(asked) = args.windows.filter(|asked| *asked > subject.inputs()) {
+        let (count, what) = (subject.inputs(), subject.inputs_named());
+        eprintln!(
+            "note: --windows {asked}: there are {count} {what} in {}; all of them are evaluated",
+            subject.data_name
+        );
+    }
 
-    let mut session = Session::on(args.host.backend(), Arc::clone(&subject.model.checkpoint), Plan::fp32())?;
+    let unchanged = plan.rules.is_empty() && plan.base == interplay::plan::LayerConfig::fp32();
+    let runs = [FP32, &labels.format];
+    let shown = Shown::new(&*subject.model.checkpoint, subject.evaluated(), &runs[..if unchanged { 1 } else { 2 }]);
+    let mut session = shown.session(args.host.backend(), &subject.model.checkpoint)?;
     // A rule that matches nothing is refused before anything long runs.
     plan.check(session.layer_names().iter().map(String::as_str))?;
-    let reference = evaluate(&subject, &mut session, None)?;
+    let reference = evaluate_shown(&subject, &mut session, None, (&shown, FP32))?;
     let fp32 = reference.metric.clone();
-    let unchanged = plan.rules.is_empty() && plan.base == interplay::plan::LayerConfig::fp32();
     session.set_plan(plan.clone())?;
     let outcome = match unchanged {
         true => reference,
-        false => evaluate(&subject, &mut session, Some(&reference.into_baseline()))?,
+        false => {
+            let baseline = reference.into_baseline();
+            evaluate_shown(&subject, &mut session, Some(&baseline), (&shown, &labels.format))?
+        }
     };
+    shown.say("counting cycles and energy");
     let cell = cell(&subject, &mut session, &machine, labels, &outcome, &fp32, 0)?;
     let errors =
         if args.layer_errors { Some(layer_errors(&subject, &mut session, args.host.backend())?) } else { None };
+    shown.clear();
 
     match args.json {
         true => print_json(&cell, errors.as_deref())?,

@@ -18,7 +18,7 @@ Examples:
   interplay explain --datapath hopper.wgmma.e4m3.f32 --against ada.mma.e4m3.f32 --vectors v.safetensors --row 17")]
 pub struct Args {
     /// The datapath; `interplay list datapaths` shows all.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, alias = "datapaths", value_name = "NAME")]
     datapath: String,
 
     /// Another datapath, to compare with.

@@ -37,7 +37,7 @@ A run that was killed goes on where it was when the same command is given again,
 a gradient was not finite; the last good checkpoint is kept.")]
 pub struct Args {
     /// `lm`, `vit`, or a folder of a model of OPT's architecture or of one that `interplay train` wrote.
-    #[arg(long, default_value = "lm")]
+    #[arg(long, alias = "models", default_value = "lm")]
     model: String,
 
     /// Training data, as `train` takes them; their training side is learned from, their held-out side measured [default: what
@@ -50,7 +50,7 @@ pub struct Args {
     recipe: &'static Recipe,
 
     /// Format of weights and activations.
-    #[arg(long, value_name = "FORMAT", default_value = "hbfp8")]
+    #[arg(long, alias = "formats", value_name = "FORMAT", default_value = "hbfp8")]
     format: String,
 
     /// Format of the weights, where it differs.
@@ -66,11 +66,11 @@ pub struct Args {
     sparsity: String,
 
     /// For the recipe `common`: `sq` (sparsify, then quantise) or `qs`.
-    #[arg(long)]
+    #[arg(long, alias = "orders")]
     order: Option<String>,
 
     /// The unit that multiplies, in training and in evaluation: a name, or a TOML file that declares one; `auto` is the natural one.
-    #[arg(long, value_name = "NAME|FILE.toml", default_value = "auto")]
+    #[arg(long, alias = "datapaths", value_name = "NAME|FILE.toml", default_value = "auto")]
     datapath: String,
 
     /// Which layers are emulated: `paper` (as in the publication) or `all`.
@@ -89,7 +89,7 @@ pub struct Args {
     training: Training,
 
     /// The folder to write, which `interplay eval --model DIR` takes [default: finetuned/MODEL-RECIPE].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, alias = "output", value_name = "DIR")]
     out: Option<PathBuf>,
 
     /// Begin anew where a run is in the way.
@@ -157,7 +157,7 @@ struct Training {
     distill: f64,
 
     /// Seed of the order of the data, of augmentation and of dropout.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, alias = "seeds", default_value_t = 1)]
     seed: u64,
 
     /// Held-out windows or images to measure on [default: 40 windows, all images].

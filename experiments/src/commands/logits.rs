@@ -3,25 +3,23 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use std::sync::Arc;
-
 use interplay::burn::Backend;
 use interplay::eval::{Runner, for_each_logits, input};
 use interplay::files;
 use interplay::load::SafeTensors;
 use interplay::models::Task;
-use interplay::plan::Plan;
 use interplay::session::Session;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
 use crate::output::{sayln, write_atomic};
 use crate::subject::open_model;
+use crate::watched;
 
 /// Arguments of `logits`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// `lm`, `vit`, a fetched model, a Hugging Face folder, a GGUF file, or a torch file (`.pth`).
-    #[arg(long)]
+    #[arg(long, alias = "models")]
     model: String,
 
     /// A safetensors file with `input_ids` [B, T] (I32 or I64) or `pixel_values` [B, C, H, W] (F32).
@@ -29,7 +27,7 @@ pub struct Args {
     input: PathBuf,
 
     /// The safetensors file to write: `logits` F32, [B, T, V] or [B, classes].
-    #[arg(long, value_name = "FILE")]
+    #[arg(long = "out", alias = "output", value_name = "FILE")]
     output: PathBuf,
 }
 
@@ -45,7 +43,7 @@ pub fn run(args: &Args) -> Result<()> {
         bail!("`{}` is a sentence encoder and has no logits", args.model);
     }
     let backend = crate::host::on(Backend::default());
-    let mut session = Session::on(backend, Arc::clone(&model.checkpoint), Plan::fp32())?;
+    let mut session = watched::session(backend, &model.checkpoint)?;
     let (mut shape, values) = match model.checkpoint.task() {
         Task::ImageClassification => image_logits(&mut session, &file)?,
         _ => token_logits(&mut session, &file)?,

@@ -9,6 +9,7 @@ use interplay::files::Claim;
 use crate::engine::store::{Mark, Store};
 use crate::engine::write::{self, Facts};
 use crate::output::{sayln, write_atomic};
+use crate::progress::Progress;
 
 /// Arguments of `merge`.
 #[derive(Debug, clap::Args)]
@@ -26,7 +27,7 @@ pub struct Args {
     parts: Vec<PathBuf>,
 
     /// The folder of the whole.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, alias = "output", value_name = "DIR")]
     out: PathBuf,
 }
 
@@ -64,7 +65,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     whole.write_list(&plan)?;
     write_atomic(&args.out.join("study.toml"), &study)?;
     let mut results = Vec::with_capacity(plan.len());
+    let mut progress = Progress::new(plan.iter().map(|_| "cell".to_owned()), false);
     for listed in &plan {
+        progress.start("cell", "joining");
         let found = parts.iter().chain([&whole]).find_map(|part| part.by_name(&listed.cell));
         if let Some((key, result)) = &found {
             whole.write(key, result)?;
@@ -73,7 +76,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             eprintln!("{folder}: the cell {} was changed since it was measured, and is left out", listed.label);
         }
         results.push(found.map(|(_, result)| result));
+        progress.finish_unit();
     }
+    progress.clear();
     let missing = results.iter().filter(|result| result.is_none()).count();
     let rows = if missing < plan.len() { write::all(kind, &whole, &facts, results)?.rows } else { 0 };
     sayln!("{}: {} of {} cells", args.out.display(), plan.len() - missing, plan.len());

@@ -17,13 +17,13 @@ use crate::report::table::Table;
 The file's layout is in docs/formats.md: T.codes, T.scales, T.zeros, T.scale2, T.dequantized for a tensor T.
 
 Examples:
-  interplay quantize --format mxfp8 --input model.safetensors --output model-mxfp8.safetensors
-  interplay quantize --format mxfp4 --rule ceil --packed --input w.safetensors --output w-mxfp4.safetensors
-  interplay quantize --format hbfp8 --rounding stochastic-8 --seed 7 --input w.safetensors --output q.safetensors
-  interplay quantize --format int4-g64 --only '*.fc2.weight' --json --input w.safetensors --output q.safetensors")]
+  interplay quantize --format mxfp8 --input model.safetensors --out model-mxfp8.safetensors
+  interplay quantize --format mxfp4 --rule ceil --packed --input w.safetensors --out w-mxfp4.safetensors
+  interplay quantize --format hbfp8 --rounding stochastic-8 --seed 7 --input w.safetensors --out q.safetensors
+  interplay quantize --format int4-g64 --only '*.fc2.weight' --json --input w.safetensors --out q.safetensors")]
 pub struct Args {
     /// The number format; `interplay list formats` shows all.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, alias = "formats", value_name = "NAME")]
     format: String,
 
     /// Another scale rule, as `NAME@RULE`.
@@ -39,7 +39,7 @@ pub struct Args {
     overflow: Option<String>,
 
     /// The seed of stochastic rounding.
-    #[arg(long, default_value_t = 0, value_name = "S")]
+    #[arg(long, alias = "seeds", default_value_t = 0, value_name = "S")]
     seed: u64,
 
     /// Write codes as one bit string, as memory would hold them.

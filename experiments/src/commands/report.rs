@@ -8,6 +8,7 @@ use interplay::files;
 
 use crate::engine::write::FILES;
 use crate::output::{sayln, write_atomic};
+use crate::progress::Waiting;
 use crate::report::html;
 
 /// Arguments of `report`.
@@ -25,7 +26,7 @@ pub struct Args {
     run: PathBuf,
 
     /// The page to write [default: RUN_DIR/report.html].
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, alias = "output", value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
@@ -34,11 +35,13 @@ pub struct Args {
 /// # Errors
 /// A file of the run is missing or malformed, or the page cannot be written.
 pub fn run(args: &Args) -> Result<ExitCode> {
+    let making = Waiting::on(format!("making the page of {}", args.run.display()));
     let out = args.out.clone().unwrap_or_else(|| args.run.join("report.html"));
     let read: Vec<PathBuf> = FILES.into_iter().chain(["study.toml"]).map(|name| args.run.join(name)).collect();
     files::ready(&out, &read.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
     let page = html::page(&args.run)?;
     write_atomic(&out, page.as_bytes())?;
+    drop(making);
     sayln!("{}", out.display());
     Ok(ExitCode::SUCCESS)
 }

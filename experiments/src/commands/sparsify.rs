@@ -18,8 +18,8 @@ A tensor T of the input becomes T, F32 with zeros, and T.mask, U8 of the same sh
 the last axis; a tensor of rank 0 or 1 is one row.
 
 Examples:
-  interplay sparsify --pattern 2:4 --input model.safetensors --output model-24.safetensors
-  interplay sparsify --pattern 50% --only '*.weight' --input model.safetensors --output half.safetensors --json")]
+  interplay sparsify --pattern 2:4 --input model.safetensors --out model-24.safetensors
+  interplay sparsify --pattern 50% --only '*.weight' --input model.safetensors --out half.safetensors --json")]
 pub struct Args {
     /// `dense`, a percentage such as `50%`, `50%-row` or `50%-cols128`, or keep N of M such as `2:4`.
     #[arg(long, value_name = "P")]

@@ -19,8 +19,8 @@ use crate::studies::methods;
 Examples:
   interplay study orders                                 the table of formats x patterns x orders on the embedded models
   interplay study orders --quick
-  interplay study orders --model smollm2 --data wiki --window 512 --windows 4
-  interplay study orders --model ./opt-125m --data text.txt --formats hbfp6,hbfp4 --sparsity 50%,2:4
+  interplay study orders --models smollm2 --data wiki --window 512 --windows 4
+  interplay study orders --models ./opt-125m --data text.txt --formats hbfp6,hbfp4 --sparsity 50%,2:4
   interplay study mine.toml --dry-run                    its cells, the time and the memory that they will take
   interplay study mine.toml --set 'options.ranks=[0, 4, 16]'
   interplay study mine.toml --shard 2/8 --out part2      one of eight parts, for another machine to do
@@ -50,7 +50,7 @@ pub struct Args {
     host: Host,
 
     /// The folder for results [default: figures/NAME, with --quick figures/NAME-quick].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, alias = "output", value_name = "DIR")]
     out: Option<PathBuf>,
 
     /// Do only part I of N of the cells; `interplay merge` joins the folders.
@@ -87,8 +87,8 @@ enum Other {
 /// What the command line replaces in a study's file.
 #[derive(Debug, clap::Args)]
 struct Changes {
-    /// A model: `lm`, `vit`, a fetched name, a Hugging Face folder, a GGUF file; may be given again.
-    #[arg(long)]
+    /// Models, separated by commas: `lm`, `vit`, fetched names, Hugging Face folders, GGUF files.
+    #[arg(long = "models", alias = "model", value_delimiter = ',')]
     model: Vec<String>,
     /// The data of the model: a fetched text, a text file, a safetensors file of images.
     #[arg(long)]
@@ -100,19 +100,19 @@ struct Changes {
     #[arg(long)]
     windows: Option<usize>,
     /// Formats, separated by commas.
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, alias = "format", value_delimiter = ',')]
     formats: Vec<String>,
     /// Sparsity patterns, separated by commas.
     #[arg(long, value_delimiter = ',')]
     sparsity: Vec<String>,
     /// Orders, separated by commas: `sq`, `qs`.
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, alias = "order", value_delimiter = ',')]
     orders: Vec<String>,
     /// Units that multiply, separated by commas: `auto`, names, TOML files.
-    #[arg(long, value_delimiter = ',', value_name = "NAME|FILE.toml")]
+    #[arg(long = "datapaths", alias = "datapath", value_delimiter = ',', value_name = "NAME|FILE.toml")]
     datapath: Vec<String>,
     /// Accelerators, separated by commas: names or TOML files.
-    #[arg(long, value_delimiter = ',', value_name = "NAME|FILE.toml")]
+    #[arg(long = "accelerators", alias = "accelerator", value_delimiter = ',', value_name = "NAME|FILE.toml")]
     accelerator: Vec<String>,
     /// The price list of energy, or a TOML file with one.
     #[arg(long, value_name = "NAME|FILE.toml")]
@@ -124,7 +124,7 @@ struct Changes {
     #[arg(long)]
     preset: Option<String>,
     /// Seeds of what is drawn at random, separated by commas.
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long = "seeds", alias = "seed", value_delimiter = ',')]
     seed: Vec<u64>,
     /// Any key of the file, as TOML; may be given again.
     #[arg(long, value_name = "KEY=VALUE")]
@@ -166,7 +166,7 @@ impl Changes {
             let seeds = self.seed.iter().map(|&seed| i64::try_from(seed).map(Value::from));
             table.insert(
                 "seeds".to_owned(),
-                Value::Array(seeds.collect::<Result<_, _>>().context("--seed: up to 2^63 - 1")?),
+                Value::Array(seeds.collect::<Result<_, _>>().context("--seeds: up to 2^63 - 1")?),
             );
         }
         match (&self.data, self.model.as_slice()) {
@@ -177,7 +177,7 @@ impl Changes {
                     Value::Table([(model.clone(), data.as_str().into())].into_iter().collect()),
                 );
             }
-            (Some(_), _) => bail!("--data belongs to one model; give --model once"),
+            (Some(_), _) => bail!("--data belongs to one model; give --models with one name"),
         }
         Ok(table)
     }

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use interplay::burn::Backend;
-use interplay::eval::Estimate;
 use interplay::eval::tasks::{Accuracy, FORMS, Form, Item, accuracy, read, scores};
+use interplay::eval::{Estimate, Runner};
 use interplay::load::{Tokenizer, text};
 use interplay::plan::Plan;
 use interplay::session::Session;
@@ -18,6 +17,10 @@ use crate::output::{say, sayln};
 use crate::report::table::Table;
 use crate::result::{Provenance, SCHEMA_VERSION};
 use crate::subject::open_model;
+use crate::watched::{Shown, Watched};
+
+/// What the run of the dense FP32 model is called.
+const FP32: &str = "FP32";
 
 /// What is asked for.
 pub struct Request<'a> {
@@ -58,11 +61,18 @@ pub fn run(request: Request<'_>) -> Result<()> {
     let files = files(request.folder, request.items, &mut checksums)?;
     let (model, caveat) = open_model(request.model, &mut checksums)?;
     let tokenizer = model.tokenizer.as_ref().context("the model has no tokenizer.json, so it cannot read tasks")?;
-    let mut session = Session::on(request.backend, Arc::clone(&model.checkpoint), Plan::fp32())?;
+    let runs = [FP32, request.labels.format.as_str()];
+    let shown = Shown::new(&*model.checkpoint, choices(&files), &runs);
+    let mut session = shown.session(request.backend, &model.checkpoint)?;
     request.plan.check(session.layer_names().iter().map(String::as_str))?;
-    let reference = evaluate(&mut session, tokenizer, &files)?;
+    let run = |session: &mut Session, name| {
+        let mut watched = Watched::shown(session, &shown, name, (choices(&files), "choice"), 0);
+        evaluate_on(&mut watched, tokenizer, &files)
+    };
+    let reference = run(&mut session, FP32)?;
     session.set_plan(request.plan.clone())?;
-    let measured = evaluate(&mut session, tokenizer, &files)?;
+    let measured = run(&mut session, &request.labels.format)?;
+    shown.clear();
     let outcomes = files.iter().zip(measured.into_iter().zip(reference)).map(|((form, _), (accuracy, fp32))| {
         let found = accuracy.zip(fp32).map(|(accuracy, fp32)| Found { accuracy, fp32 });
         Outcome { task: form.name, found }
@@ -104,11 +114,20 @@ pub fn files(folder: &Path, items: usize, checksums: &mut BTreeMap<String, Strin
     Ok(files)
 }
 
+/// Choices of all items, each of which goes through the model.
+fn choices(files: &Files) -> usize {
+    files.iter().flat_map(|(_, items)| items).flatten().map(|item| item.choices.len()).sum()
+}
+
 /// The accuracy on each file under the session's plan.
 ///
 /// # Errors
-/// The model cannot read text or be run.
+/// The model cannot read text or be run, or the user asked to stop.
 pub fn evaluate(session: &mut Session, tokenizer: &Tokenizer, files: &Files) -> Result<Vec<Option<Accuracy>>> {
+    evaluate_on(&mut Watched::new(session), tokenizer, files)
+}
+
+fn evaluate_on(session: &mut dyn Runner, tokenizer: &Tokenizer, files: &Files) -> Result<Vec<Option<Accuracy>>> {
     let one = |(form, items): &(&Form, Option<Vec<Item>>)| -> Result<Option<Accuracy>> {
         let Some(items) = items else { return Ok(None) };
         let scores = scores(session, tokenizer, items).with_context(|| format!("task `{}`", form.name))?;

@@ -18,7 +18,7 @@ pub struct Files {
     pub input: PathBuf,
 
     /// The safetensors file to write; it appears whole or not at all.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long = "out", alias = "output", value_name = "FILE")]
     pub output: PathBuf,
 
     /// Only tensors whose name matches: `*` is any run of characters, `?` one; the others are copied.

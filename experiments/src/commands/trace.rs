@@ -1,12 +1,10 @@
 //! `interplay trace`: every matrix product of a model, and what computes it.
 
-use std::sync::Arc;
-
 use anyhow::Result;
 use interplay::burn::{Activation, Backend};
 use interplay::models::{Checkpoint, Input};
-use interplay::plan::{DEFAULT_MACHINE, Plan};
-use interplay::session::{Operation, Session};
+use interplay::plan::DEFAULT_MACHINE;
+use interplay::session::Operation;
 use serde_json::json;
 
 use crate::commands::cost::machine_of;
@@ -14,6 +12,7 @@ use crate::commands::eval::Configuration;
 use crate::output::{say, sayln};
 use crate::report::table::Table;
 use crate::subject::open_model;
+use crate::watched;
 
 /// Arguments of `trace`.
 #[derive(Debug, clap::Args)]
@@ -25,7 +24,7 @@ Examples:
   interplay trace --model lm --every")]
 pub struct Args {
     /// `lm`, `vit`, a fetched model such as `smollm2`, a Hugging Face folder, a GGUF file, or a torch file (`.pth`).
-    #[arg(long, default_value = "lm")]
+    #[arg(long, alias = "models", default_value = "lm")]
     model: String,
 
     /// Tokens of the sequence; results of `eval` are for its own `--window` [default: 256, or the longest that the model takes].
@@ -36,7 +35,7 @@ pub struct Args {
     configuration: Configuration,
 
     /// The accelerator whose units multiply, or a TOML file that describes one.
-    #[arg(long, value_name = "NAME|FILE.toml", default_value = DEFAULT_MACHINE)]
+    #[arg(long, alias = "accelerators", value_name = "NAME|FILE.toml", default_value = DEFAULT_MACHINE)]
     accelerator: String,
 
     /// List the operations without a product too.
@@ -56,7 +55,7 @@ pub fn run(args: &Args) -> Result<()> {
     let plan = args.configuration.plan()?.on(machine_of(&args.accelerator)?.into());
     let (model, _) = open_model(&args.model, &mut Default::default())?;
     let (input, _) = one_sequence(&*model.checkpoint, args.window)?;
-    let mut session = Session::on(crate::host::on(Backend::default()), Arc::clone(&model.checkpoint), Plan::fp32())?;
+    let mut session = watched::session(crate::host::on(Backend::default()), &model.checkpoint)?;
     session.set_plan(plan)?;
     let operations = session.trace(&input)?;
     match args.json {

@@ -41,10 +41,10 @@ pub enum Train {
 #[derive(Debug, clap::Args)]
 pub struct Run {
     /// The folder to write, in the layout of a Hugging Face repository [default: trained/MODEL].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, alias = "output", value_name = "DIR")]
     out: Option<PathBuf>,
     /// Seed of weights, order, dropout and augmentation.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, alias = "seeds", default_value_t = 1)]
     seed: u64,
     /// Steps to train, instead of the recipe's.
     #[arg(long)]
@@ -84,6 +84,7 @@ fn train_lm(data: Option<&Path>, run: &Run) -> Result<()> {
     recipe.schedule = run.schedule(recipe.schedule);
     let out = run.out("lm");
     let mut bar = Bar::new(recipe.schedule.steps);
+    keep();
     let summary = lm_folder::run(&data, &out, &recipe, &run.command("lm"), &mut |progress| bar.show(progress))?;
     bar.clear();
     sayln!("{} parameters, {} training tokens", summary.parameters, summary.train_tokens);
@@ -101,6 +102,7 @@ fn train_vit(data: Option<&Path>, run: &Run) -> Result<()> {
     recipe.schedule = run.schedule(recipe.schedule);
     let out = run.out("vit");
     let mut bar = Bar::new(recipe.schedule.steps);
+    keep();
     let summary = vit_folder::run(&files, &out, &recipe, &run.command("vit"), &mut |progress| bar.show(progress))?;
     bar.clear();
     let vit::Score { cross_entropy, correct, images } = summary.score;
@@ -127,7 +129,12 @@ pub fn digit_files(path: &Path) -> Result<Vec<Vec<u8>>> {
     Ok(files)
 }
 
-/// The progress bar of a run; Ctrl-C ends the run after the step in hand, and what is best so far is written.
+/// Ctrl-C ends the run after the step in hand, and what is best so far is written; nothing is where the step takes too long.
+fn keep() {
+    interrupt::keep("the step in hand took too long, and nothing of this run was written".to_owned());
+}
+
+/// The progress bar of a run.
 struct Bar(Progress);
 
 impl Bar {

@@ -11,6 +11,7 @@ use interplay_hw::verify::{Layout, Options};
 use interplay_hw::{Datapath, Operands, Words};
 
 use super::tensors::open;
+use crate::progress::Waiting;
 
 /// Names of results of an FP16 accumulator, and of others, in files that have both.
 pub const HALF: &str = "d_fp16";
@@ -71,6 +72,8 @@ impl Vectors {
         let given = || {
             let tensors = self.tensors(&container)?;
             let operands = self.operands(&tensors)?;
+            let (outputs, k) = tensors.size();
+            let _computing = Waiting::on(format!("computing {outputs} results of K = {k}"));
             then(&tensors, operands, options)
         };
         given().with_context(|| self.vectors.display().to_string())
@@ -151,6 +154,14 @@ impl<'a> Tensors<'_, 'a> {
     /// Whether the file's only results are those of an FP16 accumulator, by their name.
     pub fn only_half_results(&self) -> bool {
         self.find(&["d", SINGLE]).is_none() && self.find(&[HALF]).is_some()
+    }
+
+    /// How many results there are, and the reduction length of each.
+    fn size(&self) -> (usize, usize) {
+        match self.layout {
+            Layout::Rows { rows, k } => (rows, k),
+            Layout::Matrices { m, n, k } => (m.saturating_mul(n), k),
+        }
     }
 
     /// The shape of the results.

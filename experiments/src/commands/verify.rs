@@ -26,7 +26,7 @@ Examples:
   interplay verify --datapath ieee.fma.f32.f32 --vectors gemm.safetensors --k-order 0,2,1,3 --tolerance ulp=1")]
 pub struct Args {
     /// The datapath; `interplay list datapaths` shows all.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, alias = "datapaths", value_name = "NAME")]
     datapath: String,
 
     #[command(flatten)]

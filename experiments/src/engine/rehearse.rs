@@ -13,7 +13,7 @@ use super::kind::{Done, Kind, Planned};
 use super::run::Options;
 use super::store::Store;
 use crate::output::sayln;
-use crate::progress::{clock, peak_resident};
+use crate::progress::{Progress, clock, peak_resident};
 use crate::report::table::Table;
 use crate::subject::Subject;
 
@@ -83,7 +83,11 @@ fn one_of_each(probes: Vec<Planned>) -> Vec<Planned> {
 fn paces(kind: &'static Kind, small: &Bench, probes: &[Planned]) -> Result<BTreeMap<String, Pace>> {
     let mut worker = Worker::new(small);
     let mut paces = BTreeMap::new();
+    let mut kinds = BTreeSet::new();
+    let probes: Vec<&Planned> = probes.iter().filter(|probe| kinds.insert(&probe.work)).collect();
+    let mut progress = Progress::new(probes.iter().map(|probe| probe.work.clone()), false);
     for probe in probes {
+        progress.start(&probe.work, &format!("trying {}", probe.label));
         let mut timed = || -> Result<Duration> {
             let since = Instant::now();
             (kind.measure)(&mut worker, &probe.key).with_context(|| probe.label.clone())?;
@@ -92,6 +96,7 @@ fn paces(kind: &'static Kind, small: &Bench, probes: &[Planned]) -> Result<BTree
         let (first, second) = (timed()?, timed()?);
         let each = second / u32::try_from(probe.amount.max(1)).unwrap_or(u32::MAX);
         paces.insert(probe.work.clone(), Pace { once: first.saturating_sub(second), each });
+        progress.finish_unit();
     }
     Ok(paces)
 }

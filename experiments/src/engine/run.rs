@@ -77,6 +77,7 @@ pub fn run(kind: &'static Kind, spec: Spec, options: &Options) -> Result<ExitCod
         Store::discard(&options.out)?;
     }
     let store = Store::open(claim, &Mark::new(&bench.spec.study))?;
+    interrupt::keep(kept(options));
     store.reserve(planned.len())?;
     let mut failures = Vec::new();
     let mut lost = Vec::new();
@@ -119,6 +120,11 @@ fn report_lost(lost: &[String], planned: usize, options: &Options) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// What an interrupted run leaves.
+fn kept(options: &Options) -> String {
+    format!("{} holds the cells that were finished; the same command goes on from there", options.out.display())
+}
+
 /// That no cell is planned twice: it would count twice, and as its own repetition.
 fn distinct(planned: &[Planned]) -> Result<()> {
     let mut seen = BTreeMap::new();
@@ -151,9 +157,9 @@ fn finish(
             sayln!("wrote {shown}: {}", write::FILES.join(", "));
         }
     }
-    if interrupt::asked() {
-        eprintln!("interrupted: {shown} holds the cells that were finished; the same command goes on from there");
-        return Ok(ExitCode::from(interrupt::EXIT_CODE));
+    if let Some(code) = interrupt::code() {
+        eprintln!("interrupted: {}", kept(options));
+        return Ok(code);
     }
     if failures > 0 {
         bail!("{failures} of {} cells could not be measured; {shown} holds the others", planned.len());

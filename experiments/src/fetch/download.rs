@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use interplay::catalogue::{Item, Registry};
 
+use crate::interrupt;
+
 /// Names under which pip may be installed, best first.
 const PIP: [&[&str]; 4] = [&["pip"], &["pip3"], &["python3", "-m", "pip"], &["python", "-m", "pip"]];
 /// How often pip resumes a download whose connection broke.
@@ -67,7 +69,7 @@ fn run_first(clients: &[&[&str]], arguments: &[String], folder: &Path, item: &It
         command.env("PIP_RESUME_RETRIES", RESUMPTIONS);
         // The client's progress is no result of this program.
         command.stdout(std::io::stderr());
-        match command.status() {
+        match interrupt::status_of(&mut command) {
             Ok(status) if status.success() => return Ok(()),
             Ok(status) => bail!(
                 "`{} {}` failed ({status}); check the connection to the registry, or give a file that you have: `interplay fetch {} --file PATH`",

@@ -14,6 +14,7 @@ use interplay::catalogue::{self, ITEMS, Item, Registry};
 use interplay::files::{self, Scratch};
 
 use crate::output::write_atomic;
+use crate::progress::Waiting;
 
 /// How an item came to be in the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,15 +39,21 @@ enum Content {
 /// # Errors
 /// The client is missing or fails, the archive does not hold the item, or the content is not the known one.
 pub fn fetch(item: &Item, file: Option<&Path>) -> Result<(PathBuf, Outcome)> {
+    let checking = || Waiting::on(format!("checking {}", item.name));
     if let Some(file) = file {
+        let _checking = checking();
         store(item, &given(item, file)?)?;
         return Ok((item.path()?, Outcome::Copied));
     }
+    let looking = checking();
     if present(item)? {
         return Ok((item.path()?, Outcome::Present));
     }
+    // The client that downloads shows its own progress.
+    drop(looking);
     let folder = catalogue::cache_folder()?.join("downloads").join(format!("{}-{}", item.package, item.version));
     let archive = download::download(item, &folder)?;
+    let _checking = checking();
     let bytes = read(&archive)?;
     let kept = unpacked(item, &bytes, &archive).and_then(|content| store(item, &content));
     if kept.is_ok() {

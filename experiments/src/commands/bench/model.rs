@@ -1,19 +1,18 @@
 //! `interplay bench model`: FP32 tokens, images or texts a second, and the memory that it takes.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
 use interplay::burn::{Activation, Backend};
 use interplay::eval::{for_each_logits, input};
 use interplay::models::{Checkpoint, Input};
-use interplay::plan::Plan;
-use interplay::session::Session;
 use serde::Serialize;
 
 use crate::output::{say, sayln};
+use crate::progress::Progress;
 use crate::report::table::Table;
 use crate::subject::{Checksums, open_model};
+use crate::watched;
 
 /// Arguments of `bench model`.
 #[derive(Debug, clap::Args)]
@@ -64,14 +63,19 @@ struct Row {
 pub fn run(args: &Args) -> Result<()> {
     let (model, _) = open_model(&args.model, &mut Checksums::new())?;
     let (input, unit, batch) = made_up(&*model.checkpoint, args.window)?;
-    let mut session = Session::on(crate::host::on(Backend::default()), Arc::clone(&model.checkpoint), Plan::fp32())?;
+    let mut session = watched::session(crate::host::on(Backend::default()), &model.checkpoint)?;
     let mut seconds = Vec::new();
     // The first pass captures; it is not counted.
-    for _ in 0..=args.rounds.max(1) {
+    let rounds = args.rounds.max(1);
+    let mut progress = Progress::new(std::iter::repeat_n("pass".to_owned(), rounds + 1), false);
+    for _ in 0..=rounds {
+        progress.start("pass", "measuring");
         let start = Instant::now();
         for_each_logits(&mut session, std::slice::from_ref(&input), |_, _, _| ())?;
         seconds.push(start.elapsed().as_secs_f64());
+        progress.finish_unit();
     }
+    progress.clear();
     let peak_resident_bytes = crate::progress::peak_resident();
     seconds.remove(0);
     seconds.sort_by(f64::total_cmp);

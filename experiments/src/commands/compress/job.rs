@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{Args, recipe, show};
 use crate::interrupt;
-use crate::progress::Progress;
+use crate::progress::{Progress, Waiting};
 use crate::result::Provenance;
 use crate::subject::{Checksums, calibration_ids, locate_model, open_model};
 
@@ -42,6 +42,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         std::fs::remove_dir_all(&partial).with_context(|| format!("cannot remove {}", partial.display()))?;
     }
     let mut folder = Folder::open(&partial, &card["run"].to_string())?;
+    interrupt::keep("the blocks that were finished are kept; the same command goes on from there".to_owned());
     let blocks = model.checkpoint.stages().saturating_sub(2);
     if folder.blocks() > 0 {
         eprintln!("going on behind block {} of {blocks}", folder.blocks());
@@ -51,17 +52,19 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     progress.clear();
     if let Outcome::Stopped(done) = outcome? {
         eprintln!("interrupted behind block {done} of {blocks}; the same command goes on from there");
-        return Ok(ExitCode::from(interrupt::EXIT_CODE));
+        return Ok(interrupt::code().unwrap_or(ExitCode::SUCCESS));
     }
     let mut reports = Vec::new();
     for index in 0..folder.blocks() {
         reports.extend(folder.block(index)?.reports);
     }
     card["layers"] = serde_json::to_value(&reports)?;
+    let writing = Waiting::on(format!("writing {}", args.out.display()));
     let export = Export { origin: &origin, blocks: &folder, card: &card };
     export.write(&args.out.join(PACKED), true)?;
     export.write(&args.out, false)?;
     folder.remove()?;
+    drop(writing);
     show::print(args, &options.recipe, &card, &reports, caveat.as_deref())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -11,7 +11,7 @@ use crate::cell::Machine;
 #[derive(Debug, Clone, clap::Args)]
 pub struct MachineNames {
     /// The accelerator, or a TOML file that describes one; `interplay list accelerators` shows all.
-    #[arg(long, value_name = "NAME|FILE.toml", default_value = "systolic-128-sparse24")]
+    #[arg(long, alias = "accelerators", value_name = "NAME|FILE.toml", default_value = "systolic-128-sparse24")]
     accelerator: String,
 
     /// The price list of energy, or a TOML file with one; `interplay list prices` shows all.

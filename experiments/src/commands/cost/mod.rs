@@ -43,7 +43,7 @@ pub struct Args {
     scalesim: Option<Vec<PathBuf>>,
 
     /// Write layers as CSV and JSON, and four figures: roofline, energy, losses, utilisation.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, alias = "output", value_name = "DIR")]
     out: Option<PathBuf>,
 
     /// Print one JSON object.

@@ -1,18 +1,16 @@
 //! What is costed: products given by shape, or those of a model.
 
 use std::str::FromStr;
-use std::sync::Arc;
 
 use anyhow::{Result, anyhow, ensure};
 use interplay::burn::Backend;
-use interplay::plan::Plan;
-use interplay::session::Session;
 use interplay_formats::Pattern;
 use interplay_hw::cost::{Accelerator, Gemm, Layer, Workload};
 
 use crate::commands::eval::Configuration;
 use crate::commands::trace::one_sequence;
 use crate::subject::open_model;
+use crate::watched;
 
 /// Products, or a model, and how they are stored.
 #[derive(Debug, clap::Args)]
@@ -22,7 +20,7 @@ pub struct WorkNames {
     gemm: Vec<Shape>,
 
     /// `lm`, `vit`, a fetched model such as `smollm2`, a Hugging Face folder, or a GGUF file [default: lm].
-    #[arg(long)]
+    #[arg(long, alias = "models")]
     model: Option<String>,
 
     /// Tokens of the sequence [default: 256, or the longest that the model takes].
@@ -95,8 +93,7 @@ impl WorkNames {
         let plan = self.configuration.plan_for_cost()?.on(machine.clone().into());
         let (model, _) = open_model(name, &mut Default::default())?;
         let (input, per) = one_sequence(&*model.checkpoint, self.window)?;
-        let mut session =
-            Session::on(crate::host::on(Backend::default()), Arc::clone(&model.checkpoint), Plan::fp32())?;
+        let mut session = watched::session(crate::host::on(Backend::default()), &model.checkpoint)?;
         let dense = plan.base.pattern() == Pattern::Dense;
         session.set_plan(plan)?;
         let workload = if self.statistics { session.observed_workload(input)? } else { session.workload(&input)? };

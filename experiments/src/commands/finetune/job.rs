@@ -33,6 +33,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         show::print(args, &card, &out)?;
         return Ok(ExitCode::SUCCESS);
     }
+    interrupt::keep("checkpoints are kept; the same command goes on from the last one".to_owned());
     match drive(args, &settings, &subject, &out)? {
         Outcome::Finished(done) => {
             let card = card(&identity, &settings, &done, &out)?;
@@ -42,7 +43,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         }
         Outcome::Stopped { step } => {
             eprintln!("interrupted after step {step} of {}; the same command goes on from there", settings.steps);
-            Ok(ExitCode::from(interrupt::EXIT_CODE))
+            Ok(interrupt::code().unwrap_or(ExitCode::SUCCESS))
         }
         Outcome::Diverged { reason, kept } => {
             let left = match kept {

@@ -15,6 +15,7 @@ use toml::Value;
 use crate::commands::cost::{Shape, machine_of};
 use crate::commands::trace::one_sequence;
 use crate::subject::open_model;
+use crate::watched;
 
 /// Points of a grid at most; their costs are held in memory.
 const MOST: usize = 2_000_000;
@@ -178,7 +179,7 @@ impl File {
     fn session(&self, model: &str) -> Result<(Session, interplay::burn::Activation)> {
         let (model, _) = open_model(model, &mut Default::default())?;
         let (input, _) = one_sequence(&*model.checkpoint, self.window)?;
-        Ok((Session::on(crate::host::on(Backend::default()), Arc::clone(&model.checkpoint), Plan::fp32())?, input))
+        Ok((watched::session(crate::host::on(Backend::default()), &model.checkpoint)?, input))
     }
 
     fn workload(

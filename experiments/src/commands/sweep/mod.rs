@@ -6,9 +6,10 @@ mod grid;
 
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use indicatif::{ProgressBar, ProgressStyle};
 use interplay::files;
 use interplay_hw::cost::{Accelerator, CycleModel, PriceList, Workload, area, cost};
 use rayon::prelude::*;
@@ -17,9 +18,13 @@ use serde_json::json;
 
 use crate::commands::cost::prices_of;
 use crate::output::{say, sayln, write_atomic};
+use crate::progress::Progress;
 use crate::report::csv::field;
 use crate::report::table::Table;
 use grid::{File, Point};
+
+/// The kind of work that costs a point.
+const POINT: &str = "point";
 
 /// Arguments of `sweep`.
 #[derive(Debug, clap::Args)]
@@ -43,7 +48,7 @@ pub struct Args {
     file: PathBuf,
 
     /// Write every point as CSV, and a figure of the first two objectives.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, alias = "output", value_name = "DIR")]
     out: Option<PathBuf>,
 
     /// Print one JSON object with every point.
@@ -86,17 +91,20 @@ pub fn run(args: &Args) -> Result<()> {
     let points = file.points()?;
     let workloads = file.workloads(&points)?;
     let prices = &prices_of(&file.prices)?;
-    let progress = bar(points.len() as u64)?;
+    let progress = bar(points.len());
     let mut costed: Vec<Costed> = points
         .par_iter()
         .zip(&workloads)
         .map(|(point, workload)| {
+            let since = Instant::now();
             let costed = one(point, workload, &file, prices);
-            progress.inc(1);
+            let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+            progress.finished(POINT, since.elapsed());
+            progress.say("costing points");
             costed
         })
         .collect();
-    progress.finish_and_clear();
+    drop(progress);
     if let Some(error) = costed.iter().all(|c| c.error.is_some()).then(|| costed.first()).flatten() {
         bail!("no point of the grid can be costed; the first: {}", error.error.as_deref().unwrap_or_default());
     }
@@ -121,10 +129,11 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// A bar with the time left; nothing is drawn where standard error is no terminal.
-fn bar(points: u64) -> Result<ProgressBar> {
-    let style = ProgressStyle::with_template("{pos}/{len} points {bar:30} {eta} left")?;
-    Ok(ProgressBar::new(points).with_style(style))
+/// The progress that all threads share.
+fn bar(points: usize) -> Mutex<Progress> {
+    let mut progress = Progress::of([(POINT.to_owned(), u32::try_from(points).unwrap_or(u32::MAX))], false);
+    progress.show("costing points", rayon::current_num_threads());
+    Mutex::new(progress)
 }
 
 /// The cost of one point; one that cannot be costed says why.

@@ -21,6 +21,7 @@ use crate::commands::tasks;
 use crate::interrupt;
 use crate::result::{BURN_GRADIENTS, Calibration, Cell, Compression, Metric, OtherText, TaskScore};
 use crate::subject::Data;
+use crate::watched::Watched;
 
 /// A cell with what tables compare it by.
 pub(super) struct Measured {
@@ -193,7 +194,7 @@ fn put(layer: &Layer, on: On, format: &'static Format) -> Result<Layer> {
 }
 
 fn second(session: &mut Session, opened: &Opened) -> Result<Metric> {
-    let found = perplexity(session, &opened.second.1)?;
+    let found = perplexity(&mut Watched::new(session), &opened.second.1)?;
     Ok(Metric { name: "perplexity".into(), value: found.value(), stderr: found.nll().stderr })
 }
 

@@ -50,11 +50,11 @@ const QUICK_FORMATS: [&str; 1] = ["int4-asym"];
 Examples:
   interplay study methods --quick
   interplay study methods
-  interplay study methods --model smollm2 --window 512 --windows 4 --samples 16 --methods wanda,sparsegpt,gptq
-  interplay study methods --model ./opt-125m --data test.txt --data2 c4 --calibration train.txt --formats mxfp4 --sparsity 2:4")]
+  interplay study methods --models smollm2 --window 512 --windows 4 --samples 16 --methods wanda,sparsegpt,gptq
+  interplay study methods --models ./opt-125m --data test.txt --data2 c4 --calibration train.txt --formats mxfp4 --sparsity 2:4")]
 pub struct Args {
-    /// A language model: `lm`, a fetched name, a Hugging Face folder, a GGUF file; may be given again [default: lm].
-    #[arg(long)]
+    /// Language models, separated by commas: `lm`, fetched names, Hugging Face folders, GGUF files [default: lm].
+    #[arg(long = "models", alias = "model", value_delimiter = ',')]
     pub model: Vec<String>,
     /// The first text: a fetched one, or a file [default: heldout for lm, wiki for others].
     #[arg(long)]
@@ -85,7 +85,7 @@ pub struct Args {
     #[arg(long)]
     pub windows: Option<usize>,
     /// Formats of the weights, separated by commas [default: int4-asym,mxfp4].
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, alias = "format", value_delimiter = ',')]
     pub formats: Vec<String>,
     /// Sparsity patterns, separated by commas [default: 50%,2:4].
     #[arg(long, value_delimiter = ',')]
@@ -105,10 +105,10 @@ pub struct Args {
     #[arg(long)]
     pub quick: bool,
     /// The folder for results [default: figures/methods, or figures/methods-quick].
-    #[arg(long)]
+    #[arg(long, alias = "output")]
     pub out: Option<PathBuf>,
     /// The seed of the calibration sequences.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, alias = "seeds", default_value_t = 0)]
     pub seed: u64,
     /// Print the cells as JSON lines instead of tables.
     #[arg(long)]

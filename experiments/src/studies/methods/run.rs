@@ -48,21 +48,24 @@ pub(super) fn run(request: &Request) -> Result<ExitCode> {
     let kinds = opened.iter().flat_map(|opened| request.points.iter().map(|point| kind(opened, point)));
     let mut progress = Progress::new(kinds.collect::<Vec<_>>(), false);
     progress.note(&format!("{} cells", progress.units()));
+    interrupt::keep(kept(request));
     let mut models = Vec::new();
     for opened in &opened {
         let notes = opened.subject.caveat.clone().into_iter();
         let notes = notes.chain(request.skipped.iter().map(|why| format!("not in the table: {why}"))).collect();
         models.push(Model { name: opened.subject.model_name.clone(), cells: Vec::new(), notes });
-        let result = models.last_mut().map_or(Ok(()), |model| fill(request, opened, &mut progress, model));
-        // What failed is reported once what was finished is written.
-        if models.iter().any(|model| !model.cells.is_empty()) {
-            let written = if claim.holds() { write::all(request, &models, &facts) } else { Ok(()) };
-            if !claim.holds() {
-                progress.clear();
-                return Ok(report_lost(request, &models));
-            }
-            written?;
+        let mut keep = |models: &[Model]| match models.iter().all(|model| model.cells.is_empty()) || !claim.holds() {
+            true => Ok(()),
+            false => write::all(request, models, &facts),
+        };
+        let result = fill(request, opened, &mut progress, &mut models, &mut keep);
+        // What failed is reported once what was finished is written, with its notes.
+        let written = keep(&models);
+        if !claim.holds() {
+            progress.clear();
+            return Ok(report_lost(request, &models));
         }
+        written?;
         result?;
         if interrupt::asked() {
             break;
@@ -70,9 +73,9 @@ pub(super) fn run(request: &Request) -> Result<ExitCode> {
     }
     progress.clear();
     print(request, &models)?;
-    if interrupt::asked() {
-        eprintln!("interrupted: {} holds the cells that were finished", request.out.display());
-        return Ok(ExitCode::from(interrupt::EXIT_CODE));
+    if let Some(code) = interrupt::code() {
+        eprintln!("interrupted: {}", kept(request));
+        return Ok(code);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -86,32 +89,50 @@ fn report_lost(request: &Request, models: &[Model]) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// What an interrupted run leaves.
+fn kept(request: &Request) -> String {
+    format!("{} holds the cells that were finished", request.out.display())
+}
+
 /// Cells of one kind take about the same time: those of one model and its methods.
 fn kind(opened: &Opened, point: &Point) -> String {
     format!("{} {} {}", opened.subject.model_name, point.pruner, point.quantiser)
 }
 
-/// All cells of one model. A method that refuses a layer costs its cell, and the reader is told.
-fn fill(request: &Request, opened: &Opened, progress: &mut Progress, model: &mut Model) -> Result<()> {
-    let mut bench = Bench::new(request, opened).with_context(|| format!("cannot study `{}`", model.name))?;
+/// All cells of the last model; `keep` writes those of all models as each is finished. A method that refuses a layer costs its cell,
+/// and the reader is told.
+fn fill(
+    request: &Request,
+    opened: &Opened,
+    progress: &mut Progress,
+    models: &mut [Model],
+    keep: &mut dyn FnMut(&[Model]) -> Result<()>,
+) -> Result<()> {
+    let name = &opened.subject.model_name;
+    let mut bench = Bench::new(request, opened).with_context(|| format!("cannot study `{name}`"))?;
     for point in &request.points {
         if interrupt::asked() {
             break;
         }
         let text = point.text();
-        progress.start(&kind(opened, point), &format!("{} {text}", model.name));
-        match bench.measure(point) {
+        progress.start(&kind(opened, point), &format!("{name} {text}"));
+        let measured = bench.measure(point);
+        let Some(model) = models.last_mut() else { break };
+        match measured {
             Ok(Some(measured)) => model.cells.push(measured),
             Ok(None) => break,
+            Err(_) if interrupt::asked() => break,
             Err(error) => match error.downcast_ref() {
                 Some(interplay::Error::Layer { .. }) => model.notes.push(format!("no cell of {text}: {error:#}")),
-                _ => return Err(error.context(format!("{} {text}", model.name))),
+                _ => return Err(error.context(format!("{name} {text}"))),
             },
         }
+        keep(models)?;
         progress.finish_unit();
     }
-    if model.cells.len() <= 1 && !interrupt::asked() {
-        bail!("no method could compress `{}`: {}", model.name, model.notes.join("; "))
+    let model = models.last().filter(|model| model.cells.len() <= 1 && !interrupt::asked());
+    if let Some(model) = model {
+        bail!("no method could compress `{name}`: {}", model.notes.join("; "))
     }
     Ok(())
 }
