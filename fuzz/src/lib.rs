@@ -7,6 +7,8 @@
 #[path = "../../src/error.rs"]
 mod error;
 mod load;
+mod models;
+mod tokenizer;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 
@@ -42,6 +44,24 @@ pub fn index(data: &[u8]) {
 /// Any bytes as a torch file.
 pub fn pickle(data: &[u8]) {
     load::read_pickle(data);
+}
+
+/// Any bytes as a `tokenizer.json`, and tokenizers that are nearly right; texts go through what is read.
+pub fn tokenizer(data: &[u8]) {
+    load::read_tokenizer(data);
+    let mut u = Unstructured::new(data);
+    if let Ok(text) = tokenizer::any(&mut u).and_then(|text| damaged(&mut u, text)) {
+        load::read_tokenizer(&text);
+    }
+}
+
+/// Any bytes as a `config.json` of OPT or of the LLaMA family, and configurations that are nearly right.
+pub fn config(data: &[u8]) {
+    models::read_config(data);
+    let mut u = Unstructured::new(data);
+    if let Ok(text) = models::any_config(&mut u).and_then(|text| damaged(&mut u, text)) {
+        models::read_config(&text);
+    }
 }
 
 /// `bytes` with up to three of them changed, and sometimes cut.

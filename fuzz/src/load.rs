@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unused_imports)]
 
+#[path = "../../src/load/byte_level.rs"]
+mod byte_level;
 #[path = "../../src/load/bytes.rs"]
 mod bytes;
 #[path = "../../src/load/check.rs"]
@@ -16,6 +18,8 @@ mod pickle;
 mod safetensors;
 #[path = "../../src/load/sentencepiece.rs"]
 mod sentencepiece;
+#[path = "../../src/load/tokenizer/mod.rs"]
+mod tokenizer;
 #[path = "../../src/load/widen.rs"]
 mod widen;
 
@@ -26,6 +30,7 @@ use check::nearest;
 use gguf::Gguf;
 use safetensors::SafeTensors;
 use sentencepiece::SentencePiece;
+use tokenizer::Tokenizer;
 
 /// Reads everything in a GGUF file.
 pub fn read_gguf(bytes: Vec<u8>) {
@@ -73,6 +78,18 @@ pub fn read_index(text: &[u8]) {
         assert_eq!(place.parent(), Some(folder), "{shard:?}");
         assert!(place.file_name().is_some(), "{shard:?}");
     }
+}
+
+/// Reads a tokenizer, and with it some texts: no text may become much more than it is.
+pub fn read_tokenizer(text: &[u8]) {
+    let Ok(tokenizer) = Tokenizer::parse(Path::new("tokenizer.json"), text) else { return };
+    for text in ["", "a", " ", "the  cat, of é and 中 ﷺ 😀\n\n12345", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"] {
+        if let Ok(ids) = tokenizer.encode(text, true) {
+            assert!(ids.len() <= 2048 + 256 * text.len());
+            let _ = tokenizer.decode(&ids);
+        }
+    }
+    tokenizer.ids();
 }
 
 /// Reads everything in a torch file: it is refused, or no tensor of it is larger than the file.

@@ -100,7 +100,11 @@ fn precompiled() -> Result<(), Failed> {
     for text in ["A", "!!!!", "YR=="] {
         refused("normalizer", json!({"type": "Precompiled", "precompiled_charsmap": text}), &["is not base64"])?;
     }
-    refused("normalizer", json!({"type": "Precompiled", "precompiled_charsmap": 3}), &["not a text"])?;
+    for part in
+        [json!({"type": "Precompiled", "precompiled_charsmap": 3}), json!({"type": "Precompiled", "charsmap": ""})]
+    {
+        refused("normalizer", part, &["has no `precompiled_charsmap` that is a text"])?;
+    }
     // Within a sequence, and under another name.
     let nested = json!({"type": "Sequence", "normalizers": [table(&[1])]});
     refused("normalizer", nested, &["four bytes of its length"])?;

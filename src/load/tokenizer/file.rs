@@ -209,8 +209,9 @@ impl Tally {
 /// Bytes that a part makes of one, at most. Case and Unicode's normal forms grow a text once and not again, and count as one.
 fn growth(kind: &str, fields: &Map<String, Value>) -> Result<usize, String> {
     let length = |key: &str| fields.get(key).and_then(Value::as_str).map_or(0, str::len);
-    if let Some(table) = fields.get("precompiled_charsmap") {
-        let table = table.as_str().ok_or("has a `precompiled_charsmap` that is not a text")?;
+    if kind == "Precompiled" || fields.contains_key("precompiled_charsmap") {
+        let table = fields.get("precompiled_charsmap").and_then(Value::as_str);
+        let table = table.ok_or("has no `precompiled_charsmap` that is a text")?;
         return charsmap::growth(table).map_err(|problem| format!("has a `precompiled_charsmap` that {problem}"));
     }
     if let Some(pattern) = fields.get("pattern") {
