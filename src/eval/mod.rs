@@ -17,5 +17,5 @@ pub use classification::{Classification, Logits, logits};
 pub use embedding::embeddings;
 pub use perplexity::{Perplexity, perplexity, predicted, strided_perplexity, strided_windows, windows};
 pub use protocol::{PROTOCOLS, Protocol};
-pub use runner::{Eager, Runner, for_each_logits};
+pub use runner::{Eager, Runner, for_each_logits, waiting_bytes};
 pub use stats::{Estimate, log_sum_exp};

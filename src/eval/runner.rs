@@ -111,6 +111,18 @@ pub fn for_each_logits(
     Ok(())
 }
 
+/// Bytes of inputs and residual streams that are held while `inputs` inputs like this one go through [`for_each_logits`].
+///
+/// # Errors
+/// The model does not take the input.
+pub fn waiting_bytes(runner: &mut dyn Runner, input: &Activation, inputs: usize) -> Result<u64, Error> {
+    runner.enter(0)?;
+    let values = |activation: &Activation| activation.shape().iter().product::<usize>();
+    let embedded = values(&runner.forward(input.clone())?);
+    let waiting = embedded.saturating_mul(inputs).min(WAITING_VALUES.max(embedded));
+    Ok(4 * (waiting + values(input).saturating_mul(inputs)) as u64)
+}
+
 fn head_in_chunks(runner: &mut dyn Runner, rows: Tensor<2>, mut row: impl FnMut(usize, &[f32])) -> Result<(), Error> {
     let [count, _] = rows.dims();
     for start in (0..count).step_by(HEAD_ROWS) {

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use interplay::eval::waiting_bytes;
 use interplay::plan::Plan;
 use interplay::session::Session;
 
@@ -12,10 +14,11 @@ use super::bench::{Bench, Worker};
 use super::kind::{Done, Kind, Planned};
 use super::run::Options;
 use super::store::Store;
+use crate::commands::trace::one_sequence;
 use crate::output::sayln;
 use crate::progress::{Progress, clock, peak_resident};
 use crate::report::table::Table;
-use crate::subject::Subject;
+use crate::subject::{Data, Subject};
 
 /// What one cell of a kind of work takes.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +46,7 @@ pub fn print(
     let probes = (kind.plan)(&small, &Done::default())?;
     let probes = one_of_each(probes);
     // The peak of a process never falls, so what no run does comes after it.
-    let peak = memory(kind, &small, &probes, jobs)?;
+    let peak = memory(kind, bench, &small, &probes, jobs)?;
     let paces = paces(kind, &small, &probes)?;
     let store = Store::existing(&options.out).ok();
     let mut table = Table::new(format!("{} cells", planned.len()), ["cell", "kind of work", "amount", "time"]);
@@ -108,9 +111,9 @@ pub fn weights(subject: &Subject) -> u64 {
     counted.map_or(0, |footprint| footprint.total.total() / 8)
 }
 
-/// The most memory that this process had resident once every worker has measured every probe. What a cell holds does not grow with its
-/// amount of work: inputs go one after the other.
-fn memory(kind: &'static Kind, small: &Bench, probes: &[Planned], jobs: usize) -> Result<Option<u64>> {
+/// The most memory that this process had resident once every worker has measured every probe, and what more of the real amount of inputs
+/// waits between two stages of a model.
+fn memory(kind: &'static Kind, bench: &Bench, small: &Bench, probes: &[Planned], jobs: usize) -> Result<Option<u64>> {
     let measure_all = || -> Result<()> {
         let mut worker = Worker::new(small);
         probes.iter().try_for_each(|probe| {
@@ -124,13 +127,32 @@ fn memory(kind: &'static Kind, small: &Bench, probes: &[Planned], jobs: usize) -
             Err(panic) => std::panic::resume_unwind(panic),
         })
     })?;
-    Ok(peak_resident())
+    let Some(peak) = peak_resident() else { return Ok(None) };
+    let waiting = bench.subjects.iter().zip(&small.subjects).map(|(subject, small)| {
+        let held = |inputs| waiting(bench, subject, inputs);
+        Ok(held(subject.inputs())?.saturating_sub(held(small.inputs())?))
+    });
+    let waiting = waiting.collect::<Result<Vec<u64>>>()?.into_iter().max().unwrap_or(0);
+    Ok(Some(peak + waiting * jobs as u64))
+}
+
+/// Bytes that a worker holds of so many of a subject's inputs; pairs of texts go one after the other.
+fn waiting(bench: &Bench, subject: &Subject, inputs: usize) -> Result<u64> {
+    let checkpoint = &subject.model.checkpoint;
+    let window = match subject.data {
+        Data::Windows(_) => Some(subject.window()),
+        Data::Images { .. } => None,
+        Data::Pairs { .. } => return Ok(0),
+    };
+    let (input, _) = one_sequence(&**checkpoint, window)?;
+    let mut session = Session::on(bench.backend, Arc::clone(checkpoint), Plan::fp32())?;
+    Ok(waiting_bytes(&mut session, &input, inputs)?)
 }
 
 /// The time of a unit of work would be lost in noise below this: what [`Kind::shrink`] of text and image studies leaves.
 pub const PROBE_WINDOWS: usize = 2;
-/// The same for images.
-pub const PROBE_IMAGES: usize = 16;
+/// The same for images; so many go through a model together.
+pub const PROBE_IMAGES: usize = 100;
 
 /// Steps of training that a probe takes: judging the result, which it does as well, is then a small part.
 pub const PROBE_STEPS: i64 = 4;
@@ -145,6 +167,7 @@ pub fn fewer_steps(spec: &mut super::spec::Spec) {
 
 /// The smaller specification of a study that evaluates models.
 pub fn fewer_inputs(spec: &mut super::spec::Spec) {
-    spec.windows = Some(PROBE_WINDOWS);
-    spec.images = Some(PROBE_IMAGES);
+    let at_most = |given: Option<usize>, most: usize| Some(given.map_or(most, |given| given.min(most)));
+    spec.windows = at_most(spec.windows, PROBE_WINDOWS);
+    spec.images = at_most(spec.images, PROBE_IMAGES);
 }
