@@ -242,7 +242,7 @@ pub fn run(args: &Args) -> Result<()> {
 
     let mut session = Session::on(args.host.backend(), Arc::clone(&subject.model.checkpoint), Plan::fp32())?;
     // A rule that matches nothing is refused before anything long runs.
-    plan.check(session.layer_names().iter().map(String::as_str))?;
+    session.check(&plan)?;
     let reference = evaluate(&subject, &mut session, None)?;
     let fp32 = reference.metric.clone();
     let unchanged = plan.rules.is_empty() && plan.base == interplay::plan::LayerConfig::fp32();
