@@ -148,7 +148,7 @@ fn counted(machine: &Accelerator, [m, k, n]: [u64; 3], format: &str) -> Cost {
 /// Losses and the utilisation are all of the time; a product that waits for nothing loses nothing by it.
 fn losses() {
     for machine in Accelerator::all() {
-        let runs = |format: &&Format| {
+        let runs = |format: &&'static Format| {
             let layer = Layer::dense(Gemm::new("a", 1, 64, 64), format, format.for_activations()).unwrap();
             machine.run(&Pair::from(&layer)).is_ok_and(|run| run.slot.is_some())
         };
