@@ -162,7 +162,9 @@ fn losses() {
         }
     }
     let large = counted(Accelerator::by_name("systolic-128").unwrap(), [4096; 3], "mxfp8").total;
-    assert_eq!((large.losses.waiting, large.share.stall), (0.0, 1.0));
+    // The first load alone: next to nothing is lost where all of the peak is left.
+    let (lost, left) = (large.losses.waiting, large.share.stall);
+    assert!(0.0 < lost && lost < 1e-4 && (lost + left - 1.0).abs() < 1e-12, "{lost} {left}");
 }
 
 /// A kernel that works for less time than it takes to begin is bound by its launch.
