@@ -21,7 +21,7 @@ use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 
 use crate::Error;
-use crate::burn::{Activation, Backend, Captured, Observer, Placement, Pool, Product, Stage, Units};
+use crate::burn::{Activation, Backend, Captured, Observer, Placement, Pool, Product, Role, Stage, Units};
 use crate::eval::Runner;
 use crate::formats::Footprint;
 use crate::hw::Workload;
@@ -91,12 +91,31 @@ impl Session {
         Ok(session)
     }
 
+    /// Whether a plan fits the model, by names and shapes alone.
+    ///
+    /// # Errors
+    /// A rule of the plan that matches no layer, a low-rank correction of more rank than any layer has.
+    pub fn check(&self, plan: &Plan) -> Result<(), Error> {
+        plan.check(self.layer_names().iter().map(String::as_str))?;
+        let weights = || self.products().filter(|product| product.role == Role::Weight);
+        let most = weights().map(|product| product.n.min(product.k)).max().unwrap_or(0);
+        let corrections =
+            weights().filter_map(|product| plan.config(self.checkpoint.architecture(), product)?.correction);
+        match corrections.map(|correction| correction.rank).find(|rank| *rank > most) {
+            Some(rank) => Err(Error::Invalid(format!(
+                "a low-rank correction of rank {rank} is more than any layer has; give a rank of 0 to {most}, the shorter side of the \
+                 largest weight matrix"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// Replaces the plan; weights are prepared again where a layer's configuration changes, when its stage next runs.
     ///
     /// # Errors
-    /// A rule of the plan matches no layer; the former plan then stays.
+    /// Those of [`Session::check`]; the former plan then stays.
     pub fn set_plan(&mut self, plan: Plan) -> Result<(), Error> {
-        plan.check(self.layer_names().iter().map(String::as_str))?;
+        self.check(&plan)?;
         self.plan = plan;
         for stage in &mut self.stages {
             stage.ready = None;

@@ -2,7 +2,7 @@
 
 use std::fmt::Arguments;
 use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::Result;
@@ -20,12 +20,47 @@ pub fn write_whole(path: &Path, content: impl FnOnce(&File) -> Result<()>) -> Re
 
 /// Prints to standard output; a reader that has closed it (`interplay … | head`) ends the program quietly.
 pub fn say(text: Arguments<'_>) {
-    if let Err(error) = std::io::stdout().write_fmt(text) {
+    printed(std::io::stdout().write_fmt(text));
+}
+
+/// Ends the program where standard output takes nothing more.
+fn printed(result: std::io::Result<()>) {
+    if let Err(error) = result {
         if error.kind() == ErrorKind::BrokenPipe {
             std::process::exit(0);
         }
         eprintln!("error: cannot print: {error}");
         std::process::exit(2);
+    }
+}
+
+/// Prints a value as indented JSON, piece by piece.
+///
+/// # Errors
+/// A value that JSON does not have.
+pub fn say_json(value: &impl serde::Serialize) -> Result<()> {
+    let mut out = BufWriter::new(Said);
+    serde_json::to_writer_pretty(&mut out, value)?;
+    writeln!(out)?;
+    Ok(out.flush()?)
+}
+
+/// Standard output as [`say`] writes to it.
+struct Said;
+
+impl Write for Said {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        printed(std::io::stdout().write_all(bytes));
+        Ok(())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        printed(std::io::stdout().flush());
+        Ok(())
     }
 }
 

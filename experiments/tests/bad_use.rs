@@ -12,7 +12,7 @@ pub fn cases() -> Vec<Trial> {
 }
 
 /// Arguments, and what the message must say.
-const WRONG: [(&[&str], &[&str]); 60] = [
+const WRONG: [(&[&str], &[&str]); 66] = [
     (&["format", "hbpf8"], &["hbpf8", "hbfp8"]),
     (&["eval", "--format", "mxpf4"], &["mxpf4", "mxfp4"]),
     (&["eval", "--format", "int8", "--sparsity", "2:4"], &["order", "sq", "qs"]),
@@ -22,6 +22,12 @@ const WRONG: [(&[&str], &[&str]); 60] = [
     (&["eval", "--accelerator", "systolic-12"], &["systolic-12", "systolic-128"]),
     (&["cost", "--gemm", "3x4"], &["3x4", "MxKxN"]),
     (&["cost", "--gemm", "0x4x4"], &["M = 0"]),
+    (&["cost", "--gemm", "0*4x4x4"], &["count = 0"]),
+    (&["cost", "--gemm", "x*4x4x4"], &["x*4x4x4", "12*197x768x3072"]),
+    (&["eval", "--format", "sq"], &["`sq` is an order", "--order"]),
+    (&["list", "prices", "horowitz", "--json"], &["horowitz45"]),
+    (&["eval", "--format", "int8", "--low-rank", "999999999"], &["999999999", "0 to 192"]),
+    (&["cost", "--model", "lm", "--format", "int8", "--low-rank", "193"], &["193", "0 to 192"]),
     (&["cost", "--gemm", "4x4x4", "--format", "hbfp6", "--accelerator", "h100"], &["hbfp6", "h100", "hopper.wgmma"]),
     (&["eval", "--format", "hbfp6", "--accelerator", "h100"], &["hbfp6", "h100", "q_proj", "hopper.wgmma"]),
     (&["eval", "--format", "mxfp8", "--datapath", "int8"], &["int8", "mxfp8", "symmetric integers"]),

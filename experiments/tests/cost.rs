@@ -5,7 +5,7 @@ use std::fs;
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
-use crate::run::{interplay, interplay_in};
+use crate::run::{command_in, interplay, interplay_in};
 
 pub fn cases() -> Vec<Trial> {
     vec![
@@ -16,6 +16,9 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("cost::scalesim_files", scalesim_files),
         Trial::test("cost::a_sweep_is_the_same_on_any_threads", a_sweep_is_the_same_on_any_threads),
         Trial::test("cost::records_are_files", records_are_files),
+        Trial::test("cost::losses_and_repeats", losses_and_repeats),
+        #[cfg(target_os = "linux")]
+        Trial::test("cost::a_large_sweep_stays_small", a_large_sweep_stays_small),
     ]
 }
 
@@ -191,7 +194,10 @@ fn a_sweep_is_the_same_on_any_threads() -> Result<(), Failed> {
     assert_eq!(points.len(), 24);
     let front = points.iter().filter(|point| point["front"] == true).count();
     assert!(front > 0 && front < 24, "{front}");
-    assert_eq!(fs::read(folder.path().join("1/sweep.svg"))?, fs::read(folder.path().join("3/sweep.svg"))?);
+    for name in ["sweep.csv", "sweep.svg"] {
+        let read = |run: &str| fs::read(folder.path().join(run).join(name));
+        assert_eq!(read("1")?, read("3")?, "{name}");
+    }
     fs::write(folder.path().join("wrong.toml"), GRID.replace("engine.rows", "engine.rowz"))?;
     let output = interplay_in(folder.path(), &["sweep", "wrong.toml"]);
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -215,5 +221,76 @@ fn records_are_files() -> Result<(), Failed> {
         Ok::<Value, Failed>(cost)
     };
     assert_eq!(cost("own.toml")?, cost("h100")?);
+    for (kind, name) in [("prices", "horowitz45"), ("accelerators", "h100")] {
+        let record = json(&["list", kind, name, "--json"])?;
+        assert_eq!(record["name"], name, "{kind}");
+    }
+    Ok(())
+}
+
+/// Losses beside the utilisation, what bounds a layer, repeated products, components of the area.
+fn losses_and_repeats() -> Result<(), Failed> {
+    let shape = ["--gemm", "4096x4096x4096", "--format", "mxfp8"];
+    let (code, text, err) = interplay(&[&["cost"], &shape[..]].concat());
+    assert_eq!(code, 0, "{err}");
+    let header = text.lines().next().unwrap_or_default();
+    for column in ["util.", "pad", "fill", "launch", "wait", "bound"] {
+        assert!(header.split_whitespace().any(|word| word == column), "{column}: {header}");
+    }
+    let row: Vec<&str> = text.lines().nth(2).unwrap_or_default().split_whitespace().collect();
+    let at = row.iter().position(|word| *word == "compute").ok_or("no bound")?;
+    assert_eq!(row[at - 5..at], ["100.0%", "0.0%", "0.0%", "0.0%", "0.0%"], "nothing waits: {text}");
+    assert!(text.contains("by component: ") && text.contains("registers and clock"), "{text}");
+
+    let of = |gemm: &str| json(&["cost", "--gemm", gemm, "--format", "mxfp8", "--accelerator", "h100", "--json"]);
+    let (one, many) = (of("1x64x64")?, of("32*1x64x64")?);
+    assert_eq!((&one["total"]["bound"], &one["layers"][0]["bound"]), (&Value::from("launch"), &Value::from("launch")));
+    assert!(one["total"]["losses"]["launch"].as_f64() > Some(0.5), "{}", one["total"]["losses"]);
+    assert_eq!((&many["layers"][0]["count"], &many["work"]), (&Value::from(32), &Value::from("32*1x64x64")));
+    for field in ["macs", "cycles"] {
+        let times = |cost: &Value| cost["total"][field].as_u64().unwrap_or_default();
+        assert_eq!(times(&many), 32 * times(&one), "{field}");
+    }
+    let note = one["area_mm2"]["note"].as_str().unwrap_or_default();
+    assert!(note.contains("every format that this machine dequantises"), "{note}");
+    let parts = one["area_mm2"]["parts"].as_array().cloned().unwrap_or_default();
+    let sum: f64 = parts.iter().filter_map(|part| part[1]["typical"].as_f64()).sum();
+    assert!((sum / one["area_mm2"]["total"]["typical"].as_f64().unwrap_or_default() - 1.0).abs() < 1e-9, "{sum}");
+    Ok(())
+}
+
+/// Tens of thousands of machines: what a sweep holds of each is its numbers.
+#[cfg(target_os = "linux")]
+fn a_large_sweep_stays_small() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let list = |from: usize, step: usize, count: usize| {
+        (0..count).map(|i| (from + i * step).to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let (rows, kib) = (list(8, 8, 150), list(64, 16, 200));
+    let grid = format!(
+        "gemm = [\"64x64x64\"]\naccelerator = \"systolic-128\"\n[grid]\nformat = [\"hbfp8\"]\n\"engine.rows\" = [{rows}]\n\"memory.sram.kib\" = [{kib}]\n"
+    );
+    fs::write(folder.path().join("grid.toml"), grid)?;
+    let arguments = ["sweep", "grid.toml", "--out", "out"];
+    let mut child = command_in(folder.path(), &arguments).stdout(std::process::Stdio::null()).spawn()?;
+    // The most that was resident, in KiB; what a process that has ended says is empty.
+    let mut most = 0u64;
+    let status = loop {
+        let text = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        most = most.max(kib.unwrap_or(0));
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    };
+    assert!(status.success());
+    assert!(most > 10_000 && most < 64_000, "{most} KiB for 30,000 points");
+    let csv = fs::read_to_string(folder.path().join("out/sweep.csv"))?;
+    assert_eq!(csv.lines().count(), 30_001);
+    let figure = fs::read_to_string(folder.path().join("out/sweep.svg"))?;
+    assert!(figure.contains("30000 points; of those beside the front one in 3 is drawn"), "{}", figure.len());
+    assert!(figure.len() < 3_000_000, "{}", figure.len());
     Ok(())
 }

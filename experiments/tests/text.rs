@@ -27,6 +27,9 @@ fn formats_are_listed_with_exact_bits() -> Result<(), Failed> {
         let line = out.lines().find(|l| l.trim_start().starts_with(name)).ok_or(format!("{name} is not listed"))?;
         assert!(line.contains(bits), "{line}");
     }
+    let header = out.lines().next().unwrap_or_default();
+    assert!(header.contains("S→Q bound") && !header.contains("3.5"), "{header}");
+    assert!(out.contains("S→Q bound: where yes, pruning by magnitude"), "the column has a legend");
     Ok(())
 }
 

@@ -148,7 +148,7 @@ fn counted(machine: &Accelerator, [m, k, n]: [u64; 3], format: &str) -> Cost {
 /// Losses and the utilisation are all of the time; a product that waits for nothing loses nothing by it.
 fn losses() {
     for machine in Accelerator::all() {
-        let runs = |format: &&Format| {
+        let runs = |format: &&'static Format| {
             let layer = Layer::dense(Gemm::new("a", 1, 64, 64), format, format.for_activations()).unwrap();
             machine.run(&Pair::from(&layer)).is_ok_and(|run| run.slot.is_some())
         };
@@ -162,7 +162,9 @@ fn losses() {
         }
     }
     let large = counted(Accelerator::by_name("systolic-128").unwrap(), [4096; 3], "mxfp8").total;
-    assert_eq!((large.losses.waiting, large.share.stall), (0.0, 1.0));
+    // The first load alone: next to nothing is lost where all of the peak is left.
+    let (lost, left) = (large.losses.waiting, large.share.stall);
+    assert!(0.0 < lost && lost < 1e-4 && (lost + left - 1.0).abs() < 1e-12, "{lost} {left}");
 }
 
 /// A kernel that works for less time than it takes to begin is bound by its launch.

@@ -256,7 +256,7 @@ pub fn run(args: &Args) -> Result<()> {
     let shown = Shown::new(&*subject.model.checkpoint, subject.evaluated(), &runs[..if unchanged { 1 } else { 2 }]);
     let mut session = shown.session(args.host.backend(), &subject.model.checkpoint)?;
     // A rule that matches nothing is refused before anything long runs.
-    plan.check(session.layer_names().iter().map(String::as_str))?;
+    session.check(&plan)?;
     let reference = evaluate_shown(&subject, &mut session, None, (&shown, FP32))?;
     let fp32 = reference.metric.clone();
     session.set_plan(plan.clone())?;

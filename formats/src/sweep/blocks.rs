@@ -59,7 +59,8 @@ impl Sweep {
             });
             parts.reduce(empty, |a, b| a.into_iter().zip(b).map(|(a, b)| a.merge(b)).collect())
         };
-        x.par_chunks((band * self.k).max(1)).flat_map_iter(of_band).collect()
+        // An empty matrix may have rows of any length.
+        x.par_chunks(band.saturating_mul(self.k).max(1)).flat_map_iter(of_band).collect()
     }
 }
 

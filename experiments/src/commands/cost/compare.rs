@@ -24,7 +24,7 @@ pub fn run(work: &Work, chosen: &Chosen, as_json: bool) -> Result<()> {
         let models = counted.iter().map(|(model, cost)| match cost {
             Ok(cost) => json!({
                 "cycle_model": model.name, "cycles": cost.total.cycles, "time": cost.total.time,
-                "share": cost.total.share, "valid": model.valid, "omits": model.omits,
+                "share": cost.total.share, "losses": cost.total.losses, "bound": cost.total.bound, "valid": model.valid, "omits": model.omits,
             }),
             Err(error) => json!({"cycle_model": model.name, "error": error.to_string(), "valid": model.valid}),
         });
@@ -37,24 +37,25 @@ pub fn run(work: &Work, chosen: &Chosen, as_json: bool) -> Result<()> {
         sayln!("{}", serde_json::to_string_pretty(&object)?);
         return Ok(());
     }
-    let header = ["cycle model", "cycles", "ideal", "mapping", "fill, drain", "waiting", "utilisation"];
+    let header = ["cycle model", "cycles", "ideal", "util.", "pad", "fill", "launch", "wait"];
     let mut table = Table::new(format!("{} on {}", work.name, chosen.machine.name), header);
     for (model, cost) in &counted {
         let Ok(cost) = cost else { continue };
         let (total, percent) = (&cost.total, |share: f64| format!("{:.1} %", 100.0 * share));
-        let share = total.share;
+        let losses = total.losses;
         table.row([
             model.name.to_owned(),
             total.cycles.0.to_string(),
             total.time.ideal.0.to_string(),
-            percent(share.mapping),
-            percent(share.fill_drain),
-            percent(share.stall),
-            percent(share.utilisation),
+            percent(total.share.utilisation),
+            percent(losses.padding),
+            percent(losses.fill_drain),
+            percent(losses.launch),
+            percent(losses.waiting),
         ]);
     }
     say(format_args!("{table}"));
-    sayln!("\nShares are what is left of the peak after each loss; they multiply to the utilisation.");
+    sayln!("\n{}", super::show::LOSSES);
     for (model, cost) in &counted {
         sayln!("\n{}: {}\n  valid for: {}\n  leaves out: {}", model.name, model.about, model.valid, model.omits);
         if let Err(error) = cost {

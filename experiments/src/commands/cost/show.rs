@@ -58,8 +58,9 @@ pub fn table(work: &Work, chosen: &Chosen, cost: &Cost) {
         "unit",
         "cycles",
         "util.",
-        "map",
+        "pad",
         "fill",
+        "launch",
         "wait",
         "bound",
         "op/B",
@@ -87,18 +88,24 @@ pub fn table(work: &Work, chosen: &Chosen, cost: &Cost) {
     let head = ["all", "", "", "", ""].map(str::to_owned);
     table.row(head.into_iter().chain(row(&cost.total)));
     say(format_args!("{table}"));
+    sayln!("\n{LOSSES}");
     totals(work, chosen, cost);
 }
 
+/// What the columns of shares mean.
+pub const LOSSES: &str = "Of the time: util. multiplies the product itself; lost are pad (what pads tiles, idle units), fill (filling and draining), \
+launch (before a kernel's first multiplication) and wait (for memory). Together they are 100 %.";
+
 fn row(figures: &Figures) -> impl Iterator<Item = String> {
     let percent = |share: f64| format!("{:.1}%", 100.0 * share);
-    let (share, dram) = (figures.share, figures.memory.last().map_or(0, |main| main.moves.total().0));
+    let (losses, dram) = (figures.losses, figures.memory.last().map_or(0, |main| main.moves.total().0));
     [
         figures.cycles.0.to_string(),
-        percent(share.utilisation),
-        percent(share.mapping),
-        percent(share.fill_drain),
-        percent(share.stall),
+        percent(figures.share.utilisation),
+        percent(losses.padding),
+        percent(losses.fill_drain),
+        percent(losses.launch),
+        percent(losses.waiting),
         figures.bound.clone(),
         format!("{:.1}", figures.intensity),
         format!("{:.1}", dram as f64 / 8192.0),
@@ -188,15 +195,22 @@ fn totals(work: &Work, chosen: &Chosen, cost: &Cost) {
         );
     }
     match area(machine, cost, &chosen.prices) {
-        Ok(area) => sayln!(
-            "area {:.2} mm2 ({:.2} to {:.2}): units {:.2}, memory {:.2}; {:.3} TOPS/mm2 dense-equivalent",
-            area.total.typical,
-            area.total.low,
-            area.total.high,
-            area.units.typical,
-            area.memory.typical,
-            rates.dense_equivalent_tops / area.total.typical
-        ),
+        Ok(area) => {
+            sayln!(
+                "area {:.2} mm2 ({:.2} to {:.2}): units {:.2}, memory {:.2}; {:.3} TOPS/mm2 dense-equivalent",
+                area.total.typical,
+                area.total.low,
+                area.total.high,
+                area.units.typical,
+                area.memory.typical,
+                rates.dense_equivalent_tops / area.total.typical
+            );
+            let parts: Vec<_> = area.parts.iter().map(|(name, part)| format!("{name} {:.2}", part.typical)).collect();
+            sayln!("  by component: {}", parts.join(", "));
+            if let Some(note) = &area.note {
+                sayln!("  note: {note}");
+            }
+        }
         Err(error) => sayln!("area: n/a ({error})"),
     }
 }

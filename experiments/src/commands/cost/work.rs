@@ -15,8 +15,8 @@ use crate::watched;
 /// Products, or a model, and how they are stored.
 #[derive(Debug, clap::Args)]
 pub struct WorkNames {
-    /// A product [M, K] x [K, N]; may be given several times.
-    #[arg(long, value_name = "MxKxN", conflicts_with = "model")]
+    /// A product [M, K] x [K, N], COUNT times with weights of its own each time; may be given several times.
+    #[arg(long, value_name = "[COUNT*]MxKxN", conflicts_with = "model")]
     gemm: Vec<Shape>,
 
     /// `lm`, `vit`, a fetched model such as `smollm2`, a Hugging Face folder, or a GGUF file [default: lm].
@@ -35,18 +35,35 @@ pub struct WorkNames {
     configuration: Configuration,
 }
 
-/// Sides of a product.
+/// A product, and how often it is there.
 #[derive(Debug, Clone, Copy)]
-pub struct Shape(pub [u64; 3]);
+pub struct Shape {
+    count: u64,
+    sides: [u64; 3],
+}
+
+impl Shape {
+    /// The product under the name of its shape.
+    pub fn gemm(self) -> Gemm {
+        let Self { count, sides: [m, k, n] } = self;
+        let times = if count == 1 { String::new() } else { format!("{count}*") };
+        Gemm { count, ..Gemm::new(format!("{times}{m}x{k}x{n}"), m, k, n) }
+    }
+}
 
 impl FromStr for Shape {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let sides: Option<Vec<u64>> =
-            text.to_ascii_lowercase().split('x').map(|side| side.trim().parse().ok()).collect();
+        let lower = text.to_ascii_lowercase();
+        let (count, shape) = lower.split_once('*').unwrap_or(("1", &lower));
+        let number = |side: &str| side.trim().parse::<u64>().ok();
+        let sides = shape.split('x').map(number).collect::<Option<Vec<u64>>>();
         let sides = sides.and_then(|sides| <[u64; 3]>::try_from(sides).ok());
-        sides.map(Self).ok_or_else(|| anyhow!("`{text}` is no product; give MxKxN, e.g. 197x768x3072"))
+        let shape = number(count).zip(sides).map(|(count, sides)| Self { count, sides });
+        shape.ok_or_else(|| {
+            anyhow!("`{text}` is no product; give MxKxN, e.g. 197x768x3072, or 12*197x768x3072 for 12 of them")
+        })
     }
 }
 
@@ -77,10 +94,9 @@ impl WorkNames {
     fn of_shapes(&self) -> Result<Work> {
         ensure!(self.window.is_none(), "--window is for models; a product has its M");
         let base = self.configuration.plan_for_cost()?.base;
-        let layers = self.gemm.iter().map(|Shape([m, k, n])| {
-            let gemm = Gemm::new(format!("{m}x{k}x{n}"), *m, *k, *n);
+        let layers = self.gemm.iter().map(|shape| {
             let activations = base.activations.for_activations();
-            let layer = Layer::sparse(gemm, base.weight_format(), activations, base.pattern())?;
+            let layer = Layer::sparse(shape.gemm(), base.weight_format(), activations, base.pattern())?;
             Ok(Layer { datapath: base.datapath, ..layer })
         });
         let workload = Workload::from(layers.collect::<Result<Vec<_>>>()?);

@@ -4,27 +4,34 @@ use anyhow::{Result, bail};
 use interplay_formats::{Format, Pattern};
 use interplay_hw::Error;
 use interplay_hw::cost::{Accelerator, CycleModel, Engine, Pair, PriceList, gates};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::cli::Listed;
 use crate::output::say;
 use crate::report::table::Table;
 
-/// Prints one record as the TOML of its file.
+/// Prints one record as the TOML of its file, or as JSON.
 ///
 /// # Errors
 /// A kind of which records are not picked by name, or an unknown name.
-pub fn record(what: Listed, name: &str) -> Result<()> {
+pub fn record(what: Listed, name: &str, as_json: bool) -> Result<()> {
     let text = match what {
+        Listed::Accelerators if as_json => json_of(Accelerator::by_name(name)?)?,
         Listed::Accelerators => {
             let machine = Accelerator::by_name(name)?;
             format!("{}\n{}", toml::to_string(machine)?, map_of(machine))
         }
+        Listed::Prices if as_json => json_of(PriceList::by_name(name)?)?,
         Listed::Prices => toml::to_string(PriceList::by_name(name)?)?,
         _ => bail!("only datapaths, methods, accelerators and prices are picked by a word: leave `{name}` out"),
     };
     say(format_args!("{text}"));
     Ok(())
+}
+
+fn json_of(record: &impl Serialize) -> Result<String> {
+    Ok(format!("{}\n", serde_json::to_string_pretty(record)?))
 }
 
 /// What runs each format on a machine, weights and activations alike, as comments behind its record.

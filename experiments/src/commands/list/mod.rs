@@ -15,8 +15,13 @@ use crate::output::{say, sayln};
 use crate::report::table::Table;
 use crate::studies;
 
+/// The column of formats for which theorem 3.5 holds.
+const BOUND: &str = "S→Q bound";
+const BOUNDED: &str =
+    "where yes, pruning by magnitude and then rounding never errs by more\nthan the two alone, added up (theorem 3.5)";
+
 /// Characters of a source in the table of formats, so that a line has 110.
-const SOURCE: usize = 14;
+const SOURCE: usize = 8;
 
 /// Prints the list; those of formats and datapaths end with the `declared` ones. A `word` picks records by name.
 ///
@@ -24,7 +29,7 @@ const SOURCE: usize = 14;
 /// A record that JSON cannot hold, which none is.
 pub fn run(what: Listed, word: Option<&str>, as_json: bool, declared: &Declared) -> Result<()> {
     if let (Some(name), false) = (word, matches!(what, Listed::Datapaths | Listed::Methods)) {
-        return machines::record(what, name);
+        return machines::record(what, name, as_json);
     }
     let (table, json) = match what {
         Listed::Formats => formats(&declared.formats)?,
@@ -43,12 +48,15 @@ pub fn run(what: Listed, word: Option<&str>, as_json: bool, declared: &Declared)
         sayln!("{}", serde_json::to_string_pretty(&json)?);
     } else {
         say(format_args!("{table}"));
+        if let Listed::Formats = what {
+            sayln!("\n{BOUND}: {BOUNDED}");
+        }
     }
     Ok(())
 }
 
 fn formats(declared: &[&'static Format]) -> Result<(Table, Value)> {
-    let mut table = Table::new("", ["name", "bits", "element", "block", "scale", "rule", "3.5", "source"]).text();
+    let mut table = Table::new("", ["name", "bits", "element", "block", "scale", "rule", BOUND, "source"]).text();
     let mut formats: Vec<&'static Format> = Format::all().iter().collect();
     for format in declared {
         // A declaration may repeat a format of the catalogue, or another declaration.

@@ -1,9 +1,8 @@
-//! Which points no other point beats.
+//! Which points no other point beats, kept while points come.
 
 use anyhow::{Result, bail};
 
 use super::Costed;
-use crate::report::front::undominated;
 
 /// What can be minimised.
 pub const OBJECTIVES: [&str; 4] = ["energy_pj", "seconds", "area_mm2", "weights_bits"];
@@ -18,50 +17,80 @@ pub fn value(costed: &Costed, objective: &str) -> f64 {
     }
 }
 
-/// Marks the points of which no other is as good in every objective and better in one.
-///
-/// # Errors
-/// An objective that there is not.
-pub fn mark(costed: &mut [Costed], objectives: &[String]) -> Result<()> {
-    if let Some(unknown) = objectives.iter().find(|name| !OBJECTIVES.contains(&name.as_str())) {
-        bail!("`minimise` has no `{unknown}`; it takes {}", OBJECTIVES.join(", "));
+/// The Pareto front of the points offered so far: no other is as low in every objective and lower in one. Equal points are on it
+/// together. The order in which points are offered does not matter.
+pub struct Front<'a> {
+    objectives: &'a [String],
+    /// The objectives of each point that is on it, and its index.
+    kept: Vec<(Vec<f64>, usize)>,
+}
+
+impl<'a> Front<'a> {
+    /// Without points.
+    ///
+    /// # Errors
+    /// An objective that there is not.
+    pub fn new(objectives: &'a [String]) -> Result<Self> {
+        if let Some(unknown) = objectives.iter().find(|name| !OBJECTIVES.contains(&name.as_str())) {
+            bail!("`minimise` has no `{unknown}`; it takes {}", OBJECTIVES.join(", "));
+        }
+        Ok(Self { objectives, kept: Vec::new() })
     }
-    let values = |c: &Costed| match c.error {
-        Some(_) => vec![f64::NAN; objectives.len().max(1)],
-        None => objectives.iter().map(|name| value(c, name)).collect::<Vec<_>>(),
-    };
-    let points: Vec<Vec<f64>> = costed.iter().map(values).collect();
-    for (costed, on) in costed.iter_mut().zip(undominated(&points)) {
-        costed.front |= on;
+
+    /// Takes a point in if none beats it, and those out that it beats. What is no finite number is never on the front.
+    pub fn offer(&mut self, index: usize, costed: &Costed) {
+        let point: Vec<f64> = self.objectives.iter().map(|name| value(costed, name)).collect();
+        let beats = |a: &[f64], b: &[f64]| a != b && a.iter().zip(b).all(|(a, b)| a <= b);
+        let able = costed.error.is_none() && point.iter().all(|value| value.is_finite());
+        if able && !self.kept.iter().any(|(other, _)| beats(other, &point)) {
+            self.kept.retain(|(other, _)| !beats(&point, other));
+            self.kept.push((point, index));
+        }
     }
-    Ok(())
+
+    /// The indices of its points, in ascending order.
+    pub fn indices(self) -> Vec<usize> {
+        let mut indices: Vec<usize> = self.kept.into_iter().map(|(_, index)| index).collect();
+        indices.sort_unstable();
+        indices
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn costed(energy_pj: f64, seconds: f64) -> Costed {
-        Costed {
-            point: Vec::new(),
-            error: None,
-            energy_pj,
-            seconds,
-            cycles: 1,
-            utilisation: 1.0,
-            area_mm2: 1.0,
-            weights_bits: 1,
-            front: false,
-        }
+    fn costed((energy_pj, seconds): (f64, f64)) -> Costed {
+        Costed { energy_pj, seconds, cycles: 1, utilisation: 1.0, area_mm2: 1.0, weights_bits: 1, ..Costed::default() }
     }
 
     #[test]
     fn only_points_that_nobody_beats_are_on_the_front() {
-        let mut points: Vec<_> =
-            [(1.0, 9.0), (2.0, 5.0), (2.0, 6.0), (3.0, 5.0), (4.0, 1.0), (4.0, 1.0)].map(|(e, s)| costed(e, s)).into();
+        let points = [(1.0, 9.0), (2.0, 5.0), (2.0, 6.0), (3.0, 5.0), (4.0, 1.0), (4.0, 1.0), (0.0, f64::NAN)];
         let names = ["energy_pj", "seconds"].map(str::to_owned);
-        mark(&mut points, &names).unwrap();
-        assert_eq!(points.iter().map(|p| p.front).collect::<Vec<_>>(), [true, true, false, false, true, true]);
-        assert!(mark(&mut points, &["speed".to_owned()]).unwrap_err().to_string().contains("energy_pj"));
+        let mut orders: [Vec<usize>; 3] = std::array::from_fn(|_| (0..points.len()).collect());
+        orders[1].reverse();
+        orders[2].rotate_left(3);
+        for order in orders {
+            let mut front = Front::new(&names).unwrap();
+            order.iter().for_each(|&at| front.offer(at, &costed(points[at])));
+            assert_eq!(front.indices(), [0, 1, 4, 5], "{order:?}");
+        }
+        assert!(Front::new(&["speed".to_owned()]).err().unwrap().to_string().contains("energy_pj"));
+    }
+
+    #[test]
+    fn a_point_that_cannot_be_costed_is_never_on_it() {
+        let names = ["energy_pj", "seconds"].map(str::to_owned);
+        let mut front = Front::new(&names).unwrap();
+        front.offer(0, &Costed { error: Some(0), ..Costed::default() });
+        front.offer(1, &costed((1.0, 1.0)));
+        assert_eq!(front.indices(), [1]);
+    }
+
+    /// A million points take this, their front and distinct errors aside.
+    #[test]
+    fn a_point_is_numbers_alone() {
+        assert!(size_of::<Costed>() <= 64);
     }
 }

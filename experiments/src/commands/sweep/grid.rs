@@ -8,7 +8,7 @@ use interplay::burn::Backend;
 use interplay::plan::{LayerConfig, Plan, Preset};
 use interplay::session::Session;
 use interplay_formats::{Format, Order, Pattern};
-use interplay_hw::cost::{Accelerator, Gemm, Layer, Workload};
+use interplay_hw::cost::{Accelerator, Layer, Workload};
 use serde::Deserialize;
 use toml::Value;
 
@@ -17,11 +17,13 @@ use crate::commands::trace::one_sequence;
 use crate::subject::open_model;
 use crate::watched;
 
-/// Points of a grid at most; their costs are held in memory.
+/// Points of a grid at most; the numbers of each are held in memory.
 const MOST: usize = 2_000_000;
 
 /// Axes that are no field of a machine.
 const OWN: [&str; 5] = ["accelerator", "format", "weights", "activations", "sparsity"];
+/// Those of them that say how operands are stored.
+const STORED: [&str; 4] = ["format", "weights", "activations", "sparsity"];
 
 /// The file.
 #[derive(Debug, Deserialize)]
@@ -63,19 +65,47 @@ fn default_objectives() -> Vec<String> {
 
 /// One point of the grid.
 pub struct Point {
-    /// The value of each axis.
-    pub labels: Vec<String>,
     /// The machine.
     pub machine: Arc<Accelerator>,
-    stored: Stored,
+    /// How operands are stored.
+    pub stored: Stored,
 }
 
 /// How operands are stored.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Stored {
+pub struct Stored {
     weights: String,
     activations: String,
     sparsity: String,
+}
+
+impl Stored {
+    /// As the axes say, dense FP32 where they do not.
+    fn of(values: &[(&str, &Value)]) -> Self {
+        let own = |name: &str| values.iter().find(|(axis, _)| *axis == name).map(|(_, value)| text(value));
+        let format = own("format").unwrap_or_else(|| "fp32".to_owned());
+        Self {
+            weights: own("weights").unwrap_or_else(|| format.clone()),
+            activations: own("activations").unwrap_or(format),
+            sparsity: own("sparsity").unwrap_or_else(|| "dense".to_owned()),
+        }
+    }
+}
+
+/// A value without quotes.
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// The values that the axes have in the combination of that index, the last axis fastest.
+fn combination<'a>(axes: &[(&'a String, &'a Vec<Value>)], mut index: usize) -> Vec<(&'a str, &'a Value)> {
+    let mut values = Vec::with_capacity(axes.len());
+    for (axis, of_axis) in axes.iter().rev() {
+        values.push((axis.as_str(), &of_axis[index % of_axis.len()]));
+        index /= of_axis.len();
+    }
+    values.reverse();
+    values
 }
 
 impl File {
@@ -104,44 +134,47 @@ impl File {
         of_format.or(self.grid.keys().next().map(String::as_str)).unwrap_or_default()
     }
 
-    /// The position and the value of that axis in a point.
-    pub fn hue_of(&self, labels: &[String]) -> (usize, String) {
-        let at = self.grid.keys().position(|name| name == self.hue()).unwrap_or(0);
-        (at, labels.get(at).cloned().unwrap_or_default())
+    /// The value of that axis in a point.
+    pub fn hue_of(&self, index: usize) -> String {
+        let values = self.values(index);
+        values.iter().find(|(axis, _)| *axis == self.hue()).map(|(_, value)| text(value)).unwrap_or_default()
     }
 
-    /// Every point, the last axis fastest.
+    /// The value of each axis in a point, in the order of axes.
+    pub fn labels(&self, index: usize) -> Vec<String> {
+        self.values(index).into_iter().map(|(_, value)| text(value)).collect()
+    }
+
+    /// How many points there are. The values of every axis are tried, the others at their first, so that a wrong one is refused
+    /// before any work.
     ///
     /// # Errors
     /// A field that the machine does not have, a value that it cannot have, too many points.
-    pub fn points(&self) -> Result<Vec<Point>> {
+    pub fn count(&self) -> Result<usize> {
         let count = self.grid.values().try_fold(1usize, |count, values| count.checked_mul(values.len()));
         let Some(count) = count.filter(|count| *count <= MOST) else { bail!("a grid has at most {MOST} points") };
-        // Machines differ only in their own fields: each is made once.
-        let mut machines: BTreeMap<String, Arc<Accelerator>> = BTreeMap::new();
-        (0..count)
-            .map(|index| {
-                let mut rest = index;
-                let mut values: Vec<(&str, &Value)> = Vec::with_capacity(self.grid.len());
-                for (axis, of_axis) in self.grid.iter().rev() {
-                    values.push((axis, &of_axis[rest % of_axis.len()]));
-                    rest /= of_axis.len();
-                }
-                values.reverse();
-                self.point(&values, &mut machines)
-            })
-            .collect()
+        let mut step = count;
+        for values in self.grid.values() {
+            step /= values.len();
+            for at in 0..values.len() {
+                self.point(at * step, &mut BTreeMap::new())?;
+            }
+        }
+        Ok(count)
     }
 
-    fn point(&self, values: &[(&str, &Value)], machines: &mut BTreeMap<String, Arc<Accelerator>>) -> Result<Point> {
-        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    /// The values of a point, the last axis fastest.
+    fn values(&self, index: usize) -> Vec<(&str, &Value)> {
+        combination(&self.grid.iter().collect::<Vec<_>>(), index)
+    }
+
+    /// One point. Points differ in few fields of their machines, which `machines` keeps for the next ones.
+    ///
+    /// # Errors
+    /// A value that the machine cannot have beside the others.
+    pub fn point(&self, index: usize, machines: &mut BTreeMap<String, Arc<Accelerator>>) -> Result<Point> {
+        let values = self.values(index);
         let own = |name: &str| values.iter().find(|(axis, _)| *axis == name).map(|(_, value)| text(value));
-        let format = own("format").unwrap_or_else(|| "fp32".to_owned());
-        let stored = Stored {
-            weights: own("weights").unwrap_or_else(|| format.clone()),
-            activations: own("activations").unwrap_or(format),
-            sparsity: own("sparsity").unwrap_or_else(|| "dense".to_owned()),
-        };
         let fields: Vec<_> = values.iter().filter(|(axis, _)| !OWN.contains(axis)).collect();
         let name = own("accelerator").unwrap_or_else(|| self.accelerator.clone());
         let key = format!("{name} {fields:?}");
@@ -157,23 +190,23 @@ impl File {
                 machine
             }
         };
-        Ok(Point { labels: values.iter().map(|(_, value)| text(value)).collect(), machine, stored })
+        Ok(Point { machine, stored: Stored::of(&values) })
     }
 
-    /// What each point computes; equal ones share it.
+    /// What the points compute, one for each way in which operands are stored.
     ///
     /// # Errors
     /// An unknown format or pattern, a model that cannot be opened.
-    pub fn workloads(&self, points: &[Point]) -> Result<Vec<Arc<Workload>>> {
-        let mut known: BTreeMap<Stored, Arc<Workload>> = BTreeMap::new();
+    pub fn workloads(&self) -> Result<BTreeMap<Stored, Workload>> {
+        let axes: Vec<_> = self.grid.iter().filter(|(axis, _)| STORED.contains(&axis.as_str())).collect();
         let mut session = self.model.as_deref().map(|model| self.session(model)).transpose()?;
-        for point in points {
-            if !known.contains_key(&point.stored) {
-                let workload = self.workload(&point.stored, session.as_mut())?;
-                known.insert(point.stored.clone(), Arc::new(workload));
-            }
+        let mut known = BTreeMap::new();
+        for index in 0..axes.iter().map(|(_, values)| values.len()).product() {
+            let stored = Stored::of(&combination(&axes, index));
+            let workload = self.workload(&stored, session.as_mut())?;
+            known.insert(stored, workload);
         }
-        Ok(points.iter().map(|point| Arc::clone(&known[&point.stored])).collect())
+        Ok(known)
     }
 
     fn session(&self, model: &str) -> Result<(Session, interplay::burn::Activation)> {
@@ -196,8 +229,8 @@ impl File {
             return Ok(session.workload(input)?.uncomputed());
         }
         let layers = self.gemm.iter().map(|text| {
-            let Shape([m, k, n]) = text.parse()?;
-            Ok(Layer::sparse(Gemm::new(text.clone(), m, k, n), weights, activations.for_activations(), pattern)?)
+            let gemm = text.parse::<Shape>()?.gemm();
+            Ok(Layer::sparse(gemm, weights, activations.for_activations(), pattern)?)
         });
         Ok(layers.collect::<Result<Vec<_>>>()?.into())
     }

@@ -10,7 +10,7 @@ use crate::report::csv::field;
 pub fn layers(cost: &Cost) -> String {
     let mut out = String::from(
         "layer,m,k,n,count,weights,activations,sparsity,datapath,macs,macs_executed,ideal_cycles,mapped_cycles,\
-         compute_cycles,cycles,seconds,mapping_share,fill_drain_share,stall_share,utilisation,bound,ops_per_byte,\
+         compute_cycles,launch_cycles,cycles,seconds,utilisation,padding_loss,fill_drain_loss,launch_loss,waiting_loss,bound,ops_per_byte,\
          ridge_ops_per_byte",
     );
     let memories = cost.total.memory.iter().map(|level| level.name.as_str());
@@ -39,7 +39,7 @@ pub fn layers(cost: &Cost) -> String {
         let name = field(&gemm.name);
         let _ = write!(
             out,
-            "{name},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
+            "{name},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
             gemm.m,
             gemm.k,
             gemm.n,
@@ -53,12 +53,14 @@ pub fn layers(cost: &Cost) -> String {
             f.time.ideal.0,
             f.time.mapped.0,
             f.time.compute.0,
+            f.time.launch.0,
             f.cycles.0,
             f.seconds,
-            f.share.mapping,
-            f.share.fill_drain,
-            f.share.stall,
             f.share.utilisation,
+            f.losses.padding,
+            f.losses.fill_drain,
+            f.losses.launch,
+            f.losses.waiting,
             f.bound,
             f.intensity,
             f.ridge

@@ -1,4 +1,4 @@
-//! Utilisation and what is left after each loss, a row a layer.
+//! Utilisation and losses, a row a layer.
 
 use interplay_hw::cost::{Accelerator, Cost};
 
@@ -17,7 +17,7 @@ const NAME: usize = 40;
 const WHITE: Colour = Colour { light: [255; 3], dark: [255; 3] };
 const DARK: Colour = Colour { light: [28, 35, 48], dark: [28, 35, 48] };
 
-/// A table of shares, dark where little is left.
+/// A table of shares of the time, dark where much is lost.
 pub fn draw(work: &str, machine: &Accelerator, cost: &Cost) -> Figure {
     // The layers that take most of the time, in order of execution.
     let mut order: Vec<usize> = (0..cost.layers.len()).collect();
@@ -28,19 +28,20 @@ pub fn draw(work: &str, machine: &Accelerator, cost: &Cost) -> Figure {
     for (layer, row) in order.iter().map(|&at| &cost.layers[at]).zip(0..) {
         let y = f64::from(row);
         names.push(ending(&layer.gemm.name));
-        let share = layer.figures.share;
-        for (part, at) in [share.mapping, share.fill_drain, share.stall, share.utilisation].into_iter().zip(0..) {
+        let (used, lost) = (layer.figures.share.utilisation, layer.figures.losses);
+        for (part, at) in [used, lost.padding, lost.fill_drain, lost.launch, lost.waiting].into_iter().zip(0..) {
             let x = f64::from(at);
-            items.push(Item::Ground((x - 0.49, x + 0.49), (y - 0.45, y + 0.45), shade(part)));
-            let ink = if part < 0.55 { WHITE } else { DARK };
+            let good = if at == 0 { part } else { 1.0 - part };
+            items.push(Item::Ground((x - 0.49, x + 0.49), (y - 0.45, y + 0.45), shade(good)));
+            let ink = if good < 0.55 { WHITE } else { DARK };
             items.push(Item::Cell((x, y), format!("{:.1} %", 100.0 * part), ink));
         }
-        items.push(Item::Cell((4.0, y), layer.figures.cycles.0.to_string(), INK));
+        items.push(Item::Cell((5.0, y), layer.figures.cycles.0.to_string(), INK));
     }
-    let columns = ["mapping", "fill, drain", "waiting", "utilisation", "cycles"];
+    let columns = ["utilisation", "lost: padding", "fill, drain", "launch", "waiting", "cycles"];
     let height = 58.0 + ROW * names.len().max(1) as f64;
     let panel = Panel {
-        title: format!("{work} on {}: share of the peak that each step leaves", machine.name),
+        title: format!("{work} on {}: what the time is spent on", machine.name),
         x: Axis::new("", Scale::Names(columns.map(str::to_owned).to_vec())),
         y: Axis::new("", Scale::Names(names)),
         items,

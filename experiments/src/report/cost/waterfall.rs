@@ -9,21 +9,26 @@ use crate::report::style::HUES;
 
 /// The steps of the whole workload.
 pub fn draw(work: &str, machine: &Accelerator, cost: &Cost) -> Figure {
-    let share = cost.total.share;
-    let after = [1.0, share.mapping, share.mapping * share.fill_drain, share.utilisation].map(|share| 100.0 * share);
-    let names = ["peak", "padding\nof tiles", "filling,\ndraining", "waiting\nfor memory", "reached"];
+    let lost = cost.total.losses;
+    let mut left = 100.0;
+    let after = [0.0, lost.padding, lost.fill_drain, lost.launch, lost.waiting].map(|lost| {
+        left -= 100.0 * lost;
+        left
+    });
+    let names =
+        ["peak", "padding\nof tiles", "filling,\ndraining", "launching\nkernels", "waiting\nfor memory", "reached"];
     let mut items = Vec::new();
     for (at, x) in (0..names.len()).zip(0..) {
         let (low, high, colour) = match at {
             0 => (0.0, 100.0, HUES[3]),
-            4 => (0.0, after[3], HUES[0]),
+            5 => (0.0, 100.0 * cost.total.share.utilisation, HUES[0]),
             _ => (after[at], after[at - 1], HUES[1]),
         };
         // No loss is 0.0, not -0.0.
         let lost = (high - low).max(0.0);
         let text = match at {
-            1..=3 if lost < 0.05 => "0.0 %".to_owned(),
-            1..=3 => format!("−{lost:.1} %"),
+            1..=4 if lost < 0.05 => "0.0 %".to_owned(),
+            1..=4 => format!("−{lost:.1} %"),
             _ => format!("{high:.1} %"),
         };
         let x = f64::from(x);
