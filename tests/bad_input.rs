@@ -3,7 +3,7 @@
 mod container;
 mod folder;
 mod mutation;
-mod torch;
+pub mod torch;
 mod vision;
 mod vocabulary;
 mod zoo;
