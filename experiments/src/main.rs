@@ -16,11 +16,13 @@ mod result;
 mod studies;
 mod subject;
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
+use interplay_formats::shortened;
 
 use cli::{Cli, Command};
 
@@ -28,14 +30,26 @@ use cli::{Cli, Command};
 const BAD_USE: u8 = 2;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
     interrupt::install();
     match run(&cli) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {}", sentence(&error));
+            eprintln!("error: {}", shortened(&sentence(&error)));
             ExitCode::from(BAD_USE)
         }
+    }
+}
+
+/// Ends with what clap says, which is no error where it was asked for; what it repeats of the command line may be long.
+fn refuse(error: &clap::Error) -> ! {
+    let message = error.render().to_string();
+    match shortened(&message) {
+        Cow::Owned(short) if short != message => {
+            eprint!("{short}");
+            std::process::exit(error.exit_code())
+        }
+        _ => error.exit(),
     }
 }
 

@@ -80,7 +80,7 @@ struct Costed {
 /// A file that is no grid, or a grid of which no point can be costed.
 pub fn run(args: &Args) -> Result<()> {
     let shown = args.file.display().to_string();
-    let text = std::fs::read_to_string(&args.file).with_context(|| format!("cannot read {shown}"))?;
+    let text = interplay::load::read_to_string(&args.file).with_context(|| format!("cannot read {shown}"))?;
     let file = File::read(&text).with_context(|| shown.clone())?;
     let points = file.points()?;
     let workloads = file.workloads(&points)?;
