@@ -4,7 +4,7 @@ mod container;
 mod folder;
 mod mutation;
 mod tokenizer;
-mod torch;
+pub mod torch;
 mod vision;
 mod vocabulary;
 mod zoo;

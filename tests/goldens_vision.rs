@@ -10,6 +10,7 @@ use interplay::plan::Plan;
 use interplay::session::Session;
 use libtest_mimic::{Failed, Trial};
 
+use crate::bad_input::torch::trained;
 use crate::goldens::{HIDDEN, LOGITS, all_logits, difference, session, within};
 use crate::oracles::{case, case_of_fetched};
 
@@ -19,6 +20,7 @@ pub fn cases() -> Vec<Trial> {
         case("goldens::resnet_basic", "data/checkpoints/resnet-basic", |folder| resnet(folder, 2, 3)),
         case("goldens::resnet_bottleneck", "data/checkpoints/resnet-bottleneck", |folder| resnet(folder, 3, 4)),
         case("goldens::resnet20_cifar10", "data/resnet20-cifar10", resnet20),
+        case("goldens::resnet20_as_published", "data/resnet20-cifar10", resnet20_as_published),
         case("goldens::resnet20_cifar10_maps", "data/resnet20-cifar10", resnet20_maps),
         Trial::test("goldens::deit_one_head", || deit("deit/1-head", &["classifier"])),
         Trial::test("goldens::deit_two_heads", || deit("deit/2-head", &["cls_classifier", "distillation_classifier"])),
@@ -99,6 +101,21 @@ fn resnet20(folder: &Path) -> Result<(), Failed> {
     assert_eq!((result.top1.mean * 500.0).round(), 399.0);
     // The golden's own figure has the noise of its logits.
     within("cross-entropy", (result.cross_entropy.mean - 0.836_985_066_615_621_7).abs() as f32, LOGITS)
+}
+
+/// The tensors in the layout of the file that was published: the same tensors, the same logits.
+fn resnet20_as_published(folder: &Path) -> Result<(), Failed> {
+    let source = SafeTensors::open(&folder.join("model.safetensors"))?;
+    let named = source.names().map(|name| Ok((name.to_owned(), source.shape(name)?.to_vec(), source.floats(name)?)));
+    let named = named.collect::<Result<Vec<_>, interplay::Error>>()?;
+    let copy = tempfile::tempdir()?;
+    let path = copy.path().join("resnet20-12fca82f.th");
+    std::fs::write(&path, trained(&named))?;
+    let golden = SafeTensors::open(&folder.join("golden.safetensors"))?;
+    let pixels = golden.floats("pixel_values_0_1")?;
+    let of = |path: &Path| -> Result<_, Failed> { Ok(logits(&mut session(&load::open(path)?)?, &pixels)?) };
+    assert_eq!(of(&path)?, of(folder)?);
+    Ok(())
 }
 
 /// Two images, stage by stage.

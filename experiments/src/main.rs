@@ -17,10 +17,12 @@ mod studies;
 mod subject;
 mod watched;
 
+use std::borrow::Cow;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
+use interplay_formats::shortened;
 
 use cli::{Cli, Command};
 
@@ -29,7 +31,7 @@ const BAD_USE: u8 = 2;
 
 fn main() -> ExitCode {
     interrupt::install();
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
     let result = run(&cli);
     // What failed because the user asked to stop is no error; what was finished all the same is not taken back.
     match (result, interrupt::code()) {
@@ -40,9 +42,21 @@ fn main() -> ExitCode {
         }
         (Ok(code), None) => code,
         (Err(error), None) => {
-            eprintln!("error: {}", sentence(&error));
+            eprintln!("error: {}", shortened(&sentence(&error)));
             ExitCode::from(BAD_USE)
         }
+    }
+}
+
+/// Ends with what clap says, which is no error where it was asked for; what it repeats of the command line may be long.
+fn refuse(error: &clap::Error) -> ! {
+    let message = error.render().to_string();
+    match shortened(&message) {
+        Cow::Owned(short) if short != message => {
+            eprint!("{short}");
+            std::process::exit(error.exit_code())
+        }
+        _ => error.exit(),
     }
 }
 

@@ -92,7 +92,7 @@ impl Subject {
         let data_name = match data_name {
             Some(name) => name,
             None if embedded => "heldout",
-            None => bail!("--data is needed for `{model_name}`: a fetched text such as `wiki`, or a file"),
+            None => bail!("--data is needed for `{model_name}`: {}", wanted(model.checkpoint.task())),
         };
         let reading = Waiting::on(format!("reading {data_name}"));
         let data = match model.checkpoint.task() {
@@ -151,6 +151,18 @@ impl Subject {
             Data::Images { labels, .. } => labels.len(),
             Data::Pairs { pairs, .. } => pairs.len(),
         }
+    }
+}
+
+/// What a model of some task is evaluated on.
+fn wanted(task: Task) -> &'static str {
+    match task {
+        Task::CausalLm => "a fetched text such as `wiki`, or a file",
+        Task::ImageClassification => {
+            "labelled images: a name of `interplay list data`, a folder with one folder a class, or a safetensors file with \
+             `pixel_values` and `labels`"
+        }
+        Task::SentenceEmbedding(_) => "pairs of texts that people judged: a name of `interplay list data`, or a file",
     }
 }
 

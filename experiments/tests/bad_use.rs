@@ -7,6 +7,8 @@ use crate::run::{interplay, interplay_in};
 pub fn cases() -> Vec<Trial> {
     vec![
         Trial::test("bad_use::messages_name_what_is_allowed", messages_name_what_is_allowed),
+        Trial::test("bad_use::long_input_is_cut", long_input_is_cut),
+        Trial::test("bad_use::images_for_an_image_model", images_for_an_image_model),
         Trial::test("bad_use::nothing_is_written", nothing_is_written),
     ]
 }
@@ -101,5 +103,40 @@ fn nothing_is_written() -> Result<(), Failed> {
     let output = interplay_in(folder.path(), &["study", "orders", "--model", "nowhere", "--out", "here"]);
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(std::fs::read_dir(folder.path())?.count(), 0, "a refused study left files");
+    Ok(())
+}
+
+/// Messages repeat 200 characters of what was given, whoever writes them.
+fn long_input_is_cut() -> Result<(), Failed> {
+    let long = "x".repeat(20_000);
+    let option = format!("--{long}");
+    let spaced = "y ".repeat(10_000);
+    let cases: [&[&str]; 6] = [
+        &["eval", "--format", &long],
+        &["eval", "--format", &spaced],
+        &["eval", "--model", &long],
+        &["eval", &option],
+        &["study", "orders", "--set", &long],
+        &["eval", "--window", &spaced],
+    ];
+    for arguments in cases {
+        let (code, _, err) = interplay(arguments);
+        assert_eq!(code, 2, "{err}");
+        let repeated = err.matches(['x', 'y']).count();
+        assert!((90..500).contains(&repeated) && err.contains('…'), "{repeated} characters repeated: {err}");
+    }
+    Ok(())
+}
+
+fn images_for_an_image_model() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let model = folder.path().join("resnet");
+    std::fs::create_dir(&model)?;
+    std::fs::write(model.join("config.json"), r#"{"model_type":"resnet","image_size":32}"#)?;
+    std::fs::write(model.join("model.safetensors"), b"\x02\0\0\0\0\0\0\0{}")?;
+    let output = interplay_in(folder.path(), &["eval", "--model", "resnet"]);
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{err}");
+    assert!(err.contains("--data is needed") && err.contains("labelled images") && !err.contains("text"), "{err}");
     Ok(())
 }

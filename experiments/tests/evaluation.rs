@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use libtest_mimic::{Failed, Trial};
+use safetensors::tensor::{TensorView, serialize};
 use serde_json::Value;
 
 use crate::run::{interplay, interplay_in};
@@ -15,6 +16,8 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("evaluation::dropout_of_a_tokenizer_is_off_and_said", dropout_of_a_tokenizer_is_off_and_said),
         Trial::test("evaluation::a_folder_of_images", a_folder_of_images),
         Trial::test("evaluation::a_trace_has_every_product", a_trace_has_every_product),
+        Trial::test("evaluation::hidden_states_of_an_encoder", hidden_states_of_an_encoder),
+        Trial::test("evaluation::hidden_states_of_embedded_models", hidden_states_of_embedded_models),
         Trial::test("evaluation::lists_say_what_cannot_be_loaded", lists_say_what_cannot_be_loaded),
         Trial::test("evaluation::what_is_given_must_be_the_item", what_is_given_must_be_the_item),
     ]
@@ -181,6 +184,92 @@ fn what_is_given_must_be_the_item() -> Result<(), Failed> {
         let output = interplay_in(folder.path(), &arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(!folder.path().join("cache").exists(), "{arguments:?} left something in the cache");
+    }
+    Ok(())
+}
+
+/// The folder of a BERT of one block whose norms end in `gain` and `shift`.
+fn bert(folder: &Path, gain: &str, shift: &str) -> Result<(), Failed> {
+    let config = r#"{"model_type":"bert","vocab_size":8,"hidden_size":4,"num_hidden_layers":1,"num_attention_heads":2,
+        "intermediate_size":8,"max_position_embeddings":6}"#;
+    std::fs::create_dir(folder)?;
+    std::fs::write(folder.join("config.json"), config)?;
+    let tables = [("word", 8), ("position", 6), ("token_type", 2)];
+    let mut shapes: Vec<_> =
+        tables.iter().map(|(name, rows)| (format!("embeddings.{name}_embeddings.weight"), vec![*rows, 4])).collect();
+    let block = "encoder.layer.0";
+    let linears = [("attention.self.query", 4, 4), ("attention.self.key", 4, 4), ("attention.self.value", 4, 4)];
+    let linears = linears.into_iter().chain([("attention.output.dense", 4, 4), ("output.dense", 8, 4)]);
+    for (name, input, output) in linears.chain([("intermediate.dense", 4, 8)]) {
+        shapes.push((format!("{block}.{name}.weight"), vec![output, input]));
+        shapes.push((format!("{block}.{name}.bias"), vec![output]));
+    }
+    for norm in ["embeddings".to_owned(), format!("{block}.attention.output"), format!("{block}.output")] {
+        shapes.extend([gain, shift].map(|end| (format!("{norm}.LayerNorm.{end}"), vec![4])));
+    }
+    let values = |shape: &[usize]| (0..shape.iter().product()).map(|i: usize| ((i * 7 + 3) % 11) as f32 / 8.0 - 0.5);
+    let bytes: Vec<Vec<u8>> = shapes.iter().map(|(_, s)| values(s).flat_map(f32::to_le_bytes).collect()).collect();
+    let tensors = shapes.into_iter().zip(&bytes).map(|((name, shape), bytes)| {
+        Ok((format!("bert.{name}"), TensorView::new(safetensors::Dtype::F32, shape, bytes)?))
+    });
+    let tensors = tensors.collect::<Result<Vec<_>, Failed>>()?;
+    Ok(std::fs::write(folder.join("model.safetensors"), serialize(tensors, None)?)?)
+}
+
+/// Norms under their first names and under today's are the same norms.
+fn hidden_states_of_an_encoder() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let integers = |values: &[i64]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let (ids, segments) = (integers(&[1, 2, 3, 4, 5, 6]), integers(&[0, 0, 1, 0, 0, 1]));
+    let input = |name: &str, mask: &[i64]| -> Result<(), Failed> {
+        let mask = integers(mask);
+        let view = |bytes| TensorView::new(safetensors::Dtype::I64, vec![2, 3], bytes);
+        let tensors =
+            [("input_ids", view(&ids)?), ("token_type_ids", view(&segments)?), ("attention_mask", view(&mask)?)];
+        Ok(std::fs::write(folder.path().join(name), serialize(tensors, None)?)?)
+    };
+    input("ids.safetensors", &[1; 6])?;
+    input("padded.safetensors", &[1, 1, 1, 1, 1, 0])?;
+    bert(&folder.path().join("old"), "gamma", "beta")?;
+    bert(&folder.path().join("new"), "weight", "bias")?;
+    let run = |model: &str, file: &str, more: &[&str]| {
+        let output = format!("{model}.safetensors");
+        let arguments = ["logits", "--model", model, "--input", file, "--output", &output];
+        interplay_in(folder.path(), &[&arguments, more].concat())
+    };
+    for model in ["old", "new"] {
+        let output = run(model, "ids.safetensors", &["--hidden"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{model}.safetensors: hidden [2, 3, 4]\n"));
+    }
+    let read = |name: &str| std::fs::read(folder.path().join(name));
+    assert_eq!(read("old.safetensors")?, read("new.safetensors")?);
+    let refused = [
+        (run("new", "ids.safetensors", &[]), "encoder of texts and has no logits; add --hidden"),
+        (run("new", "padded.safetensors", &["--hidden"]), "`attention_mask` has zeros"),
+    ];
+    for (output, part) in refused {
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && message.contains(part), "{message}");
+    }
+    Ok(())
+}
+
+fn hidden_states_of_embedded_models() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let ids: Vec<u8> = [3i64, 1, 4, 1].iter().flat_map(|v| v.to_le_bytes()).collect();
+    let pixels = vec![0u8; 2 * 28 * 28 * 4];
+    let tensors = [
+        ("input_ids", TensorView::new(safetensors::Dtype::I64, vec![2, 2], &ids)?),
+        ("pixel_values", TensorView::new(safetensors::Dtype::F32, vec![2, 1, 28, 28], &pixels)?),
+    ];
+    std::fs::write(folder.path().join("in.safetensors"), serialize(tensors, None)?)?;
+    for (model, shape) in [("lm", "hidden [2, 2, "), ("vit", "hidden [2, 50, ")] {
+        let arguments =
+            ["logits", "--model", model, "--input", "in.safetensors", "--output", "out.safetensors", "--hidden"];
+        let output = interplay_in(folder.path(), &arguments);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && text.contains(shape), "{text}{}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(())
 }

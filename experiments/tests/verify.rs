@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::process::Output;
 
+use interplay_formats::catalog::FP16;
 use interplay_formats::file::{Container, Dtype};
+use interplay_formats::{Overflow, Rounding, Value as X};
 use interplay_hw::{Datapath, Operands};
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
@@ -19,6 +21,8 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("verify::matrices", matrices),
         Trial::test("verify::sets_depths_and_orders", sets_depths_and_orders),
         Trial::test("verify::one_row_explained", one_row_explained),
+        Trial::test("verify::numbers_by_their_type", numbers_by_their_type),
+        Trial::test("verify::transposed_operands", transposed_operands),
         Trial::test("verify::bad_use", bad_use),
         Trial::test("verify::units_identified", units_identified),
         Trial::test("verify::identify_refuses", identify_refuses),
@@ -166,6 +170,76 @@ fn matrices() -> Result<(), Failed> {
     let bytes = std::fs::read(folder.path().join("d.safetensors"))?;
     assert_eq!(Container::parse(&bytes)?.tensor("D").map(|d| d.shape.clone()), Some(vec![2, 2]));
     assert!(exits(&run(folder.path(), "explain", &["--row", "3"]), 0).contains("row 1, column 1"));
+    assert!(exits(&run(folder.path(), "explain", &["--row", "1,1"]), 0).contains("row 1, column 1"));
+    let both = exits(&run(folder.path(), "verify", &["--row", "1,0"]), 0);
+    assert!(
+        both.contains("0 mismatches") && both.contains("row 1, column 0") && both.contains("aligned to 2^"),
+        "{both}"
+    );
+    let json: Value = serde_json::from_str(&exits(&run(folder.path(), "verify", &["--row", "0,1", "--json"]), 0))?;
+    assert_eq!((&json["mismatches"], &json["explanation"]["column"]), (&json!(0), &json!(1)));
+    refused(&run(folder.path(), "verify", &["--row", "1,2"]), &["no output 1,2", "2 x 2"], &["--row 1,2"]);
+    refused(&run(folder.path(), "verify", &["--row", "1,x"]), &["--row", "M,N"], &["--row 1,x"]);
+    Ok(())
+}
+
+/// A tensor's type says what it holds: codes of its own format, numbers for another, never bits of one as codes of the other.
+fn numbers_by_their_type() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("v.safetensors");
+    let half = |values: &[f32]| -> Vec<u8> {
+        let code =
+            |&x: &f32| FP16.encode(X::from_f32(x), Rounding::NearestEven, Overflow::Infinity).unwrap_or(0) as u16;
+        values.iter().flat_map(|x| code(x).to_le_bytes()).collect()
+    };
+    let floats = |values: &[f32]| -> Vec<u8> { values.iter().flat_map(|x| x.to_le_bytes()).collect() };
+    // 1.5 * 2 + (-3) * 4 = -9 in every type.
+    let types: [(Dtype, Vec<u8>, Vec<u8>); 6] = [
+        (Dtype::F8_E4M3, vec![0x3C, 0xC4], vec![0x40, 0x48]),
+        (Dtype::F8_E5M2, vec![0x3E, 0xC2], vec![0x40, 0x44]),
+        (Dtype::F16, half(&[1.5, -3.0]), half(&[2.0, 4.0])),
+        (Dtype::BF16, vec![0xC0, 0x3F, 0x40, 0xC0], vec![0x00, 0x40, 0x80, 0x40]),
+        (Dtype::F32, floats(&[1.5, -3.0]), floats(&[2.0, 4.0])),
+        (Dtype::I8, vec![3, 0xFA], vec![1, 2]),
+    ];
+    for (dtype, a, b) in types {
+        for datapath in
+            ["hopper.wgmma.f16.f32", "hopper.wgmma.bf16.f32", UNIT, "ieee.fma.f32.f32", "ampere.mma.tf32.f32"]
+        {
+            let tensors = [tensor("a", dtype, &[1, 2], a.clone()), tensor("b", dtype, &[1, 2], b.clone())];
+            let d = tensor("d", Dtype::F64, &[1], (-9.0f64).to_le_bytes());
+            write(&path, &[&tensors[..], &[d]].concat_tensors())?;
+            let arguments = ["verify", "--datapath", datapath, "--vectors", "v.safetensors", "--c", "zero"];
+            exits(&interplay_in(folder.path(), &arguments), 0);
+        }
+    }
+    // FP16 operands are no bfloat16 ones, though their words are as wide.
+    let [a, b] = ["a", "b"].map(|name| tensor(name, Dtype::F16, &[1, 2], half(&[1.0 + 0.001_953_125, 1.0])));
+    write(&path, &[a, b, words("d", &[1], &[0x4000_0000])])?;
+    let bf16 = ["verify", "--datapath", "hopper.wgmma.bf16.f32", "--vectors", "v.safetensors", "--c", "zero"];
+    refused(&interplay_in(folder.path(), &bf16), &["`a`, row 0, column 0", "no `bf16` number"], &bf16);
+    let input = ["--c", "zero", "--input", "bf16"];
+    refused(&identify(folder.path(), &input), &["`a` holds `fp16` numbers", "takes `bf16`"], &input);
+    Ok(())
+}
+
+fn transposed_operands() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("v.safetensors");
+    let ones = |name, m: usize, n: usize| tensor(name, Dtype::U8, &[m, n], vec![0x38; m * n]);
+    let d = || words("D", &[2, 5], &[0; 10]);
+    let cases: [(Tensor, Tensor, &[&str]); 3] = [
+        (ones("A", 2, 3), ones("B", 5, 3), &["`B` looks transposed", "is 3 x 5, got 5 x 3"]),
+        (ones("A", 3, 2), ones("B", 3, 5), &["`A` looks transposed", "is 2 x 3, got 3 x 2"]),
+        (ones("A", 2, 3), ones("B", 4, 5), &["differ in K, 3 and 4"]),
+    ];
+    for (a, b, parts) in cases {
+        write(&path, &[a, b, d()])?;
+        refused(&run(folder.path(), "verify", &["--c", "zero"]), parts, parts);
+        refused(&identify(folder.path(), &["--c", "zero"]), parts, parts);
+    }
+    write(&path, &[ones("a", 2, 3), ones("b", 3, 2), words("d", &[2], &[0; 2])])?;
+    refused(&run(folder.path(), "verify", &["--c", "zero"]), &["`b` looks transposed", "got 3 x 2"], &["rows"]);
     Ok(())
 }
 
@@ -236,7 +310,12 @@ fn wrong() -> Vec<Wrong> {
         (without("c"), vec!["verify"], &["`c`", "--c zero"]),
         (operands().into(), vec!["verify"], &["`d`", "`d_fp32`"]),
         (with(odd), vec!["dot"], &["`a`, row 1, column 7", "1.03", "e4m3"]),
-        (with(signed), vec!["dot"], &["`a` is I8", "U8, U16, U32 or U64"]),
+        (with(signed), vec!["dot"], &["`a`, row 0, column 1: -1.23e2 is no `e4m3` number"]),
+        (
+            with(tensor("a", Dtype::I64, &[ROWS, K], vec![0; 8 * ROWS * K])),
+            vec!["dot"],
+            &["`a` is I64", "F8_E4M3", "U8, U16"],
+        ),
         (with(halves), vec!["dot"], &["`b` has 16-bit words", "e4m3"]),
         (with(words("c", &[ROWS + 1], &[0; ROWS + 1])), vec!["dot"], &["`c` has shape [6], not [5]"]),
         (with(tensor("a", Dtype::U8, &[ROWS * K], codes(ROWS * K, 5))), vec!["dot"], &["[rows, K]"]),
@@ -303,7 +382,8 @@ fn units_identified() -> Result<(), Failed> {
     assert_eq!((&found["rows"], &found["k"], &found["inputs"]), (&json!(ROWS), &json!(K), &json!(["e4m3"])));
     d[0] ^= 0x0055_5555;
     write(&path, &[&operands()[..], &[words("d", &[ROWS], &d)]].concat_tensors())?;
-    exits(&identify(folder.path(), &e4m3), 1);
+    let nothing = exits(&identify(folder.path(), &e4m3), 1);
+    assert!(nothing.contains("Nothing found: ") && nothing.contains("all 5 rows; the best explains 4"), "{nothing}");
     let agree = tensor("agree", Dtype::U8, &[ROWS], [0, 1, 1, 1, 1]);
     write(&path, &[&operands()[..], &[words("d", &[ROWS], &d), agree]].concat_tensors())?;
     assert!(exits(&identify(folder.path(), &e4m3), 0).contains("4 rows of K = 64"));

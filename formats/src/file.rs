@@ -23,12 +23,14 @@
 mod container;
 mod error;
 mod read;
+mod unique;
 mod write;
 
 pub use container::{Container, Outline, View};
 pub use error::FileError;
 pub use read::QuantizedFile;
 pub use safetensors::Dtype;
+pub use unique::unique_fields;
 pub use write::{Export, Options, Writer};
 
 use crate::tensor::{Codes, Scales};

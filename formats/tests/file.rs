@@ -169,6 +169,11 @@ fn damage_is_refused() {
     }
     let huge = [u64::MAX.to_le_bytes().as_slice(), b"{}"].concat();
     assert!(matches!(Container::parse(&huge), Err(FileError::Short { .. })));
+    let header =
+        br#"{"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"w":{"dtype":"I8","shape":[1],"data_offsets":[0,1]}}"#;
+    let twice = [&(header.len() as u64).to_le_bytes()[..], header, &[7]].concat();
+    let message = Container::parse(&twice).map(drop).unwrap_err().to_string();
+    assert!(message.contains("key `w` is there twice"), "{message}");
 }
 
 /// A file with one array replaced by another, and the sentence that says so.

@@ -128,6 +128,19 @@ impl Datapath {
         Ok(y)
     }
 
+    /// [`Datapath::gemm`] where a kernel computes it; `None` where the definition would, or where it would be an error.
+    pub(crate) fn gemm_by_kernel(&self, x: Operand<'_>, w: Operand<'_>) -> Option<Vec<f32>> {
+        let w = self.prepare(w).ok()?;
+        let (_, prepared) = x.prepare(self, operand::Side::Activations).ok()?;
+        let kernel = Kernel::of(self, &prepared, &w.prepared).ok()?;
+        let covered = match w.packed {
+            Packed::Tensor(_) => true,
+            Packed::Panels(_) => !matches!(kernel, Kernel::Evaluator),
+            Packed::Nothing => false,
+        };
+        if covered { self.gemm(x, &w).ok() } else { None }
+    }
+
     /// The same, by the definition: one output after the other, in exact arithmetic. It judges [`Datapath::gemm`].
     ///
     /// # Errors

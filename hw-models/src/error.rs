@@ -180,6 +180,20 @@ pub enum Error {
         /// Width of words that hold its codes.
         own: u32,
     },
+    /// Numbers of a format where a record has another.
+    #[error(
+        "`{array}` holds `{given}` numbers, but datapath `{datapath}` takes `{wanted}`; name the input that they are"
+    )]
+    Numbers {
+        /// The datapath asked for.
+        datapath: String,
+        /// The operand.
+        array: &'static str,
+        /// The format given.
+        given: String,
+        /// The format wanted.
+        wanted: String,
+    },
     /// An element of an operand that cannot be.
     #[error("`{array}`, row {row}, column {column}: {problem}")]
     Element {

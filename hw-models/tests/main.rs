@@ -34,6 +34,7 @@ mod sparse;
 mod support;
 mod unit_laws;
 mod verify;
+mod verify_kernels;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
@@ -67,6 +68,7 @@ fn main() {
         sparse::trials(),
         unit_laws::trials(),
         verify::trials(),
+        verify_kernels::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }

@@ -27,12 +27,12 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-fn unit(name: &str) -> &'static Datapath {
+pub fn unit(name: &str) -> &'static Datapath {
     Datapath::by_name(name).unwrap()
 }
 
 /// Words of the width that codes of `bits` have.
-fn packed(bits: u32, codes: &[u64]) -> Words<'static> {
+pub fn packed(bits: u32, codes: &[u64]) -> Words<'static> {
     match bits {
         0..=8 => codes.iter().map(|&code| code as u8).collect::<Vec<_>>().into(),
         9..=16 => codes.iter().map(|&code| code as u16).collect::<Vec<_>>().into(),
@@ -41,24 +41,24 @@ fn packed(bits: u32, codes: &[u64]) -> Words<'static> {
     }
 }
 
-fn encoded(format: Scalar, x: f32) -> u64 {
+pub fn encoded(format: Scalar, x: f32) -> u64 {
     format.encode(Value::from_f32(x), Rounding::NearestEven, Overflow::Infinity).unwrap()
 }
 
 /// Random operands of a unit: `[M, K]`, `[N, K]` and what belongs to them.
-struct Case {
-    codes: Codes,
-    k: usize,
-    a: Vec<u64>,
-    b: Vec<u64>,
-    c: Vec<u64>,
-    scale_a: Vec<u64>,
-    scale_b: Vec<u64>,
-    metadata: Vec<u64>,
+pub struct Case {
+    pub codes: Codes,
+    pub k: usize,
+    pub a: Vec<u64>,
+    pub b: Vec<u64>,
+    pub c: Vec<u64>,
+    pub scale_a: Vec<u64>,
+    pub scale_b: Vec<u64>,
+    pub metadata: Vec<u64>,
 }
 
 impl Case {
-    fn new(datapath: &Datapath, (m, n, k): (usize, usize, usize), random: &mut Random) -> Self {
+    pub fn new(datapath: &Datapath, (m, n, k): (usize, usize, usize), random: &mut Random) -> Self {
         let codes = datapath.codes().unwrap();
         let mut some = |count: usize, bits: u32| -> Vec<u64> {
             (0..count).map(|_| random.bits() & (u64::MAX >> (64 - bits))).collect()
@@ -81,7 +81,7 @@ impl Case {
         }
     }
 
-    fn row(&self, i: usize, j: usize, c: u64) -> Row<'_> {
+    pub fn row(&self, i: usize, j: usize, c: u64) -> Row<'_> {
         let part = |codes: &'_ [u64], row: usize, length: usize| row * length..(row * length + length).min(codes.len());
         let stored = self.codes.sparse.map_or(self.k, |s| self.k / s.m * s.n);
         let blocks = self.codes.scale.map_or(0, |scale| self.k.div_ceil(scale.block));
@@ -97,7 +97,7 @@ impl Case {
     }
 
     /// As operands, with B and its scales as they are given.
-    fn operands(&self, datapath: &Datapath, layout: Layout, b: &[u64], scale_b: &[u64]) -> Operands<'static> {
+    pub fn operands(&self, datapath: &Datapath, layout: Layout, b: &[u64], scale_b: &[u64]) -> Operands<'static> {
         let scale = |codes: &[u64]| self.codes.scale.map(|scale| packed(scale.format.bits(), codes));
         Operands {
             layout,
@@ -113,7 +113,7 @@ impl Case {
 }
 
 /// `[rows, columns]` by columns.
-fn transposed(codes: &[u64], columns: usize) -> Vec<u64> {
+pub fn transposed(codes: &[u64], columns: usize) -> Vec<u64> {
     (0..columns).flat_map(|j| codes.iter().skip(j).step_by(columns).copied().collect::<Vec<_>>()).collect()
 }
 

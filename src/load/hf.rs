@@ -1,6 +1,7 @@
 //! Hugging Face folders: `config.json` says which architecture, `model.safetensors` or its shards hold the tensors, in older folders
 //! torch's `pytorch_model.bin` or its shards.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,14 +29,18 @@ type Build = fn(&Path, Value, Arc<dyn Weights>) -> Result<Arc<dyn Checkpoint>, E
 /// Each `model_type` and who builds it.
 const ARCHITECTURES: [(&str, Build); 9] = [
     ("bert", bert),
-    ("deit", |path, config, weights| Ok(Arc::new(DeitCheckpoint::new(typed(path, config)?, weights)?))),
+    ("deit", |path, config, weights| {
+        Ok(Arc::new(DeitCheckpoint::new(typed(path, with_labels(path, config)?)?, weights)?))
+    }),
     ("gpt2", |path, config, weights| Ok(Arc::new(Gpt2Checkpoint::new(typed(path, config)?, weights)?))),
     ("llama", llama),
     ("mistral", llama),
     ("opt", |path, config, weights| Ok(Arc::new(OptCheckpoint::new(typed(path, config)?, weights)?))),
     ("qwen2", llama),
     ("resnet", resnet),
-    ("vit", |path, config, weights| Ok(Arc::new(VitCheckpoint::new(typed(path, config)?, weights)?))),
+    ("vit", |path, config, weights| {
+        Ok(Arc::new(VitCheckpoint::new(typed(path, with_labels(path, config)?)?, weights)?))
+    }),
 ];
 
 /// The architectures that [`checkpoint`] builds, as `model_type` spells them.
@@ -54,7 +59,7 @@ fn llama(path: &Path, config: Value, weights: Arc<dyn Weights>) -> Result<Arc<dy
 }
 
 fn resnet(path: &Path, config: Value, weights: Arc<dyn Weights>) -> Result<Arc<dyn Checkpoint>, Error> {
-    let config = with_image_size(config, &path.with_file_name("preprocessor_config.json"))?;
+    let config = with_image_size(with_labels(path, config)?, &path.with_file_name("preprocessor_config.json"))?;
     Ok(Arc::new(ResnetCheckpoint::new(typed(path, config)?, weights)?))
 }
 
@@ -78,7 +83,7 @@ pub struct Tensors {
     files: Vec<File>,
     /// The file of each stored name.
     exact: BTreeMap<String, usize>,
-    /// The stored name of each name without its prefixes; none where two tensors share it.
+    /// The stored name of each name as [`bare`] has it; none where two tensors share it.
     bare: BTreeMap<String, Option<String>>,
 }
 
@@ -112,7 +117,7 @@ impl Tensors {
     }
 
     fn open_shards(folder: &Path, index: &Path) -> Result<Self, Error> {
-        let text = std::fs::read(index).map_err(|source| Error::Io { path: index.to_owned(), source })?;
+        let text = super::bounded::read(index).map_err(|source| Error::Io { path: index.to_owned(), source })?;
         let mut files = Vec::new();
         for (file, tensors) in index::shards(index, &text)? {
             let place = folder.join(&file);
@@ -140,7 +145,7 @@ impl Tensors {
                     return Err(Error::Malformed { path: folder.to_owned(), problem });
                 }
                 let unique = Some(name.to_owned());
-                bare.entry(without_prefixes(name).to_owned()).and_modify(|known| *known = None).or_insert(unique);
+                bare.entry(self::bare(name).into_owned()).and_modify(|known| *known = None).or_insert(unique);
             }
         }
         Ok(Self { folder: folder.to_owned(), files, exact, bare })
@@ -155,7 +160,7 @@ impl Tensors {
     fn find<'a>(&'a self, name: &'a str) -> Option<(&'a File, &'a str)> {
         let stored = match self.exact.contains_key(name) {
             true => name,
-            false => self.bare.get(without_prefixes(name))?.as_deref()?,
+            false => self.bare.get(&*bare(name))?.as_deref()?,
         };
         Some((&self.files[*self.exact.get(stored)?], stored))
     }
@@ -208,6 +213,32 @@ pub fn checkpoint(path: &Path, config: &str, weights: Arc<dyn Weights>) -> Resul
     complete(path, weights, |weights| build(path, value, weights))
 }
 
+/// The most classes that a configuration may count without naming them.
+const MOST_LABELS: u64 = 1 << 20;
+
+/// A configuration with a name for every class: `num_labels` alone counts them.
+fn with_labels(path: &Path, mut config: Value) -> Result<Value, Error> {
+    let malformed = |problem: String| Err(Error::Malformed { path: path.to_owned(), problem });
+    let Some(given) = config.get("num_labels").filter(|given| !given.is_null()) else { return Ok(config) };
+    let Some(count) = given.as_u64().filter(|count| (1..=MOST_LABELS).contains(count)) else {
+        return malformed(format!("num_labels is {given}; a number of classes of 1 to {MOST_LABELS} is needed"));
+    };
+    match config.get("id2label") {
+        Some(Value::Object(names)) if names.len() as u64 != count => {
+            let named = names.len();
+            malformed(format!(
+                "num_labels is {count}, but id2label names {named} classes; give the number that the head has"
+            ))
+        }
+        None | Some(Value::Null) => {
+            let label = |class: u64| (class.to_string(), Value::from(format!("LABEL_{class}")));
+            config["id2label"] = (0..count).map(label).collect();
+            Ok(config)
+        }
+        Some(_) => Ok(config),
+    }
+}
+
 /// A configuration with the size of the images that the folder's preprocessing makes, where one file lacks it and the other
 /// has it.
 fn with_image_size(mut config: Value, preprocessor: &Path) -> Result<Value, Error> {
@@ -244,7 +275,7 @@ pub fn open(folder: &Path) -> Result<super::Model, Error> {
     {
         return Ok(super::Model { checkpoint, tokenizer: None, files });
     }
-    let text = std::fs::read_to_string(&config).map_err(|source| Error::Io { path: config.clone(), source })?;
+    let text = super::bounded::read_to_string(&config).map_err(|source| Error::Io { path: config.clone(), source })?;
     let tensors = Arc::new(Tensors::open(folder)?);
     let mut files = vec![config.clone()];
     files.extend(tensors.files().map(Path::to_owned));
@@ -261,16 +292,22 @@ pub fn open(folder: &Path) -> Result<super::Model, Error> {
 }
 
 pub(super) fn json(path: &Path) -> Result<Value, Error> {
-    let text = std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    let text = super::bounded::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
     serde_json::from_slice(&text)
         .map_err(|e| Error::Malformed { path: path.to_owned(), problem: format!("this is not JSON: {e}") })
 }
 
-fn without_prefixes(mut name: &str) -> &str {
+/// A name without its prefixes; the first exports of BERT call a norm's weight and bias gamma and beta.
+fn bare(mut name: &str) -> Cow<'_, str> {
     while let Some(rest) = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)) {
         name = rest;
     }
-    name
+    for (old, new) in [("gamma", "weight"), ("beta", "bias")] {
+        if let Some(norm) = name.strip_suffix(old).filter(|norm| norm.ends_with("LayerNorm.")) {
+            return format!("{norm}{new}").into();
+        }
+    }
+    name.into()
 }
 
 #[cfg(test)]
@@ -279,8 +316,15 @@ mod tests {
 
     #[test]
     fn prefixes_do_not_matter() {
-        assert_eq!(without_prefixes("model.decoder.layers.0.fc1.weight"), "layers.0.fc1.weight");
-        assert_eq!(without_prefixes("vit.encoder.layer.0.x"), "encoder.layer.0.x");
-        assert_eq!(without_prefixes("lm_head.weight"), "lm_head.weight");
+        assert_eq!(bare("model.decoder.layers.0.fc1.weight"), "layers.0.fc1.weight");
+        assert_eq!(bare("vit.encoder.layer.0.x"), "encoder.layer.0.x");
+        assert_eq!(bare("lm_head.weight"), "lm_head.weight");
+    }
+
+    #[test]
+    fn norms_have_two_pairs_of_names() {
+        assert_eq!(bare("bert.embeddings.LayerNorm.gamma"), "embeddings.LayerNorm.weight");
+        assert_eq!(bare("encoder.layer.0.output.LayerNorm.beta"), "encoder.layer.0.output.LayerNorm.bias");
+        assert_eq!(bare("layer.0.beta"), "layer.0.beta");
     }
 }

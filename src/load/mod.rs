@@ -3,6 +3,7 @@
 //! Every reader validates lengths before it allocates and answers malformed input with a typed error; none panics. Nothing here
 //! executes what it reads: a pickle is read by a list of allowed names.
 
+mod bounded;
 mod byte_level;
 mod bytes;
 mod check;
@@ -31,6 +32,7 @@ use crate::Error;
 use crate::models::llama::LlamaCheckpoint;
 use crate::models::{Checkpoint, Input};
 
+pub use bounded::{read, read_to_string};
 pub use bytes::Bytes;
 pub(crate) use check::{finite, nearest};
 pub(crate) use complete::is_computed;

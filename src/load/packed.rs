@@ -66,6 +66,7 @@ impl Packed {
     /// # Errors
     /// There is none, or its parts do not fit together.
     pub(super) fn floats(&self, name: &str) -> Result<Vec<f32>, Error> {
+        self.bytes.check_length()?;
         let file = parse(&self.bytes)?;
         let Some((shape, quantised)) = self.shapes.get(name) else {
             return Err(self.bytes.malformed(format!("there is no tensor `{name}`")));

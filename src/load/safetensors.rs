@@ -9,11 +9,11 @@ use std::path::Path;
 
 use safetensors::Dtype;
 use safetensors::tensor::TensorInfo;
-use serde_json::Value;
 
 use super::bytes::Bytes;
 use super::widen;
 use crate::Error;
+use crate::formats::file::unique_fields;
 
 /// The longest header that is read, as in the reference implementation.
 const LONGEST_HEADER: usize = 100_000_000;
@@ -57,8 +57,8 @@ impl SafeTensors {
     pub fn parse(bytes: Bytes) -> Result<Self, Error> {
         let header = header(&bytes)?;
         let start = 8 + header.len();
-        let mut fields: serde_json::Map<String, Value> = serde_json::from_slice(header)
-            .map_err(|e| bytes.malformed(format!("the safetensors header is not a JSON object: {e}")))?;
+        let mut fields = unique_fields(header)
+            .map_err(|e| bytes.malformed(format!("the safetensors header is not a JSON object of unique keys: {e}")))?;
         let metadata = match fields.shift_remove("__metadata__") {
             None => HashMap::new(),
             Some(value) => serde_json::from_value(value)
@@ -156,6 +156,7 @@ impl SafeTensors {
 
     fn view(&self, name: &str) -> Result<(&Entry, &[u8]), Error> {
         let entry = self.entry(name)?;
+        self.bytes.check_length()?;
         Ok((entry, &self.bytes[entry.range.clone()]))
     }
 

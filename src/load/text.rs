@@ -44,7 +44,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
 /// # Errors
 /// The file cannot be read, is not UTF-8, or is empty.
 pub fn read(path: &Path) -> Result<String, Error> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    let bytes = super::bounded::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
     let malformed = |problem: String| Error::Malformed { path: path.to_owned(), problem };
     let text = String::from_utf8(bytes)
         .map_err(|e| malformed(format!("byte {} is not UTF-8; give a plain text", e.utf8_error().valid_up_to())))?;

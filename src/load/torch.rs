@@ -52,6 +52,7 @@ impl TorchFile {
     /// There is no such tensor, or it holds integers.
     pub fn floats(&self, name: &str) -> Result<(Vec<f32>, &[usize]), Error> {
         let tensor = self.tensor(name)?;
+        self.bytes.check_length()?;
         let values = tensor.floats(&self.bytes);
         let values = values.map_err(|problem| self.bytes.malformed(format!("tensor `{name}` {problem}")))?;
         self.bytes.release(&tensor.range());

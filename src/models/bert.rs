@@ -13,7 +13,7 @@ use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::parts::{Source, attend, no_stage, rows, sequence, split_heads, text};
+use super::parts::{Source, attend, no_stage, rows, sequence, split_heads, text, wrong_epsilon};
 use super::{Checkpoint, Input, Pooling, Task, Weights};
 use crate::Error;
 use crate::burn::{Activation, Piece, Stage};
@@ -92,6 +92,8 @@ impl BertConfig {
         } else if sizes.contains(&0) || self.type_vocab_size == 0 {
             "vocab_size, hidden_size, intermediate_size, max_position_embeddings and type_vocab_size must be at least 1"
                 .into()
+        } else if let Some(problem) = wrong_epsilon("layer_norm_eps", self.layer_norm_eps) {
+            problem
         } else {
             return Ok(());
         };

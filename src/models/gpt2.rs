@@ -11,7 +11,7 @@ use burn::tensor::activation::gelu_approximate;
 use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::parts::{Source, attend, causal_mask, ids, no_stage, rows, sequence, split_heads};
+use super::parts::{Source, attend, causal_mask, ids, no_stage, rows, sequence, split_heads, wrong_epsilon};
 use super::tied::{self, Tied};
 use super::{Checkpoint, Input, Task, Weights};
 use crate::Error;
@@ -94,6 +94,8 @@ impl Gpt2Config {
             format!("n_embd {} is not a multiple of n_head {}", self.n_embd, self.n_head)
         } else if [self.vocab_size, self.n_positions, self.n_embd, self.inner()].contains(&0) {
             "vocab_size, n_positions, n_embd and n_inner must be at least 1".into()
+        } else if let Some(problem) = wrong_epsilon("layer_norm_epsilon", self.layer_norm_epsilon) {
+            problem
         } else {
             return Ok(());
         };

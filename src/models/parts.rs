@@ -131,6 +131,12 @@ pub(crate) fn causal_mask(positions: usize, window: Option<usize>, device: &Devi
     Tensor::from_data(TensorData::new(values, [1, 1, positions, positions]), device)
 }
 
+/// What is wrong with the epsilon of a norm, which `config.json` calls `key`.
+pub(crate) fn wrong_epsilon(key: &str, value: f64) -> Option<String> {
+    let fits = value > 0.0 && value.is_finite();
+    (!fits).then(|| format!("{key} {value} must be above 0 and finite, such as 1e-5"))
+}
+
 /// Whether one image of `channels` x `side` x `side` values is of a size that is ever run (at most 1 GiB).
 pub(crate) fn is_image(channels: usize, side: usize) -> bool {
     let values = [channels, side, side].iter().try_fold(1usize, |values, &n| values.checked_mul(n));

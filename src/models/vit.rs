@@ -13,7 +13,7 @@ use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::parts::{Source, attend, images, is_image, no_stage, rows, sequence, split_heads};
+use super::parts::{Source, attend, images, is_image, no_stage, rows, sequence, split_heads, wrong_epsilon};
 use super::{Checkpoint, Input, Task, Weights};
 use crate::Error;
 use crate::burn::{Activation, Piece, Stage};
@@ -98,6 +98,8 @@ impl VitConfig {
         } else if !is_image(self.num_channels, self.image_size) {
             let (channels, side) = (self.num_channels, self.image_size);
             format!("images of {channels} x {side} x {side} are empty or beyond what is ever run")
+        } else if let Some(problem) = wrong_epsilon("layer_norm_eps", self.layer_norm_eps) {
+            problem
         } else {
             return Ok(());
         };

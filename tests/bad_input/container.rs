@@ -9,6 +9,9 @@ pub fn cases() -> Vec<Trial> {
     vec![
         Trial::test("bad_input::safetensors_headers", safetensors_headers),
         Trial::test("bad_input::safetensors_tensors", safetensors_tensors),
+        Trial::test("bad_input::safetensors_cut_in_use", safetensors_cut_in_use),
+        #[cfg(unix)]
+        Trial::test("bad_input::files_without_an_end", files_without_an_end),
         Trial::test("bad_input::gguf_headers", gguf_headers),
         Trial::test("bad_input::gguf_tensors", gguf_tensors),
         Trial::test("bad_input::files_that_are_none", files_that_are_none),
@@ -40,7 +43,16 @@ fn safetensors_headers() -> Result<(), Failed> {
     let entry =
         |offsets: &str, shape: &str| format!(r#"{{"w":{{"dtype":"F32","shape":{shape},"data_offsets":{offsets}}}}}"#);
     let endless = [&u64::MAX.to_le_bytes()[..], b"{}"].concat();
-    let cases: [(&str, Vec<u8>, &[&str]); 11] = [
+    let (twice, long) = (entry("[0,4]", "[1]"), "w".repeat(5000));
+    let twice = format!("{},{}", twice.trim_end_matches('}').to_owned() + "}", twice.trim_start_matches('{'));
+    let cases: [(&str, Vec<u8>, &[&str]); 14] = [
+        ("twice", safetensors(&twice, &[0; 4]), &["key `w` is there twice"]),
+        (
+            "a field twice",
+            safetensors(r#"{"w":{"dtype":"F32","dtype":"U32","shape":[1],"data_offsets":[0,4]}}"#, &[0; 4]),
+            &["key `dtype` is there twice"],
+        ),
+        ("a long name", safetensors(&format!(r#"{{"{long}":7}}"#), &[]), &[&format!("`{}…`", &long[..200])]),
         ("too short", b"abc".to_vec(), &["3 bytes", "truncated"]),
         ("absurd length", endless, &["claims 18446744073709551615 bytes", "only 2 follow"]),
         ("no JSON", safetensors("not json", &[]), &["not a JSON object"]),
@@ -63,6 +75,31 @@ fn safetensors_headers() -> Result<(), Failed> {
         says(&message, parts)?;
     }
     Ok(())
+}
+
+/// A mapped file that becomes shorter is an error and no signal; a small one was read and stays.
+fn safetensors_cut_in_use() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("x.safetensors");
+    for (count, is_mapped) in [(1 << 10, false), (1 << 20, true)] {
+        let header = format!(r#"{{"w":{{"dtype":"F32","shape":[{count}],"data_offsets":[0,{}]}}}}"#, 4 * count);
+        std::fs::write(&path, safetensors(&header, &vec![0; 4 * count]))?;
+        let file = SafeTensors::open(&path)?;
+        std::fs::OpenOptions::new().write(true).open(&path)?.set_len(100)?;
+        match file.floats("w") {
+            Ok(values) if !is_mapped => assert_eq!(values.len(), count),
+            result => says(&message(result)?, &["x.safetensors", "now has 100", "cut while in use"])?,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn files_without_an_end() -> Result<(), Failed> {
+    let endless = std::path::Path::new("/dev/zero");
+    says(&message(interplay::load::text::read(endless))?, &["/dev/zero", "more than 64 MiB", "smaller"])?;
+    says(&message(SafeTensors::open(endless))?, &["/dev/zero", "not a regular file"])?;
+    says(&message(interplay::load::Tokenizer::open(endless))?, &["/dev/zero", "more than 64 MiB"])
 }
 
 fn safetensors_tensors() -> Result<(), Failed> {

@@ -12,6 +12,7 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("bad_input::torch_files_that_lie", lies),
         Trial::test("bad_input::torch_files_that_end", ends),
         Trial::test("bad_input::torch_files_of_no_model", no_model),
+        Trial::test("bad_input::torch_files_of_the_first_versions", first_versions),
     ]
 }
 
@@ -20,6 +21,47 @@ pub fn legacy(object: &[u8], keys: &[u8], storages: &[u8]) -> Vec<u8> {
     let magic = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
     let facts = b"\x80\x02}(X\x0d\0\0\0little_endian\x88u.";
     [&magic[..], b"\x80\x02M\xe9\x03.", facts, object, keys, storages].concat()
+}
+
+/// A checkpoint as training scripts under torch 0.3 wrote them: the weights in `state_dict` under the names of a wrapped model, each
+/// with a storage on a GPU, beside them the best accuracy, here a tensor too.
+pub fn trained(tensors: &[(String, Vec<usize>, Vec<f32>)]) -> Vec<u8> {
+    let text = |text: &str| [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat();
+    let size = |n: usize| [b"J", &(n as i32).to_le_bytes()[..]].concat();
+    let tuple = |sizes: &[usize]| [b"(", &sizes.iter().flat_map(|&n| size(n)).collect::<Vec<_>>()[..], b"t"].concat();
+    let tensor = |key: usize, shape: &[usize], count: usize| {
+        let strides: Vec<usize> = (1..=shape.len()).map(|from| shape[from..].iter().product()).collect();
+        let storage = [&text("storage")[..], b"ctorch\nFloatStorage\n", &text(&key.to_string()), &text("cuda:0")];
+        let parts = [&b"ctorch._utils\n_rebuild_tensor\n(("[..], &storage.concat(), &size(count), b"NtQ", &size(0)];
+        [&parts.concat()[..], b"ctorch\nSize\n", &tuple(shape), b"\x85R", &tuple(&strides), b"tR"].concat()
+    };
+    let entries = tensors.iter().enumerate().flat_map(|(key, (name, shape, values))| {
+        [text(&format!("module.{name}")), tensor(key, shape, values.len())].concat()
+    });
+    let state = [b"ccollections\nOrderedDict\n)R(", &entries.collect::<Vec<_>>()[..], b"u"].concat();
+    let best = [text("best_prec1"), tensor(tensors.len(), &[1], 1)].concat();
+    let object = [&b"\x80\x02}("[..], &best, &text("state_dict"), &state, b"u."].concat();
+    let keys: Vec<u8> = (0..=tensors.len()).flat_map(|key| text(&key.to_string())).collect();
+    let all = tensors.iter().map(|(_, _, values)| &values[..]).chain([&[91.78][..]]);
+    let stored = |values: &[f32]| {
+        let values: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        [&(values.len() as u64 / 4).to_le_bytes()[..], &values].concat()
+    };
+    legacy(&object, &[b"\x80\x02](", &keys[..], b"e."].concat(), &all.flat_map(stored).collect::<Vec<_>>())
+}
+
+fn first_versions() -> Result<(), Failed> {
+    let (matrix, vector) = (vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], vec![-1.0]);
+    let tensors = [("a".to_owned(), vec![2, 3], matrix.clone()), ("b.c".to_owned(), vec![1], vector.clone())];
+    let file = TorchFile::parse(Bytes::owned("x.th", trained(&tensors)))?;
+    assert_eq!(file.names().collect::<Vec<_>>(), ["a", "b.c"]);
+    assert_eq!(file.floats("a")?, (matrix, &[2, 3][..]));
+    assert_eq!(file.floats("b.c")?, (vector, &[1][..]));
+    // A storage that is a part of another one, of which there are two descriptions.
+    let part = b"\x80\x02((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x02(X\x01\0\0\x001K\0K\x02ttQ.";
+    refused(legacy(part, KEYS, TWO), &["part of another storage", "newer torch"])?;
+    let short = b"\x80\x02ctorch._utils\n_rebuild_tensor\n)R.";
+    refused(legacy(short, KEYS, TWO), &["RebuildTensor cannot be called with 0 arguments"])
 }
 
 /// A dictionary `{"a": tensor}`, where the tensor is of storage `0` with `count` elements.

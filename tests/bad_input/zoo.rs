@@ -67,7 +67,12 @@ fn variants() -> Result<(), Failed> {
     let bert = |key: &str| format!("{{\"model_type\":\"bert\",{key}}}");
     let most = u64::MAX;
     let huge = format!(r#"{{"model_type":"llama","num_attention_heads":{},"head_dim":{}}}"#, 1u64 << 40, 1u64 << 40);
-    let cases: [(String, &[&str]); 11] = [
+    let cases: [(String, &[&str]); 16] = [
+        (bert(r#""layer_norm_eps":-1"#), &["layer_norm_eps -1", "above 0"]),
+        (gpt2(r#""layer_norm_epsilon":0"#), &["layer_norm_epsilon 0", "above 0"]),
+        (r#"{"model_type":"vit","layer_norm_eps":-1e-5}"#.into(), &["layer_norm_eps -0.00001", "above 0"]),
+        (r#"{"model_type":"llama","rms_norm_eps":-1}"#.into(), &["rms_norm_eps -1", "above 0"]),
+        (r#"{"model_type":"llama","rope_theta":0}"#.into(), &["rope_theta 0", "above 0"]),
         (huge, &["1099511627776 heads", "more than memory can hold"]),
         (gpt2(r#""activation_function":"relu""#), &["GPT-2", "`relu`", "gelu_new"]),
         (gpt2(r#""n_head":0"#), &["n_embd 768", "n_head 0"]),

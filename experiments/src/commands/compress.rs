@@ -87,7 +87,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 /// The recipe that `--pipeline` gives: a TOML file, or the steps themselves.
 fn recipe(text: &str) -> Result<Recipe> {
     if text.to_lowercase().ends_with(".toml") {
-        let content = std::fs::read_to_string(text).with_context(|| format!("cannot read {text}"))?;
+        let content = interplay::load::read_to_string(text).with_context(|| format!("cannot read {text}"))?;
         return Ok(Recipe::from_toml(&content)?);
     }
     Ok(text.parse()?)

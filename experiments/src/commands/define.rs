@@ -58,5 +58,5 @@ pub fn declaration(name: &str) -> Result<Option<String>> {
 }
 
 fn text(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+    interplay::load::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }

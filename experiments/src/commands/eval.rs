@@ -161,7 +161,8 @@ impl Configuration {
     pub fn plan(&self) -> Result<Plan> {
         let mut plan = match &self.layers {
             Some(path) => {
-                let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+                let text =
+                    interplay::load::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
                 Plan::from_toml(&text).with_context(|| path.display().to_string())?
             }
             None => Plan::new(Preset::default(), LayerSpec::default().resolve()?),

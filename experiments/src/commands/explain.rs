@@ -3,7 +3,7 @@
 use anyhow::Result;
 use interplay_hw::{explain, explain_against};
 
-use super::vectors::Vectors;
+use super::vectors::{Place, Vectors, place};
 use crate::output::sayln;
 
 /// Arguments of `explain`.
@@ -28,9 +28,9 @@ pub struct Args {
     #[command(flatten)]
     vectors: Vectors,
 
-    /// The row, from 0; of matrices row * N + column.
-    #[arg(long, value_name = "N")]
-    row: usize,
+    /// The row, from 0; of matrices M,N: row and column, or row * N + column.
+    #[arg(long, value_name = "N", value_parser = place)]
+    row: Place,
 
     /// Print JSON.
     #[arg(long)]
@@ -44,14 +44,17 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let datapath = super::define::datapath(&args.datapath)?;
     let against = args.against.as_deref().map(super::define::datapath).transpose()?;
-    let (text, json) = args.vectors.read(|_, operands, options| match against {
-        Some(other) => {
-            let comparison = explain_against((datapath, other), &operands, args.row, &options)?;
-            Ok((comparison.to_string(), serde_json::to_string_pretty(&comparison)?))
-        }
-        None => {
-            let explanation = explain(datapath, &operands, args.row, &options)?;
-            Ok((explanation.to_string(), serde_json::to_string_pretty(&explanation)?))
+    let (text, json) = args.vectors.read(|tensors, operands, options| {
+        let index = args.row.index(tensors.layout)?;
+        match against {
+            Some(other) => {
+                let comparison = explain_against((datapath, other), &operands, index, &options)?;
+                Ok((comparison.to_string(), serde_json::to_string_pretty(&comparison)?))
+            }
+            None => {
+                let explanation = explain(datapath, &operands, index, &options)?;
+                Ok((explanation.to_string(), serde_json::to_string_pretty(&explanation)?))
+            }
         }
     })?;
     sayln!("{}", if args.json { json } else { text });

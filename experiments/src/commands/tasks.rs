@@ -105,7 +105,7 @@ pub fn files(folder: &Path, items: usize, checksums: &mut BTreeMap<String, Strin
             files.push((form, None));
             continue;
         }
-        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let bytes = interplay::load::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         checksums.insert(format!("task:{}", form.name), text::sha256(&bytes));
         files.push((form, Some(read(form, &path, items)?)));
     }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use interplay::load::Bytes;
-use interplay_formats::catalog::FP16;
+use interplay_formats::catalog::{self, FP16};
 use interplay_formats::file::{Container, Dtype, View};
+use interplay_formats::{Range, Scalar, scalar};
 use interplay_hw::verify::{Layout, Options};
 use interplay_hw::{Datapath, Operands, Words};
 
@@ -70,6 +71,7 @@ impl Vectors {
         let bytes = Bytes::map(&self.vectors)?;
         let container = open(&self.vectors, &bytes)?;
         let given = || {
+            bytes.check_length()?;
             let tensors = self.tensors(&container)?;
             let operands = self.operands(&tensors)?;
             let (outputs, k) = tensors.size();
@@ -89,10 +91,21 @@ impl Vectors {
         let layout = match (has("a"), has("b"), has("A"), has("B")) {
             (Some(a), Some(b), _, _) => match (&a.shape[..], &b.shape[..]) {
                 (&[rows, _], &[others, k]) if rows == others => Layout::Rows { rows, k },
+                (&[rows, k], &[n, others]) if (k, rows) == (n, others) => {
+                    bail!(
+                        "`{prefix}b` looks transposed: [rows, K] is {rows} x {k} as of `{prefix}a`, got {n} x {others}"
+                    )
+                }
                 (a, b) => bail!("`{prefix}a` {a:?} and `{prefix}b` {b:?} must be [rows, K] with as many rows"),
             },
             (_, _, Some(a), Some(b)) => match (&a.shape[..], &b.shape[..]) {
-                (&[m, _], &[k, n]) => Layout::Matrices { m, n, k },
+                (&[m, stored], &[k, n]) => {
+                    // A sparse A has fewer columns than B has rows.
+                    if stored != k && has("e").or(has("E")).is_none() {
+                        bail!("{}", other_reduction(&prefix, (m, stored), (k, n), has("D").or(has("d"))));
+                    }
+                    Layout::Matrices { m, n, k }
+                }
                 (a, b) => bail!("`{prefix}A` {a:?} and `{prefix}B` {b:?} must be matrices, [M, K] and [K, N]"),
             },
             _ => bail!("no tensors `{prefix}a` and `{prefix}b`, or `{prefix}A` and `{prefix}B`{}", sets(container)),
@@ -221,16 +234,86 @@ impl<'a> Tensors<'_, 'a> {
     }
 }
 
-/// A tensor's raw words.
+/// What a tensor's type says that it holds; unsigned integers are raw bits.
 fn words<'a>(name: &str, view: &View<'a>) -> Result<Words<'a>> {
-    let width = match view.dtype {
-        Dtype::U8 => 1,
-        Dtype::U16 => 2,
-        Dtype::U32 => 4,
-        Dtype::U64 => 8,
-        other => bail!("tensor `{name}` is {other:?}; give raw bits as U8, U16, U32 or U64"),
+    let bytes = view.bytes;
+    let words = match view.dtype {
+        Dtype::U8 => Words::little_endian(1, bytes),
+        Dtype::U16 => Words::little_endian(2, bytes),
+        Dtype::U32 => Words::little_endian(4, bytes),
+        Dtype::U64 => Words::little_endian(8, bytes),
+        Dtype::F16 => Words::numbers(catalog::FP16, bytes),
+        Dtype::BF16 => Words::numbers(catalog::BF16, bytes),
+        Dtype::F32 => Words::numbers(scalar::FP32, bytes),
+        Dtype::F64 => Words::numbers(scalar::FP64, bytes),
+        Dtype::F8_E4M3 => Words::numbers(catalog::E4M3, bytes),
+        Dtype::F8_E5M2 => Words::numbers(catalog::E5M2, bytes),
+        Dtype::F8_E8M0 => Words::numbers(catalog::E8M0, bytes),
+        Dtype::I8 => Words::numbers(Scalar::ranged("int8", Range::Full, 8, 0), bytes),
+        Dtype::I32 => Words::numbers(Scalar::ranged("int32", Range::Full, 32, 0), bytes),
+        other => bail!(
+            "tensor `{name}` is {other:?}; give numbers as F16, BF16, F32, F64, F8_E4M3, F8_E5M2, F8_E8M0, I8 or I32, or raw bits \
+             as U8, U16, U32 or U64"
+        ),
     };
-    Words::little_endian(width, view.bytes).with_context(|| format!("tensor `{name}` has no width"))
+    words.with_context(|| format!("tensor `{name}` has no width"))
+}
+
+/// Why A [m, k] and B [rows, columns] do not go together; the shape of the results, where there are any, tells which is transposed.
+fn other_reduction(
+    prefix: &str,
+    (m, k): (usize, usize),
+    (rows, columns): (usize, usize),
+    d: Option<&View<'_>>,
+) -> String {
+    let gives = |shape: [usize; 2]| d.is_none_or(|d| d.shape == shape);
+    if columns == k && (gives([m, rows]) || m != rows) {
+        let wanted = format!("[K, N] with the K of `{prefix}A` is {k} x {rows}");
+        format!("`{prefix}B` looks transposed: {wanted}, got {rows} x {columns}; store B as [K, N]")
+    } else if m == rows {
+        let wanted = format!("[M, K] with the K of `{prefix}B` is {k} x {rows}");
+        format!("`{prefix}A` looks transposed: {wanted}, got {m} x {k}; store A as [M, K]")
+    } else {
+        format!(
+            "`{prefix}A` [{m}, {k}] and `{prefix}B` [{rows}, {columns}] differ in K, {k} and {rows}; give A [M, K] and B [K, N]"
+        )
+    }
+}
+
+/// One output, as `--row` names it.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    row: usize,
+    column: Option<usize>,
+}
+
+impl Place {
+    /// The index of the output; a row alone counts the outputs of matrices as row * N + column.
+    ///
+    /// # Errors
+    /// The operands have no such row or column.
+    pub fn index(self, layout: Layout) -> Result<usize> {
+        match (self.column, layout) {
+            (None, _) => Ok(self.row),
+            (Some(column), Layout::Matrices { m, n, .. }) if self.row < m && column < n => Ok(self.row * n + column),
+            (Some(column), Layout::Matrices { m, n, .. }) => {
+                bail!("there is no output {},{column}; the results are {m} x {n}, counted from 0", self.row)
+            }
+            (Some(_), Layout::Rows { .. }) => {
+                bail!("--row takes one number here: the results are rows without columns")
+            }
+        }
+    }
+}
+
+/// `M` or `M,N`.
+pub fn place(text: &str) -> Result<Place> {
+    let mut numbers = text.split(',').map(|number| number.trim().parse::<usize>());
+    match (numbers.next(), numbers.next(), numbers.next()) {
+        (Some(Ok(row)), None, None) => Ok(Place { row, column: None }),
+        (Some(Ok(row)), Some(Ok(column)), None) => Ok(Place { row, column: Some(column) }),
+        _ => bail!("give a row, or of matrices M,N: row and column, counted from 0"),
+    }
 }
 
 /// Which prefixes a file without operands at its root has.
@@ -252,7 +335,7 @@ fn order(text: &str) -> Result<Vec<usize>> {
     if let Some(order) = numbers(text) {
         return Ok(order);
     }
-    let content = std::fs::read_to_string(text)
+    let content = interplay::load::read_to_string(text)
         .with_context(|| format!("`--k-order {text}` is neither a list such as 0,2,1,3 nor a file that can be read"))?;
     numbers(&content).with_context(|| format!("{text} holds something else than numbers with commas or blanks between"))
 }

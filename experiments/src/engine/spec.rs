@@ -104,7 +104,7 @@ impl Spec {
         let path = Path::new(source);
         let is_file = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
         let (text, name) = if is_file {
-            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {source}"))?;
+            let text = interplay::load::read_to_string(path).with_context(|| format!("cannot read {source}"))?;
             (text, path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default())
         } else {
             (studies::kind(source)?.file.to_owned(), source.to_lowercase())

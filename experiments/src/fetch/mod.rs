@@ -71,7 +71,7 @@ pub fn fetch(item: &Item, file: Option<&Path>) -> Result<(PathBuf, Outcome)> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+    interplay::load::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// The content in the user's `path`: the kept file, a folder of the kept files, or the package's archive.
@@ -117,7 +117,7 @@ fn folder(item: &Item, root: &Path) -> Result<Vec<(String, Vec<u8>)>> {
 fn present(item: &Item) -> Result<bool> {
     let path = item.path()?;
     Ok(match item.prefix() {
-        None => std::fs::read(&path).is_ok_and(|bytes| item.check(&bytes, &path).is_ok()),
+        None => interplay::load::read(&path).is_ok_and(|bytes| item.check(&bytes, &path).is_ok()),
         Some(_) => folder(item, &path).is_ok_and(|files| item.check_files(&files, &path).is_ok()),
     })
 }

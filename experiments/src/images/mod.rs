@@ -102,7 +102,7 @@ fn pictures(name: &str, count: usize, checksums: &mut Checksums) -> Result<Vec<(
     if place.is_dir() {
         return folder(name, &place, count, checksums);
     }
-    let bytes = std::fs::read(&place).with_context(|| format!("cannot read {}", place.display()))?;
+    let bytes = interplay::load::read(&place).with_context(|| format!("cannot read {}", place.display()))?;
     checksums.insert(format!("data:{name}"), text::sha256(&bytes));
     let digits = if name.eq_ignore_ascii_case("mnist") { archive(&place)? } else { table(&place, &bytes)? };
     digits.into_iter().take(count).map(|(grey, label)| Ok((Picture::new(SIDE, SIDE, 1, grey)?, label))).collect()
@@ -112,7 +112,8 @@ fn pictures(name: &str, count: usize, checksums: &mut Checksums) -> Result<Vec<(
 fn folder(name: &str, place: &Path, count: usize, checksums: &mut Checksums) -> Result<Vec<(Picture, usize)>> {
     let (mut pictures, mut files) = (Vec::new(), Vec::new());
     for image in labelled(place)?.into_iter().take(count) {
-        let bytes = std::fs::read(&image.path).with_context(|| format!("cannot read {}", image.path.display()))?;
+        let bytes =
+            interplay::load::read(&image.path).with_context(|| format!("cannot read {}", image.path.display()))?;
         pictures.push((decode(&image.path, &bytes)?, image.label));
         let below = image.path.strip_prefix(place).unwrap_or(&image.path);
         files.push((below.to_string_lossy().into_owned(), bytes));

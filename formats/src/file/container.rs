@@ -3,8 +3,8 @@
 //! Nothing is believed before it is checked against the length of the file, and nothing is allocated by what the header
 //! claims. Headers are written in one order, so that the same tensors give the same bytes.
 
-use super::FileError;
-use crate::{Codes, Format, Quantized, Scales};
+use super::{FileError, unique_fields};
+use crate::{Codes, Format, Quantized, Scales, shortened};
 use safetensors::Dtype;
 use safetensors::tensor::TensorInfo;
 use serde_json::{Map, Value};
@@ -67,9 +67,9 @@ impl<'a> Container<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, FileError> {
         let header = header(bytes)?;
         let data = &bytes[8 + header.len()..];
-        let broken = |problem: String| FileError::Header(problem);
-        let mut fields: Map<String, Value> =
-            serde_json::from_slice(header).map_err(|e| broken(format!("it is not a JSON object: {e}")))?;
+        let broken = |problem: String| FileError::Header(shortened(&problem).into_owned());
+        let mut fields =
+            unique_fields(header).map_err(|e| broken(format!("it is not a JSON object of unique keys: {e}")))?;
         let metadata = match fields.remove("__metadata__") {
             None => BTreeMap::new(),
             Some(value) => serde_json::from_value(value)

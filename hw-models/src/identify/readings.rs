@@ -1,9 +1,9 @@
 //! Words of a file as codes: every reading that some record has of them.
 
 use super::rows::{Recorded, Widths};
-use crate::verify::{Layout, Operands, Options, Source, Words, own_width};
+use crate::verify::{Layout, Operands, Options, Source, Words};
 use crate::{Datapath, Error};
-use interplay_formats::{Scalar, Value};
+use interplay_formats::{Scalar, Value, scalar};
 
 /// Elements of A and of B that all outputs together may have, laid out one output after the other.
 const ELEMENTS: usize = 1 << 25;
@@ -57,7 +57,7 @@ struct Reading {
 impl Reading {
     fn of(operands: &Operands<'_>, results: &Words<'_>, record: &Datapath) -> Option<Self> {
         let codes = record.codes().ok()?;
-        let as_number = |words: &Words<'_>, format: Scalar| (words.width() != own_width(format)).then_some(format);
+        let as_number = |words: &Words<'_>, format: Scalar| (!words.are_codes(format)).then_some(format);
         let (c, d) = (record.accumulator.c, record.accumulator.d);
         Some(Self {
             a: as_number(&operands.a, codes.a.format),
@@ -112,9 +112,13 @@ fn read(operands: &Operands<'_>, results: &Words<'_>, k_order: &[usize], record:
     if matches!(operands.layout, Layout::Matrices { .. }) && outputs.checked_mul(k).is_none_or(|all| all > ELEMENTS) {
         return Err(Error::TooManyOutputs);
     }
+    let codes = record.codes()?;
+    let (a, b, d) = (codes.a.format, codes.b.format, record.accumulator.d);
+    for (array, words, wanted) in [("a", &operands.a, a), ("b", &operands.b, b), ("d", results, d)] {
+        as_stored(array, words, wanted, record)?;
+    }
     let prepared = operands.prepare(record, &options)?;
     let all = Source { name: "d", words: results, shape }.results(record)?;
-    let codes = record.codes()?;
     let stored = |format: Scalar| format.bits().max(8);
     let (a, b) = (stored(codes.a.format), stored(codes.b.format));
     let widths = Widths { a, b, c: record.accumulator.c.bits(), d: record.accumulator.d.bits() };
@@ -134,12 +138,23 @@ fn read(operands: &Operands<'_>, results: &Words<'_>, k_order: &[usize], record:
     Ok(rows)
 }
 
+/// Refuses numbers of a narrow format for a record of another: an FP16 array is FP16, while FP32 and FP64 hold any.
+fn as_stored(array: &'static str, words: &Words<'_>, wanted: Scalar, record: &Datapath) -> Result<(), Error> {
+    match words {
+        Words::Numbers(given, _) if *given != scalar::FP32 && *given != scalar::FP64 && !words.are_codes(wanted) => {
+            let (given, wanted) = (given.name.to_owned(), wanted.name.to_owned());
+            Err(Error::Numbers { datapath: record.name.to_owned(), array, given, wanted })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The one of two problems that tells more: of a wrong element, then of an array, then of the lengths of arrays, which
 /// only say that a record is for other operands.
 pub(super) fn telling(known: Option<Error>, other: Error) -> Option<Error> {
     let tells = |error: &Error| match error {
         Error::Lengths { .. } => 0,
-        Error::Words { .. } => 1,
+        Error::Words { .. } | Error::Numbers { .. } => 1,
         _ => 2,
     };
     match known {

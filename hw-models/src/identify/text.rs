@@ -24,10 +24,10 @@ impl fmt::Display for Report {
                 records.iter().try_for_each(|record| self.record(f, record))?;
             }
         }
-        match &self.parameters {
-            Some(found) => self.found(f, found),
-            None => Ok(()),
+        if let Some(found) = &self.parameters {
+            self.found(f, found)?;
         }
+        if self.is_explained() { Ok(()) } else { self.unexplained(f) }
     }
 }
 
@@ -39,6 +39,21 @@ impl Report {
             Some(row) => writeln!(f, "; first wrong: row {row}"),
             None => writeln!(f),
         }
+    }
+
+    fn unexplained(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let records = self.records.iter().map(|record| record.explained);
+        let most = records.chain(self.parameters.iter().map(|found| found.explained)).max().unwrap_or(0);
+        let nobody = match self.parameters {
+            Some(_) => "neither a record of the catalogue nor any parameters explain",
+            None => "no record of the catalogue explains",
+        };
+        writeln!(
+            f,
+            "Nothing found: {nobody} all {} rows; the best explains {most}. Results that do not use c, another order of K, shorter \
+             instructions and operands of another type look like this.",
+            self.rows
+        )
     }
 
     fn found(&self, f: &mut fmt::Formatter<'_>, found: &Found) -> fmt::Result {

@@ -84,22 +84,22 @@ pub(crate) struct Prepared<'d> {
     pub datapath: &'d Datapath,
     /// The reduction length of one instruction.
     pub depth: usize,
-    layout: Layout,
-    a: Rows,
+    pub(super) layout: Layout,
+    pub(super) a: Rows,
     /// B by columns.
-    b: Rows,
-    c: Vec<u64>,
-    scale_a: Rows,
-    scale_b: Rows,
+    pub(super) b: Rows,
+    pub(super) c: Vec<u64>,
+    pub(super) scale_a: Rows,
+    pub(super) scale_b: Rows,
     metadata: Rows,
     k_order: Vec<usize>,
 }
 
 /// Codes, so many a row.
 #[derive(Clone, Debug)]
-struct Rows {
-    codes: Vec<u64>,
-    length: usize,
+pub(super) struct Rows {
+    pub codes: Vec<u64>,
+    pub length: usize,
 }
 
 impl Rows {

@@ -18,7 +18,7 @@ pub(crate) struct Source<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Codes,
-    Floats(Scalar),
+    Numbers(Scalar),
 }
 
 impl Source<'_> {
@@ -37,11 +37,11 @@ impl Source<'_> {
     pub fn accumulators(self, datapath: &Datapath) -> Result<Vec<u64>, Error> {
         let format = datapath.accumulator.c;
         let kind = match self.kind(datapath, format) {
-            Err(_) if self.words.width() == 16 && format == scalar::FP32 => Kind::Floats(FP16),
+            Err(_) if self.words.width() == 16 && format == scalar::FP32 => Kind::Numbers(FP16),
             kind => kind?,
         };
         self.each(|word| match kind {
-            Kind::Floats(from) if format == FP16 => {
+            Kind::Numbers(from) if format == FP16 => {
                 let code = format.encode(from.decode(word), Rounding::NearestEven, Overflow::Infinity);
                 code.ok_or_else(|| format!("{word:#x} has no `{}` code", format.name))
             }
@@ -54,7 +54,7 @@ impl Source<'_> {
         let format = datapath.accumulator.d;
         let kind = self.kind(datapath, format)?;
         self.each(|word| match kind {
-            Kind::Floats(from) if from.decode(word) == Value::Nan => Ok(datapath.code(Value::Nan)),
+            Kind::Numbers(from) if from.decode(word) == Value::Nan => Ok(datapath.code(Value::Nan)),
             kind => exact(word, kind, format),
         })
     }
@@ -74,19 +74,19 @@ impl Source<'_> {
         (0..given).map(code).collect()
     }
 
-    /// What the words are, by their width.
+    /// What the words are, by their width where they do not say.
     fn kind(&self, datapath: &Datapath, format: Scalar) -> Result<Kind, Error> {
-        let own = own_width(format);
-        match self.words.width() {
-            width if width == own => Ok(Kind::Codes),
-            32 => Ok(Kind::Floats(scalar::FP32)),
-            64 => Ok(Kind::Floats(scalar::FP64)),
-            width => Err(Error::Words {
+        match (self.words, self.words.width()) {
+            _ if self.words.are_codes(format) => Ok(Kind::Codes),
+            (Words::Numbers(own, _), _) => Ok(Kind::Numbers(*own)),
+            (_, 32) => Ok(Kind::Numbers(scalar::FP32)),
+            (_, 64) => Ok(Kind::Numbers(scalar::FP64)),
+            (_, width) => Err(Error::Words {
                 datapath: datapath.name.to_owned(),
                 array: self.name,
                 given: width,
                 format: format.name.to_string(),
-                own,
+                own: own_width(format),
             }),
         }
     }
@@ -99,7 +99,7 @@ pub(crate) fn own_width(format: Scalar) -> u32 {
 
 /// The code of a word that stands for a number of the format.
 fn exact(word: u64, kind: Kind, format: Scalar) -> Result<u64, String> {
-    let Kind::Floats(from) = kind else {
+    let Kind::Numbers(from) = kind else {
         return match word.checked_shr(format.bits()) {
             None | Some(0) => Ok(word),
             Some(_) => Err(format!(

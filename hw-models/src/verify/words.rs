@@ -1,9 +1,12 @@
 //! Raw words, as memory and files hold them.
 
+use interplay_formats::Scalar;
 use std::borrow::Cow;
 
+use super::read::own_width;
+
 /// Words of one width. What they mean is decided where they are used: codes where the width is that of the format's
-/// codes, else FP32 bits in 32-bit words and FP64 bits in 64-bit words.
+/// codes, else FP32 bits in 32-bit words and FP64 bits in 64-bit words. [`Words::Numbers`] say themselves what they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Words<'a> {
     /// Codes of at most 8 bits, in the low bits.
@@ -14,6 +17,8 @@ pub enum Words<'a> {
     U32(Cow<'a, [u32]>),
     /// Codes of 33 to 64 bits, or FP64 bits.
     U64(Cow<'a, [u64]>),
+    /// Numbers of a format, by their codes. Where an operand is of another format, that must have the same numbers.
+    Numbers(Scalar, Cow<'a, [u64]>),
 }
 
 impl<'a> Words<'a> {
@@ -28,13 +33,27 @@ impl<'a> Words<'a> {
         })
     }
 
+    /// Numbers of `format`, each in the least bytes that hold its code, least significant byte first.
+    pub fn numbers(format: Scalar, bytes: &'a [u8]) -> Option<Self> {
+        let words = Self::little_endian(own_width(format) as usize / 8, bytes)?;
+        Some(Self::Numbers(format, (0..words.len()).map(|index| words.at(index)).collect()))
+    }
+
+    /// Whether the words are codes of `format`.
+    pub(crate) fn are_codes(&self, format: Scalar) -> bool {
+        match self {
+            Self::Numbers(own, _) => own.encoding == format.encoding,
+            words => words.width() == own_width(format),
+        }
+    }
+
     /// The number of words.
     pub fn len(&self) -> usize {
         match self {
             Self::U8(words) => words.len(),
             Self::U16(words) => words.len(),
             Self::U32(words) => words.len(),
-            Self::U64(words) => words.len(),
+            Self::U64(words) | Self::Numbers(_, words) => words.len(),
         }
     }
 
@@ -44,8 +63,9 @@ impl<'a> Words<'a> {
     }
 
     /// Words of a word.
-    pub const fn width(&self) -> u32 {
+    pub fn width(&self) -> u32 {
         match self {
+            Self::Numbers(format, _) => own_width(*format),
             Self::U8(_) => 8,
             Self::U16(_) => 16,
             Self::U32(_) => 32,
@@ -60,6 +80,7 @@ impl<'a> Words<'a> {
             Self::U16(words) => Words::U16(indices.map(|i| words[i]).collect()),
             Self::U32(words) => Words::U32(indices.map(|i| words[i]).collect()),
             Self::U64(words) => Words::U64(indices.map(|i| words[i]).collect()),
+            Self::Numbers(format, words) => Words::Numbers(*format, indices.map(|i| words[i]).collect()),
         }
     }
 
@@ -69,7 +90,7 @@ impl<'a> Words<'a> {
             Self::U8(words) => words[index].into(),
             Self::U16(words) => words[index].into(),
             Self::U32(words) => words[index].into(),
-            Self::U64(words) => words[index],
+            Self::U64(words) | Self::Numbers(_, words) => words[index],
         }
     }
 }

@@ -82,6 +82,7 @@ impl Gguf {
     /// There is no such tensor.
     pub fn dequantised(&self, name: &str) -> Result<(Vec<f32>, &[usize]), Error> {
         let tensor = self.tensor(name)?;
+        self.bytes.check_length()?;
         let values = tensor.storage.dequantise(&self.bytes[tensor.range.clone()]);
         self.bytes.release(&tensor.range);
         Ok((values, &tensor.shape))

@@ -42,7 +42,8 @@ impl Preprocess {
     /// # Errors
     /// The file cannot be read, is not such a configuration, or asks for another resampling than bilinear or bicubic.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+        let text = super::super::bounded::read_to_string(path)
+            .map_err(|source| Error::Io { path: path.to_owned(), source })?;
         Self::parse(path, &text)
     }
 

@@ -284,6 +284,7 @@ impl Machine<'_> {
                 self.push(Object::Tensor(view));
             }
             (Global::RebuildParameter, &[tensor, ..]) => self.stack.push(tensor),
+            (Global::Size, &[sizes]) => self.stack.push(sizes),
             (function, _) => return Err(format!("{function:?} cannot be called with {} arguments", arguments.len())),
         }
         Ok(())
@@ -327,12 +328,15 @@ impl Machine<'_> {
         }
     }
 
-    /// `("storage", type, key, location, count, ...)`.
+    /// `("storage", type, key, location, count)`, before torch 1.6 with what part of another storage it is, nothing as a rule.
     fn persistent(&mut self) -> Result<(), String> {
         let id = self.pop()?;
         let wrong = || "a reference out of the pickle is not to a storage of a known type".to_owned();
         let Object::Tuple(items) = &self.objects[id] else { return Err(wrong()) };
-        let [kind, class, key, _, count, ..] = items[..] else { return Err(wrong()) };
+        let [kind, class, key, _, count, ref part @ ..] = items[..] else { return Err(wrong()) };
+        if part.iter().any(|&part| self.objects[part] != Object::None) {
+            return Err("a storage is part of another storage; save the model's state_dict with a newer torch".into());
+        }
         let count = self.size(count)?;
         match (&self.objects[kind], &self.objects[class], &self.objects[key]) {
             (Object::Text(kind), Object::Global(Global::StorageType(element)), Object::Text(key))

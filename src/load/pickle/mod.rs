@@ -65,22 +65,20 @@ fn named(pickle: &[u8], heap: &Heap, places: &impl Places) -> Result<BTreeMap<St
     Ok(tensors)
 }
 
-/// The named tensors: those of the outermost dictionary or, where it has none, of `state_dict` in it, or of the only one in it
-/// that has any.
+/// The named tensors: those of `state_dict` in the outermost dictionary, or else its own, or of the only one in it that has any.
 fn dictionary<'a>(pickle: &'a [u8], heap: &'a Heap) -> Result<Vec<(&'a str, &'a View)>, String> {
     let outer = entries(pickle, heap, heap.root);
-    let own = tensors(heap, &outer);
+    let state = outer.iter().find(|(name, _)| *name == "state_dict");
+    let state = state.map_or(Vec::new(), |&(_, id)| tensors(heap, &entries(pickle, heap, id)));
+    let own = if state.is_empty() { tensors(heap, &outer) } else { state };
     if !own.is_empty() {
         return Ok(own);
     }
     // A hostile pickle may refer to one dictionary any number of times.
     let mut seen = BTreeSet::new();
     let mut inner = Vec::new();
-    for &(name, id) in outer.iter().filter(|(_, id)| seen.insert(*id)) {
+    for &(_, id) in outer.iter().filter(|(_, id)| seen.insert(*id)) {
         let found = tensors(heap, &entries(pickle, heap, id));
-        if name == "state_dict" && !found.is_empty() {
-            return Ok(found);
-        }
         inner.extend((!found.is_empty()).then_some(found));
     }
     match (inner.len(), inner.pop()) {

@@ -41,10 +41,12 @@ pub enum Object {
 pub enum Global {
     /// `collections.OrderedDict`.
     OrderedDict,
-    /// `torch._utils._rebuild_tensor_v2`.
+    /// `torch._utils._rebuild_tensor_v2`, or `_rebuild_tensor` of the versions before 0.4, which has its first four arguments.
     RebuildTensor,
     /// `torch._utils._rebuild_parameter`.
     RebuildParameter,
+    /// `torch.Size`, a tuple.
+    Size,
     /// `torch.FloatStorage` and its like.
     StorageType(Element),
 }
@@ -101,10 +103,12 @@ pub struct View {
 }
 
 /// The allowed names, each with what it stands for.
-const ALLOWED: [(&str, &str, Global); 9] = [
+const ALLOWED: [(&str, &str, Global); 11] = [
     ("collections", "OrderedDict", Global::OrderedDict),
     ("torch._utils", "_rebuild_tensor_v2", Global::RebuildTensor),
+    ("torch._utils", "_rebuild_tensor", Global::RebuildTensor),
     ("torch._utils", "_rebuild_parameter", Global::RebuildParameter),
+    ("torch", "Size", Global::Size),
     ("torch", "FloatStorage", Global::StorageType(Element::F32)),
     ("torch", "HalfStorage", Global::StorageType(Element::F16)),
     ("torch", "BFloat16Storage", Global::StorageType(Element::Bf16)),

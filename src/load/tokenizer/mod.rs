@@ -46,7 +46,7 @@ impl Tokenizer {
     /// # Errors
     /// The file cannot be read or is not a tokenizer.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+        let text = super::bounded::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
         Self::parse(path, &text)
     }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{Pairs, Rotary, Scaling};
 use crate::Error;
+use crate::models::parts::wrong_epsilon;
 
 /// The members of the family, as `model_type` spells them.
 pub const FAMILY: [&str; 3] = ["llama", "mistral", "qwen2"];
@@ -200,7 +201,7 @@ impl LlamaConfig {
     fn frequencies(&self) -> Result<(f64, Scaling), String> {
         let theta = self.rope_scaling.as_ref().and_then(|s| s.rope_theta).unwrap_or(self.rope_theta);
         if !(theta > 0.0 && theta.is_finite()) {
-            return Err(format!("rope_theta {theta} must be positive"));
+            return Err(format!("rope_theta {theta} must be above 0 and finite, such as 10000"));
         }
         Ok((theta, self.rope_scaling.as_ref().map_or(Ok(Scaling::None), RopeScaling::resolve)?))
     }
@@ -240,8 +241,8 @@ impl LlamaConfig {
             "sliding_window must be at least 1, or null".into()
         } else if self.model_type == "qwen2" && self.window().is_some_and(|w| w < self.max_position_embeddings) {
             "a sliding window in some of Qwen2's layers is not supported; only use_sliding_window false is".into()
-        } else if !(self.rms_norm_eps > 0.0 && self.rms_norm_eps.is_finite()) {
-            "rms_norm_eps must be positive".into()
+        } else if let Some(problem) = wrong_epsilon("rms_norm_eps", self.rms_norm_eps) {
+            problem
         } else if let Some(factors) = self.frequency_factors.as_ref().filter(|f| f.len() != self.head_dim() / 2) {
             format!("{} frequency factors were given for {} rotary pairs", factors.len(), self.head_dim() / 2)
         } else if let Err(problem) = self.frequencies() {

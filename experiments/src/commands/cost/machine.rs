@@ -91,5 +91,5 @@ fn text_of(name: &str) -> Result<Option<String>> {
     if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml")) {
         return Ok(None);
     }
-    std::fs::read_to_string(path).map(Some).with_context(|| format!("cannot read {name}"))
+    interplay::load::read_to_string(path).map(Some).with_context(|| format!("cannot read {name}"))
 }

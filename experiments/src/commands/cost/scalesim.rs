@@ -14,7 +14,8 @@ use crate::output::{sayln, write_atomic};
 /// # Errors
 /// A file that cannot be read or is not in SCALE-Sim's form.
 pub fn run(cfg: &Path, topology: &Path, out: Option<&Path>, as_json: bool) -> Result<()> {
-    let read = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
+    let read =
+        |path: &Path| interplay::load::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
     let both = || format!("{} with {}", topology.display(), cfg.display());
     let reports = scalesim::run(&read(cfg)?, &read(topology)?).with_context(both)?;
     let folder = out.unwrap_or(Path::new("."));

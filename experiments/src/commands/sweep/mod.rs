@@ -101,7 +101,7 @@ const SIDE_BY_SIDE: usize = 4096;
 /// A file that is no grid, or a grid of which no point can be costed.
 pub fn run(args: &Args) -> Result<()> {
     let shown = args.file.display().to_string();
-    let text = std::fs::read_to_string(&args.file).with_context(|| format!("cannot read {shown}"))?;
+    let text = interplay::load::read_to_string(&args.file).with_context(|| format!("cannot read {shown}"))?;
     let file = File::read(&text).with_context(|| shown.clone())?;
     let costs = costs(&file)?;
     if let Some(folder) = &args.out {
