@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod engine;
 mod fetch;
+mod help;
 mod host;
 mod images;
 mod interrupt;
@@ -13,6 +14,7 @@ mod progress;
 mod published;
 mod report;
 mod result;
+mod rules;
 mod studies;
 mod subject;
 
@@ -20,7 +22,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches, Parser};
 
 use cli::{Cli, Command};
 
@@ -28,7 +30,8 @@ use cli::{Cli, Command};
 const BAD_USE: u8 = 2;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = help::fitted(Cli::command(), help::width()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     interrupt::install();
     match run(&cli) {
         Ok(code) => code,

@@ -6,6 +6,9 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use terminal_size::terminal_size_of;
+
+use crate::report::wrap::wrapped;
 
 /// Writes `bytes` to `path` under a temporary name in the same folder, then renames; makes the folder if needed.
 ///
@@ -42,6 +45,11 @@ fn readable<'a, 'p, 's>(builder: &'a mut tempfile::Builder<'p, 's>) -> &'a mut t
     builder
 }
 
+/// Characters of a line of the terminal that standard output is; none where it is a pipe or a file, which get every line whole.
+pub fn width() -> Option<usize> {
+    terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
+}
+
 /// Prints to standard output; a reader that has closed it (`interplay … | head`) ends the program quietly.
 pub fn say(text: Arguments<'_>) {
     if let Err(error) = std::io::stdout().write_fmt(text) {
@@ -50,6 +58,16 @@ pub fn say(text: Arguments<'_>) {
         }
         eprintln!("error: cannot print: {error}");
         std::process::exit(2);
+    }
+}
+
+/// Prints a paragraph, on a terminal in lines that fit it and go on further in.
+pub fn fill(indent: usize, text: &str) {
+    let further = indent + 2;
+    let width = width().unwrap_or(usize::MAX).saturating_sub(further);
+    for (at, line) in wrapped(text, width).iter().enumerate() {
+        let indent = " ".repeat(if at == 0 { indent } else { further });
+        say(format_args!("{indent}{line}\n"));
     }
 }
 

@@ -12,7 +12,7 @@ use super::bench::{Bench, Worker};
 use super::kind::{Done, Kind, Planned};
 use super::run::Options;
 use super::store::Store;
-use crate::output::sayln;
+use crate::output::fill;
 use crate::progress::clock;
 use crate::report::table::Table;
 use crate::subject::Subject;
@@ -62,15 +62,16 @@ pub fn print(
         };
         table.row([cell.label.clone(), cell.work.clone(), cell.amount.to_string(), text]);
     }
-    sayln!("{table}");
+    table.print();
     let bytes = memory(bench, jobs);
-    sayln!(
+    let effort = format!(
         "about {} on {jobs} worker{}, from one small cell of each kind of work; about {} MiB of memory",
         clock(whole / u32::try_from(jobs).unwrap_or(1)),
         if jobs == 1 { "" } else { "s" },
         bytes >> 20
     );
-    sayln!("nothing was written; further cells may follow from results where a study has several steps");
+    fill(0, &effort);
+    fill(0, "nothing was written; further cells may follow from results where a study has several steps");
     Ok(ExitCode::SUCCESS)
 }
 

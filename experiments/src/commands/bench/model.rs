@@ -11,7 +11,7 @@ use interplay::plan::Plan;
 use interplay::session::Session;
 use serde::Serialize;
 
-use crate::output::{say, sayln};
+use crate::output::sayln;
 use crate::report::table::Table;
 use crate::subject::{Checksums, open_model};
 
@@ -96,7 +96,7 @@ fn print(row: &Row) {
         mb(row.weights_bytes),
         row.peak_resident_bytes.map_or_else(|| "n/a".to_owned(), mb),
     ]);
-    say(format_args!("{table}"));
+    table.print();
 }
 
 /// One input of a model, what it is counted in, and how many of those it is.

@@ -5,7 +5,7 @@ use interplay_hw::cost::{Cost, CycleModel, cost};
 use serde_json::json;
 
 use super::{Chosen, work::Work};
-use crate::output::{say, sayln};
+use crate::output::sayln;
 use crate::report::table::Table;
 
 /// Prints the totals of every model that fits the machine; the others with the reason why they do not.
@@ -53,7 +53,7 @@ pub fn run(work: &Work, chosen: &Chosen, as_json: bool) -> Result<()> {
             percent(share.utilisation),
         ]);
     }
-    say(format_args!("{table}"));
+    table.print();
     sayln!("\nShares are what is left of the peak after each loss; they multiply to the utilisation.");
     for (model, cost) in &counted {
         sayln!("\n{}: {}\n  valid for: {}\n  leaves out: {}", model.name, model.about, model.valid, model.omits);

@@ -11,12 +11,9 @@ use serde_json::{Value, json};
 
 use crate::cli::Listed;
 use crate::commands::define::Declared;
-use crate::output::{say, sayln};
+use crate::output::sayln;
 use crate::report::table::Table;
 use crate::studies;
-
-/// Characters of a source in the table of formats, so that a line has 110.
-const SOURCE: usize = 14;
 
 /// Prints the list; those of formats and datapaths end with the `declared` ones. A `word` picks records by name.
 ///
@@ -42,7 +39,7 @@ pub fn run(what: Listed, word: Option<&str>, as_json: bool, declared: &Declared)
     if as_json {
         sayln!("{}", serde_json::to_string_pretty(&json)?);
     } else {
-        say(format_args!("{table}"));
+        table.print();
     }
     Ok(())
 }
@@ -66,7 +63,7 @@ fn formats(declared: &[&'static Format]) -> Result<(Table, Value)> {
             card.scale.map_or_else(|| "-".to_owned(), scale),
             card.scale_rule.map_or("-", ScaleRule::name).to_owned(),
             if card.laws.theorem_3_5 { "yes" } else { "-" }.to_owned(),
-            shortened(card.source, SOURCE),
+            card.source.to_owned(),
         ]);
     }
     Ok((table, serde_json::to_value(&cards)?))
@@ -95,15 +92,6 @@ fn scale(scale: Scale) -> String {
         Scale::Code(scalar) => scalar.name.to_owned(),
         _ => format!("{scale}"),
     }
-}
-
-/// The beginning of a text.
-fn shortened(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    let beginning: String = text.chars().take(most - 1).collect();
-    beginning.trim_end_matches([' ', ',', ';', ':']).to_owned() + "\u{2026}"
 }
 
 fn rules() -> (Table, Value) {

@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::commands::cost::prices_of;
-use crate::output::{say, sayln, write_atomic};
+use crate::output::{sayln, write_atomic};
 use crate::report::csv::field;
 use crate::report::table::Table;
 use grid::{File, Point};
@@ -192,7 +192,7 @@ fn print(file: &File, costed: &[Costed]) {
         ];
         table.row(c.point.iter().cloned().chain(numbers));
     }
-    say(format_args!("{table}"));
+    table.print();
     let refused = costed.iter().filter(|c| c.error.is_some()).count();
     sayln!("{} points, {} on the front of {}", costed.len(), front.len(), file.minimise.join(", "));
     if let Some(first) = costed.iter().find_map(|c| c.error.as_ref()) {

@@ -34,6 +34,9 @@ pub const STUDY: Study = Study {
     question: "Which compression method, in which order, onto which format: accuracy, memory, time and energy, and is PQP right to prune after rounding?",
 };
 
+/// The title of the caption.
+const TITLE: &str = "Compression methods, in both orders";
+
 /// Formats of the full table: PQP's inferred one, with a scale a row, and one with a scale every 32 values.
 const FORMATS: [&str; 2] = ["int4-asym", "mxfp4"];
 /// Patterns of the full table.

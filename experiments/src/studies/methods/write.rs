@@ -6,7 +6,7 @@ use std::fmt::Write;
 use anyhow::Result;
 
 use super::run::Model;
-use super::{Request, figure, layers, pqp, tables, verdict};
+use super::{Request, TITLE, figure, layers, pqp, tables, verdict};
 use crate::engine::frame::Frame;
 use crate::output::write_atomic;
 use crate::report::csv::field;
@@ -31,6 +31,7 @@ pub(super) fn all(request: &Request, models: &[Model]) -> Result<()> {
 }
 
 fn csv(models: &[Model]) -> String {
+    let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
     let mut out = String::from(
         "model,recipe,pruner,quantiser,order,format,sparsity,data,perplexity,stderr,fp32,data2,perplexity2,stderr2,fp32_2,\
          measured_sparsity,output_error,on_grid,values_bits,scales_bits,metadata_bits,other_bits,total_bits,cycles,energy_pj,\
@@ -51,15 +52,15 @@ fn csv(models: &[Model]) -> String {
             c.sparsity,
             field(&c.data),
             c.metric.value,
-            c.metric.stderr,
+            number(c.metric.stderr),
             c.fp32.value,
             field(&other.data),
             other.metric.value,
-            other.metric.stderr,
+            number(other.metric.stderr),
             other.fp32.value,
             how.sparsity,
             how.output_error,
-            how.on_grid.map_or_else(String::new, |share| share.to_string()),
+            number(how.on_grid),
             f.values,
             f.scales,
             f.metadata,
@@ -85,7 +86,7 @@ fn timings(models: &[Model]) -> String {
 }
 
 fn caption(request: &Request, models: &[Model]) -> String {
-    let mut text = String::from("# Compression methods, in both orders\n\n");
+    let mut text = format!("# {TITLE}\n\n");
     text.push_str(
         "`figure.svg`: perplexity on the first text by the stored size of the whole model, a band a size in ascending order, with the Pareto front; \
          one panel a model. Colour: who prunes. Shape: how weights are rounded. Hollow: rounded before pruning (Q→S); filled: pruned first \
