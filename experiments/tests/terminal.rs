@@ -33,6 +33,8 @@ fn shown(columns: usize, command: &str) -> Result<String, Failed> {
         .args(["-qec", &line, "/dev/null"])
         .current_dir(folder.path())
         .env("INTERPLAY_CACHE", folder.path().join("cache"))
+        // Colours are characters that take no room.
+        .env("NO_COLOR", "1")
         .stdin(Stdio::null())
         .output()?;
     let errors = std::fs::read_to_string(folder.path().join("errors"))?;
