@@ -110,6 +110,17 @@ impl LayerConfig {
         last.unwrap_or(Pattern::Dense)
     }
 
+    /// Which of pruning and rounding comes first; none where one of them is missing.
+    pub fn order(&self) -> Order {
+        let place = |wanted: fn(&Step) -> bool| self.weights.steps.iter().position(wanted);
+        let prune = place(|step| matches!(step, Step::Prune(_)));
+        match (prune, place(|step| matches!(step, Step::Quantize(_)))) {
+            (Some(prune), Some(quantize)) if prune < quantize => Order::Sq,
+            (Some(_), Some(_)) => Order::Qs,
+            _ => Order::None,
+        }
+    }
+
     /// What the choice of a unit for products of this configuration depends on; `k` is the length of their sums.
     pub(crate) fn pair(&self, role: Role, k: usize, fixed_host: bool) -> Pair {
         let activation = self.activations.for_activations();
@@ -178,6 +189,15 @@ impl Preset {
             "all" => Ok(Self::All),
             "none" => Ok(Self::None),
             _ => Err(Error::Invalid(format!("unknown preset `{name}`; it is `paper`, `all` or `none`"))),
+        }
+    }
+
+    /// The name by which [`Preset::by_name`] finds it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Paper => "paper",
+            Self::All => "all",
+            Self::None => "none",
         }
     }
 

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use interplay::eval::similarity::similarity;
-use interplay::eval::{
-    Classification, Estimate, Logits, Perplexity, Runner, embeddings, input, logits, strided_perplexity,
-};
+use interplay::eval::{Classification, Logits, Perplexity, Runner, embeddings, input, logits, strided_perplexity};
 use interplay::session::Session;
 use interplay_formats::Footprint;
 use interplay_hw::cost::{Accelerator, CycleModel, PriceList, Runs, cost};
@@ -93,7 +91,7 @@ fn evaluate_on(subject: &Subject, session: &mut dyn Runner, baseline: Option<&Ba
             let judged = Classification::of(&logits, labels, reference)?;
             let losses = logits.losses(labels)?;
             Ok(Outcome {
-                metric: metric("cross_entropy", judged.cross_entropy),
+                metric: Metric::new("cross_entropy", judged.cross_entropy),
                 more: more(judged),
                 losses,
                 logits: Some(logits),
@@ -104,14 +102,13 @@ fn evaluate_on(subject: &Subject, session: &mut dyn Runner, baseline: Option<&Ba
             let vectors: BTreeMap<&str, Vec<f32>> = texts.keys().map(String::as_str).zip(vectors).collect();
             let mut known = |text: &str| Ok(vectors.get(text).cloned().unwrap_or_default());
             let found = similarity(&mut known, pairs)?;
-            Ok(Outcome { metric: metric("spearman", found), more: Vec::new(), losses: Vec::new(), logits: None })
+            Ok(Outcome { metric: Metric::new("spearman", found), more: Vec::new(), losses: Vec::new(), logits: None })
         }
     }
 }
 
 fn of_text(perplexity: Perplexity) -> Outcome {
-    let metric = Metric { name: "perplexity".into(), value: perplexity.value(), stderr: perplexity.nll().stderr };
-    Outcome { metric, more: Vec::new(), losses: perplexity.window_nll, logits: None }
+    Outcome { metric: Metric::perplexity(&perplexity), more: Vec::new(), losses: perplexity.window_nll, logits: None }
 }
 
 fn more(judged: Classification) -> Vec<Metric> {
@@ -121,11 +118,7 @@ fn more(judged: Classification) -> Vec<Metric> {
         ("kl_to_fp32", judged.kl_to_reference),
         ("agreement_with_fp32", judged.agreement),
     ];
-    named.into_iter().map(|(name, estimate)| metric(name, estimate)).collect()
-}
-
-fn metric(name: &str, estimate: Estimate) -> Metric {
-    Metric { name: name.to_owned(), value: estimate.mean, stderr: estimate.stderr }
+    named.into_iter().map(|(name, estimate)| Metric::new(name, estimate)).collect()
 }
 
 impl Outcome {
@@ -164,6 +157,7 @@ pub fn cell(
         format: labels.format,
         sparsity: labels.sparsity,
         order: labels.order,
+        plan: None,
         machine: machine.accelerator.name.clone(),
         datapath: ran.datapath,
         runs: ran.runs,

@@ -15,9 +15,9 @@ use crate::commands::{
 
 const EXAMPLES: &str = "\
 Examples:
-  interplay                                     the main job: the order table of the embedded models
-  interplay study orders --quick                the same in under a minute
-  interplay study methods --quick               compression methods in both orders
+  interplay                                     # the main job: the order table of the embedded models
+  interplay study orders --quick                # the same in under a minute
+  interplay study methods --quick               # compression methods in both orders
   interplay fetch smollm2 && interplay fetch wiki
   interplay study orders --models smollm2 --data wiki --window 512 --windows 4
   interplay eval --model lm --format hbfp6 --sparsity 2:4 --order sq --json
@@ -25,8 +25,8 @@ Examples:
   interplay finetune --recipe qs --format hbfp6 --sparsity 50%
   interplay cost --gemm 197x768x3072 --format hbfp6 --sparsity 2:4
   interplay cost --model vit --format mxfp8 --accelerator b200
-  interplay format mxfp8 1.0 0.7 -0.3 0.004     codes, scale and values of one block
-  interplay format mxfp8 0.7                    one value, step by step, under each rounding
+  interplay format mxfp8 1.0 0.7 -0.3 0.004     # codes, scale and values of one block
+  interplay format mxfp8 0.7                    # one value, step by step, under each rounding
   interplay quantize --format mxfp4 --input model.safetensors --out model-mxfp4.safetensors
   interplay verify --datapath hopper.wgmma.e4m3.f32 --vectors kernel.safetensors
   interplay identify --vectors recorded.safetensors
@@ -34,7 +34,7 @@ Examples:
 
 /// Accuracy, footprint, cycles and energy of a compressed model, from one execution.
 #[derive(Debug, Parser)]
-#[command(name = "interplay", version, about, after_help = EXAMPLES, max_term_width = 110)]
+#[command(name = "interplay", version, about, after_help = EXAMPLES)]
 pub struct Cli {
     /// What to do; without it, `study orders` on the embedded models.
     #[command(subcommand)]

@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod engine;
 mod fetch;
+mod help;
 mod host;
 mod images;
 mod interrupt;
@@ -13,6 +14,7 @@ mod progress;
 mod published;
 mod report;
 mod result;
+mod rules;
 mod studies;
 mod subject;
 mod watched;
@@ -21,7 +23,7 @@ use std::borrow::Cow;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches, Parser};
 use interplay_formats::shortened;
 
 use cli::{Cli, Command};
@@ -31,7 +33,8 @@ const BAD_USE: u8 = 2;
 
 fn main() -> ExitCode {
     interrupt::install();
-    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
+    let matches = help::fitted(Cli::command(), help::width()).try_get_matches();
+    let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches)).unwrap_or_else(|error| refuse(&error));
     let result = run(&cli);
     // What failed because the user asked to stop is no error; what was finished all the same is not taken back.
     match (result, interrupt::code()) {
@@ -52,7 +55,7 @@ fn main() -> ExitCode {
 fn refuse(error: &clap::Error) -> ! {
     let message = error.render().to_string();
     match shortened(&message) {
-        Cow::Owned(short) if short != message => {
+        Cow::Owned(short) if error.use_stderr() && short != message => {
             eprint!("{short}");
             std::process::exit(error.exit_code())
         }

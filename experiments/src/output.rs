@@ -7,6 +7,9 @@ use std::path::Path;
 
 use anyhow::Result;
 use interplay::files;
+use terminal_size::terminal_size_of;
+
+use crate::report::wrap::wrapped;
 
 pub use interplay::files::write as write_atomic;
 
@@ -16,6 +19,11 @@ pub use interplay::files::write as write_atomic;
 /// Those of [`files::replace`].
 pub fn write_whole(path: &Path, content: impl FnOnce(&File) -> Result<()>) -> Result<()> {
     files::replace(path, content)
+}
+
+/// Characters of a line of the terminal that standard output is; none where it is a pipe or a file, which get every line whole.
+pub fn width() -> Option<usize> {
+    terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
 }
 
 /// Prints to standard output; a reader that has closed it (`interplay … | head`) ends the program quietly.
@@ -61,6 +69,16 @@ impl Write for Said {
     fn flush(&mut self) -> std::io::Result<()> {
         printed(std::io::stdout().flush());
         Ok(())
+    }
+}
+
+/// Prints a paragraph, on a terminal in lines that fit it and go on further in.
+pub fn fill(indent: usize, text: &str) {
+    let further = indent + 2;
+    let width = width().unwrap_or(usize::MAX).saturating_sub(further);
+    for (at, line) in wrapped(text, width).iter().enumerate() {
+        let indent = " ".repeat(if at == 0 { indent } else { further });
+        say(format_args!("{indent}{line}\n"));
     }
 }
 

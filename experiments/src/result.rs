@@ -3,25 +3,70 @@
 use std::collections::BTreeMap;
 
 use interplay::burn::{Backend, Host};
+use interplay::eval::{Estimate, Perplexity, Scale};
 use interplay_formats::simd::Simd;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::commands::study::DEFAULT;
+use crate::rules::Rules;
 
 /// The version of the JSON layout; docs/json.md describes it.
 pub const SCHEMA_VERSION: u32 = 2;
 
 /// A measured quantity with the standard error of its mean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "ReadMetric")]
 pub struct Metric {
     /// `perplexity`, `top1`, `cross_entropy`, `kl_to_fp32`, …
     pub name: String,
     /// The value; JSON has no infinity and says null.
-    #[serde(deserialize_with = "finite_or_infinite")]
     pub value: f64,
-    /// The standard error; for a perplexity that of the mean window NLL, on the log scale.
+    /// The standard error; none of a single window or image.
+    pub stderr: Option<f64>,
+    /// The scale on which it is one: a perplexity's is that of the mean loss, in nats.
+    pub stderr_scale: Scale,
+}
+
+/// A [`Metric`] as it is read; the name says the scale, which earlier results leave out.
+#[derive(Deserialize)]
+struct ReadMetric {
+    name: String,
     #[serde(deserialize_with = "finite_or_infinite")]
-    pub stderr: f64,
+    value: f64,
+    stderr: Option<f64>,
+}
+
+impl From<ReadMetric> for Metric {
+    fn from(read: ReadMetric) -> Self {
+        Self::new(&read.name, Estimate { mean: read.value, stderr: read.stderr })
+    }
+}
+
+impl Metric {
+    /// A mean by its name.
+    pub fn new(name: &str, estimate: Estimate) -> Self {
+        let Estimate { mean, stderr } = estimate;
+        Self { name: name.to_owned(), value: mean, stderr, stderr_scale: Scale::of(name) }
+    }
+
+    /// A perplexity, with the standard error of its loss.
+    pub fn perplexity(of: &Perplexity) -> Self {
+        Self::new("perplexity", Estimate { mean: of.value(), stderr: of.nll().stderr })
+    }
+
+    /// The value with what one standard error makes of it, said in full; the value alone where there is no such error.
+    pub fn said(&self) -> String {
+        let value = self.value;
+        let digits = if self.stderr_scale == Scale::Log { 4 } else { 5 };
+        match (self.stderr.filter(|stderr| stderr.is_finite()), self.stderr_scale) {
+            (None, _) => format!("{value:.digits$}"),
+            (Some(stderr), Scale::Linear) => format!("{value:.digits$} ± {stderr:.digits$} (1 s.e.)"),
+            (Some(stderr), Scale::Log) => {
+                let (low, high) = Scale::Log.interval(value, stderr);
+                format!("{value:.digits$} [{low:.digits$}, {high:.digits$}] (±1 s.e., {stderr:.4} nats of loss)")
+            }
+        }
+    }
 }
 
 fn finite_or_infinite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
@@ -91,7 +136,7 @@ impl Provenance {
     /// That of this process.
     pub fn current() -> Self {
         Self {
-            command: repeatable(std::env::args().skip(1)),
+            command: repeatable(std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned())),
             cpu_features: cpu_features().into_iter().map(str::to_owned).collect(),
             host: crate::host::on(Backend::default()).host().name().to_owned(),
             simd: Simd::chosen().name().to_owned(),
@@ -106,7 +151,7 @@ const BURN_VERSION: &str = "0.22.1";
 /// Options that change no bit of a result, each with a value.
 const PASSING: [&str; 5] = ["--out", "--threads", "--jobs", "--shard", "--simd"];
 
-/// `interplay` with `arguments`, less what changes no bit.
+/// `interplay` with `arguments`, less what changes no bit, as a shell takes it.
 fn repeatable(arguments: impl Iterator<Item = String>) -> String {
     let mut words = vec!["interplay".to_owned()];
     let mut arguments = arguments.peekable();
@@ -122,7 +167,16 @@ fn repeatable(arguments: impl Iterator<Item = String>) -> String {
     if words.len() == 1 {
         words.extend(["study", DEFAULT].map(str::to_owned));
     }
-    words.join(" ")
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// A word as a POSIX shell reads it back: in single quotes where a character of it would mean something.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "%+,-./:=@_".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -228,8 +282,11 @@ pub struct Cell {
     pub format: String,
     /// The sparsity pattern.
     pub sparsity: String,
-    /// `sq`, `qs` or `none`.
+    /// `sq`, `qs` or `none`; `by layer` where rules decide.
     pub order: String,
+    /// The plan, where it has rules for single layers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Rules>,
     /// The machine whose units multiplied and are priced; empty in results of version 1.
     #[serde(default)]
     pub machine: String,
@@ -287,5 +344,16 @@ mod tests {
         let words = ["study", "orders", "--out", "here", "--quick", "--threads=3"];
         assert_eq!(repeatable(words.map(str::to_owned).into_iter()), "interplay study orders --quick");
         assert_eq!(repeatable(["--threads", "3"].map(str::to_owned).into_iter()), "interplay study orders");
+    }
+
+    #[test]
+    fn the_command_goes_through_a_shell() {
+        let words =
+            ["study", "it's.toml", "", "--set", "formats=[\"int8\"]", "--sparsity", "50%,2:4", "--data", "$HOME *\n~"];
+        let command = repeatable(words.map(str::to_owned).into_iter());
+        let script = format!("interplay() {{ printf '%s\\0' \"$@\"; }}; {command}");
+        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        let read: Vec<_> = output.stdout.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
+        assert_eq!(read[..words.len()], words, "{command}");
     }
 }

@@ -19,6 +19,8 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("engine::folders_of_others_are_refused", folders_of_others_are_refused),
         Trial::test("engine::a_full_disk_is_met_before_the_work", a_full_disk_is_met_before_the_work),
         Trial::test("engine::a_file_is_a_study", a_file_is_a_study),
+        Trial::test("engine::inputs_of_one_name_are_told_apart", inputs_of_one_name_are_told_apart),
+        Trial::test("engine::a_study_ends_with_its_answer", a_study_ends_with_its_answer),
     ]
 }
 
@@ -243,5 +245,29 @@ fn a_file_is_a_study() -> Result<(), Failed> {
     let output = interplay_in(folder.path(), &["study", "wrong.toml"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("format"), "the key is named");
+    Ok(())
+}
+
+fn inputs_of_one_name_are_told_apart() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let small = ["study", "orders", "--model", "lm", "--model", "vit", "--formats", "int8", "--sparsity", "dense"];
+    succeed(folder.path(), &[&small[..], &["--window", "16", "--windows", "2", "--out", "run"]].concat())?;
+    let record: serde_json::Value = serde_json::from_slice(&fs::read(folder.path().join("run/run.json"))?)?;
+    let names: Vec<&String> = record["checksums"].as_object().ok_or("no checksums")?.keys().collect();
+    assert_eq!(names, ["lm/data:heldout", "lm/model.safetensors", "vit/data:heldout", "vit/model.safetensors"]);
+    assert_ne!(record["checksums"]["lm/data:heldout"], record["checksums"]["vit/data:heldout"]);
+    Ok(())
+}
+
+/// In words, and without the marks of Markdown, tables and other people's numbers, which the caption has.
+fn a_study_ends_with_its_answer() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let output = interplay_in(folder.path(), &[&STUDY[..], &["--out", "run"]].concat());
+    let text = String::from_utf8(output.stdout)?;
+    assert!(text.lines().count() <= 8, "{text}");
+    assert!(text.contains("vit: of 6 pairs, Q→S is worse") && text.contains("S→Q: pruned, then quantised"), "{text}");
+    assert!(!["**", "`", "|", "#", "published"].iter().any(|mark| text.contains(mark)), "{text}");
+    assert_eq!(text.lines().last(), Some("report: run/caption.md"));
+    assert!(folder.path().join("run/caption.md").is_file());
     Ok(())
 }

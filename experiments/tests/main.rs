@@ -5,6 +5,7 @@ mod compress;
 mod cost;
 mod engine;
 mod evaluation;
+mod examples;
 mod files;
 mod finetune;
 mod flags;
@@ -16,7 +17,9 @@ mod output;
 mod report;
 mod results;
 mod run;
+mod shown;
 mod studies;
+mod terminal;
 mod text;
 mod verify;
 
@@ -29,6 +32,7 @@ fn main() -> std::process::ExitCode {
     cases.extend(cost::cases());
     cases.extend(engine::cases());
     cases.extend(evaluation::cases());
+    cases.extend(examples::cases());
     cases.extend(files::cases());
     cases.extend(finetune::cases());
     cases.extend(flags::cases());
@@ -40,6 +44,7 @@ fn main() -> std::process::ExitCode {
     cases.extend(report::cases());
     cases.extend(results::cases());
     cases.extend(studies::cases());
+    cases.extend(terminal::cases());
     cases.extend(verify::cases());
     libtest_mimic::run(&Arguments::from_args(), cases).exit_code()
 }

@@ -7,7 +7,6 @@ use crate::run::interplay;
 pub fn cases() -> Vec<Trial> {
     vec![
         Trial::test("text::formats_are_listed_with_exact_bits", formats_are_listed_with_exact_bits),
-        Trial::test("text::lists_fit_a_line", lists_fit_a_line),
         Trial::test("text::values_of_one_block", values_of_one_block),
         Trial::test("text::blocks_of_every_format", blocks_of_every_format),
         Trial::test("text::codes_of_small_elements", codes_of_small_elements),
@@ -42,17 +41,6 @@ fn values_of_one_block() -> Result<(), Failed> {
     assert_eq!(object["codes"], serde_json::json!(["127", "90", "-38", "1"]));
     assert_eq!(object["dequantized"], serde_json::json!([0.9921875, 0.703125, -0.296875, 0.0078125]));
     assert_eq!(object["scales"], serde_json::json!(["2^0"]));
-    Ok(())
-}
-
-/// The tables of formats and rules are readable on a screen.
-fn lists_fit_a_line() -> Result<(), Failed> {
-    for what in ["formats", "rules", "roundings"] {
-        let (code, out, _) = interplay(&["list", what]);
-        assert_eq!(code, 0);
-        let long: Vec<_> = out.lines().filter(|line| line.chars().count() > 110).collect();
-        assert!(long.is_empty(), "{what}: {long:?}");
-    }
     Ok(())
 }
 

@@ -18,4 +18,4 @@ pub use embedding::embeddings;
 pub use perplexity::{Perplexity, perplexity, predicted, strided_perplexity, strided_windows, windows};
 pub use protocol::{PROTOCOLS, Protocol};
 pub use runner::{Eager, Runner, for_each_logits, waiting_bytes};
-pub use stats::{Estimate, log_sum_exp};
+pub use stats::{Estimate, Scale, log_sum_exp};

@@ -108,7 +108,7 @@ pub fn spearman(a: &[f64], b: &[f64]) -> Result<Estimate, Error> {
     }
     let r = over / (aa.sqrt() * bb.sqrt());
     let stderr = (1.0 - r * r).max(0.0) * ((1.0 + r * r / 2.0) / (n as f64 - 3.0)).sqrt();
-    Ok(Estimate { mean: r, stderr })
+    Ok(Estimate { mean: r, stderr: Some(stderr) })
 }
 
 /// The rank of each value, from 1 on; equal values share the mean of theirs.
@@ -141,7 +141,7 @@ mod tests {
         // Ranks 1 2 3 4 5 against 2 1 4 3 5: differences squared sum to 4, so 1 - 6 * 4 / (5 * 24) = 0.8.
         let found = spearman(&[1.0, 2.0, 3.0, 4.0, 5.0], &[20.0, 10.0, 40.0, 30.0, 50.0]).unwrap();
         assert!((found.mean - 0.8).abs() < 1e-15);
-        assert!((found.stderr - 0.36 * (1.32f64 / 2.0).sqrt()).abs() < 1e-15);
+        assert!((found.stderr.unwrap() - 0.36 * (1.32f64 / 2.0).sqrt()).abs() < 1e-15);
         // With a tie: ranks 1.5 1.5 3 4 against 1 2 3 4, deviations multiply to 4.5 of sqrt(4.5 * 5).
         let tied = spearman(&[1.0, 1.0, 2.0, 3.0], &[1.0, 2.0, 3.0, 4.0]).unwrap();
         assert!((tied.mean - 4.5 / (4.5f64 * 5.0).sqrt()).abs() < 1e-15);

@@ -1,5 +1,7 @@
 //! Means with their standard errors, and the logarithm of a softmax's denominator.
 
+use serde::Serialize;
+
 use crate::formats::math;
 
 /// A mean with the standard error of that mean.
@@ -7,8 +9,33 @@ use crate::formats::math;
 pub struct Estimate {
     /// The mean.
     pub mean: f64,
-    /// Its standard error; 0 for a single sample, which says nothing about the spread.
-    pub stderr: f64,
+    /// Its standard error; none of a single sample, which says nothing about the spread.
+    pub stderr: Option<f64>,
+}
+
+/// The scale on which a metric's standard error is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scale {
+    /// The metric's own: the interval is `value ± stderr`.
+    Linear,
+    /// That of its natural logarithm: the interval is `value * exp(±stderr)`.
+    Log,
+}
+
+impl Scale {
+    /// That of a metric by its name: a perplexity is the exponential of a mean loss, every other metric is a mean itself.
+    pub fn of(metric: &str) -> Self {
+        if metric == "perplexity" { Self::Log } else { Self::Linear }
+    }
+
+    /// The value less and plus one standard error, on the metric's own scale.
+    pub fn interval(self, value: f64, stderr: f64) -> (f64, f64) {
+        match self {
+            Self::Linear => (value - stderr, value + stderr),
+            Self::Log => (value * math::exp(-stderr), value * math::exp(stderr)),
+        }
+    }
 }
 
 impl Estimate {
@@ -27,7 +54,7 @@ impl Estimate {
         let mean = samples.iter().zip(weights).map(|(x, w)| w * x).sum::<f64>() / total;
         let square = |x: f64| x * x;
         let spread = samples.iter().zip(weights).map(|(x, w)| square(w * (x - mean))).sum::<f64>();
-        let stderr = if samples.len() > 1 { (spread / (n - 1.0) / n).sqrt() / (total / n) } else { 0.0 };
+        let stderr = (samples.len() > 1).then(|| (spread / (n - 1.0) / n).sqrt() / (total / n));
         Self { mean, stderr }
     }
 }
@@ -53,8 +80,8 @@ mod tests {
     fn estimate_of_known_samples() {
         let estimate = Estimate::of(&[1.0, 2.0, 3.0, 4.0]);
         assert_eq!(estimate.mean, 2.5);
-        assert!((estimate.stderr - (5.0f64 / 3.0 / 4.0).sqrt()).abs() < 1e-15);
-        assert_eq!(Estimate::of(&[7.0]), Estimate { mean: 7.0, stderr: 0.0 });
+        assert!((estimate.stderr.unwrap() - (5.0f64 / 3.0 / 4.0).sqrt()).abs() < 1e-15);
+        assert_eq!(Estimate::of(&[7.0]), Estimate { mean: 7.0, stderr: None });
     }
 
     #[test]
@@ -62,9 +89,16 @@ mod tests {
         let estimate = Estimate::weighted(&[1.0, 4.0], &[3.0, 1.0]);
         assert_eq!(estimate.mean, 1.75);
         // Deviations 3 * -0.75 and 1 * 2.25, over 2 * 1, and the mean weight 2.
-        assert!((estimate.stderr - (2.0 * 2.25f64 * 2.25 / 2.0).sqrt() / 2.0).abs() < 1e-15);
+        assert!((estimate.stderr.unwrap() - (2.0 * 2.25f64 * 2.25 / 2.0).sqrt() / 2.0).abs() < 1e-15);
         let samples = [0.1, 0.7, 0.2, 0.9];
         assert_eq!(Estimate::of(&samples), Estimate::weighted(&samples, &[1.0; 4]));
+    }
+
+    #[test]
+    fn the_interval_of_a_perplexity_is_one_of_its_logarithm() {
+        let (low, high) = Scale::of("perplexity").interval(50.0, 0.1);
+        assert!((low * high - 2500.0).abs() < 1e-9 && low < 46.0, "{low} {high}");
+        assert_eq!(Scale::of("top1").interval(0.5, 0.25), (0.25, 0.75));
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod model;
 use anyhow::Result;
 use interplay_formats::{Format, bench};
 
-use crate::output::{say, sayln};
+use crate::output::sayln;
 use crate::progress::Progress;
 use crate::report::table::Table;
 
@@ -121,7 +121,7 @@ fn datapaths(args: &Datapaths, threads: Option<usize>) -> Result<()> {
             format!("{:.2}", row.gmacs / row.f32_gemm_gmacs),
         ]);
     }
-    say(format_args!("{table}"));
+    table.print();
     Ok(())
 }
 
@@ -145,6 +145,6 @@ fn formats(args: &Args, threads: Option<usize>) -> Result<()> {
             format!("{:.2}", row.memcpy_ratio),
         ]);
     }
-    say(format_args!("{table}"));
+    table.print();
     Ok(())
 }

@@ -20,7 +20,7 @@ Examples:
   interplay compress --model smollm2 --pipeline 'sparsegpt(50%)' --calibration c4 --samples 16 --length 512 --out sparse
   interplay compress --model ./opt-125m --pipeline 'smoothquant(0.5), rtn(int8), activations(int8)' --calibration text.txt --out w8a8
   interplay compress --model ./llama --pipeline 'gptq(int4), pqp(50%)' --stream dense --samples 128 --length 2048 --calibration c4 --out pqp
-  interplay compress --model lm --pipeline recipe.toml --out out      with: pipeline = [\"ria(2:4,permute=assignment)\", \"gptq(hbfp4)\"]
+  interplay compress --model lm --pipeline recipe.toml --out out      # a file with: pipeline = [\"ria(2:4,permute=assignment)\", \"gptq(hbfp4)\"]
   interplay eval --model lm-wanda-mxfp4 --data text.txt
   interplay list methods
 

@@ -8,14 +8,14 @@ use interplay::burn::Backend;
 use interplay::eval::Protocol;
 use interplay::plan::{LayerSpec, Plan, Preset};
 use interplay::session::{LayerError, Session, compare};
-use interplay_formats::math;
 use serde_json::json;
 
 use crate::cell::{Labels, cell, evaluate_shown, one_input};
 use crate::commands::cost::MachineNames;
 use crate::commands::{define, tasks};
 use crate::output::sayln;
-use crate::result::{Cell, Metric};
+use crate::result::Cell;
+use crate::rules::Rules;
 use crate::subject::{Amount, Subject};
 use crate::watched::Shown;
 
@@ -208,8 +208,11 @@ impl Configuration {
         if let Some(rules) = &self.layers {
             format = format!("{format} + {}", rules.display());
         }
-        let order = self.order.as_ref().map_or_else(|| "none".to_owned(), |order| order.to_lowercase());
-        Labels { format, sparsity: plan.base.pattern().to_string(), order }
+        let (sparsity, order) = match plan.rules.is_empty() {
+            true => (plan.base.pattern().to_string(), plan.base.order().to_string()),
+            false => ("by layer".to_owned(), "by layer".to_owned()),
+        };
+        Labels { format, sparsity, order }
     }
 }
 
@@ -269,7 +272,8 @@ pub fn run(args: &Args) -> Result<()> {
         }
     };
     shown.say("counting cycles and energy");
-    let cell = cell(&subject, &mut session, &machine, labels, &outcome, &fp32, 0)?;
+    let mut cell = cell(&subject, &mut session, &machine, labels, &outcome, &fp32, 0)?;
+    cell.plan = Rules::of(&plan)?;
     let errors =
         if args.layer_errors { Some(layer_errors(&subject, &mut session, args.host.backend())?) } else { None };
     shown.clear();
@@ -305,12 +309,16 @@ fn print_summary(cell: &Cell, errors: Option<&[LayerError]>) {
     let stored = &cell.footprint_bits;
     sayln!("{} on {}: {}", cell.model, cell.data, size(cell));
     sayln!("{}, {}, order {}, on {}", cell.format, cell.sparsity, cell.order, cell.machine);
+    if let Some(plan) = &cell.plan {
+        sayln!("  {:<22}{} rules on preset {}, sha256 {}", "plan", plan.rules.len(), plan.preset, plan.sha256);
+    }
     let dense =
         if cell.skips_pruned == Some(false) { "; pruned weights are multiplied, in accuracy and in cost" } else { "" };
     sayln!("  {:<22}{} ({}){dense}", "datapath", cell.datapath, cell.runs);
-    sayln!("  {:<22}{}   (FP32 {})", cell.metric.name, interval(&cell.metric), interval(&cell.fp32));
+    sayln!("  {:<22}{}", cell.metric.name, cell.metric.said());
+    sayln!("  {:<22}{}", "  of dense FP32", cell.fp32.said());
     for metric in &cell.more {
-        sayln!("  {:<22}{}", metric.name, interval(metric));
+        sayln!("  {:<22}{}", metric.name, metric.said());
     }
     sayln!(
         "  {:<22}{:.1} KiB: values {:.1}, scales {:.1}, metadata {:.1}, other {:.1}",
@@ -341,14 +349,5 @@ fn size(cell: &Cell) -> String {
             let protocol = cell.protocol.as_ref().map_or_else(String::new, |name| format!(", protocol {name}"));
             format!("{} windows of {window} tokens, stride {}{protocol}", cell.windows, cell.stride)
         }
-    }
-}
-
-/// A value with one standard error to each side; a perplexity's is one of its logarithm.
-fn interval(metric: &Metric) -> String {
-    let Metric { name, value, stderr } = metric;
-    match name.as_str() {
-        "perplexity" => format!("{value:.4} [{:.4}, {:.4}]", value * math::exp(-stderr), value * math::exp(*stderr)),
-        _ => format!("{value:.5} ± {stderr:.5}"),
     }
 }

@@ -13,8 +13,9 @@ use crate::studies::{self, methods};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  interplay figures                      every folder of figures/ with the data.csv of a study
-  interplay figures figures/orders       one of them
+  interplay figures                      # every folder of figures/ with the data.csv of a study
+  interplay figures figures/orders       # one of them
+
 Nothing is measured: figure.svg and caption.md follow from data.csv alone, to the same bytes.")]
 pub struct Args {
     /// Folders with a data.csv [default: those in figures/].

@@ -20,7 +20,7 @@ use crate::commands::define;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  interplay fetch wiki && interplay finetune                       the embedded language model, sparse in FP32, then HBFP8
+  interplay fetch wiki && interplay finetune                       # the embedded language model, sparse in FP32, then HBFP8
   interplay finetune --recipe qs --format hbfp6 --sparsity 50% --out lm-qs
   interplay finetune --recipe common --order sq --format mxfp4 --sparsity 2:4 --mask freeze --out lm-mxfp4
   interplay finetune --recipe common --sparsity dense --format hbfp6 --datapath acc16.toml --out lm-acc16

@@ -17,12 +17,12 @@ const LINE: usize = 110;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  interplay format mxfp8                        bits, range, special codes, laws, source, all codes and values
-  interplay format mxfp8 0.7                    one value, step by step, under each rounding
-  interplay format int4 0.7 --amax 2            the same in a block whose largest magnitude is 2
-  interplay format mxfp8 1.0 0.7 -0.3 0.004     codes, scale and values of one row
-  interplay format mxfp8@ceil 0.7               a variant: another scale rule, rounding or overflow
-  interplay --define mine.toml format mine      a format of one's own")]
+  interplay format mxfp8                        # bits, range, special codes, laws, source, all codes and values
+  interplay format mxfp8 0.7                    # one value, step by step, under each rounding
+  interplay format int4 0.7 --amax 2            # the same in a block whose largest magnitude is 2
+  interplay format mxfp8 1.0 0.7 -0.3 0.004     # codes, scale and values of one row
+  interplay format mxfp8@ceil 0.7               # a variant: another scale rule, rounding or overflow
+  interplay --define mine.toml format mine      # a format of one's own")]
 pub struct Args {
     /// The format's name.
     name: String,
@@ -154,7 +154,7 @@ fn row(format: &'static Format, values: &[f32], as_json: bool) -> Result<()> {
             format!("{:.2e}", f64::from(becomes) - f64::from(given)),
         ]);
     }
-    say(format_args!("{table}"));
+    table.print();
     if let Some(scale) = quantized.tensor_scale() {
         sayln!("  tensor scale {scale:e}");
     }

@@ -15,9 +15,9 @@ use crate::progress::Progress;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  interplay study orders --shard 1/2 --out part1        on one machine
-  interplay study orders --shard 2/2 --out part2        on another
-  interplay merge part1 part2 --out figures/orders      the bytes of a run on one machine
+  interplay study orders --shard 1/2 --out part1        # on one machine
+  interplay study orders --shard 2/2 --out part2        # on another
+  interplay merge part1 part2 --out figures/orders      # the bytes of a run on one machine
 
 Exit code 1: the parts do not hold all cells, or further ones follow from them as in `adaptive`; what they hold is merged, and
 `interplay study … --out DIR` does the rest.")]
@@ -80,11 +80,15 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     progress.clear();
     let missing = results.iter().filter(|result| result.is_none()).count();
-    let rows = if missing < plan.len() { write::all(kind, &whole, &facts, results)?.rows } else { 0 };
+    let written = if missing < plan.len() { Some(write::all(kind, &whole, &facts, results)?) } else { None };
+    let rows = written.as_ref().map_or(0, |written| written.rows);
     sayln!("{}: {} of {} cells", args.out.display(), plan.len() - missing, plan.len());
     if missing == 0 && rows == 0 {
         // What these cells say asks for others.
         sayln!("the study goes on from here: `interplay study … --out {}` does its next step", args.out.display());
+    }
+    if let Some(written) = written.filter(|written| written.rows > 0) {
+        write::say(kind.title, &written.summary, &args.out);
     }
     Ok(if missing == 0 && rows > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -8,7 +8,7 @@ use interplay_formats::{Footprint, Format, Loss, Rounding, ScaleRule};
 use serde_json::{Value, json};
 
 use super::tensors::{Files, Split, floats, open};
-use crate::output::{say, sayln, write_whole};
+use crate::output::{sayln, write_whole};
 use crate::report::table::Table;
 
 /// Arguments of `quantize`.
@@ -86,7 +86,7 @@ pub fn run(args: &Args) -> Result<()> {
     if args.json {
         sayln!("{}", serde_json::to_string_pretty(&args.json(format, &lines, &split))?);
     } else {
-        say(format_args!("{}", table(format, &lines)));
+        table(format, &lines).print();
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use interplay_formats::{Footprint, Format, Mask, Pattern};
 use serde_json::json;
 
 use super::tensors::{Files, Split, floats, open};
-use crate::output::{say, sayln, write_whole};
+use crate::output::{sayln, write_whole};
 use crate::report::table::Table;
 
 /// Arguments of `sparsify`.
@@ -66,7 +66,7 @@ pub fn run(args: &Args) -> Result<()> {
     if args.json {
         sayln!("{}", serde_json::to_string_pretty(&args.json(&lines, &split))?);
     } else {
-        say(format_args!("{}", args.table(&lines)));
+        args.table(&lines).print();
     }
     Ok(())
 }

@@ -17,15 +17,15 @@ use crate::studies::methods;
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(after_help = "\
 Examples:
-  interplay study orders                                 the table of formats x patterns x orders on the embedded models
+  interplay study orders                                 # the table of formats x patterns x orders on the embedded models
   interplay study orders --quick
   interplay study orders --models smollm2 --data wiki --window 512 --windows 4
   interplay study orders --models ./opt-125m --data text.txt --formats hbfp6,hbfp4 --sparsity 50%,2:4
-  interplay study mine.toml --dry-run                    its cells, the time and the memory that they will take
+  interplay study mine.toml --dry-run                    # its cells, the time and the memory that they will take
   interplay study mine.toml --set 'options.ranks=[0, 4, 16]'
-  interplay study mine.toml --shard 2/8 --out part2      one of eight parts, for another machine to do
-  interplay merge part1 part2 … --out whole
-  interplay study methods --quick                        compression methods, which have options of their own
+  interplay study mine.toml --shard 2/8 --out part2      # one of eight parts, for another machine to do
+  interplay merge part1 part2 --out whole
+  interplay study methods --quick                        # compression methods, which have options of their own
 
 A study is a TOML file: models, formats, sparsity, orders, accelerators and so on; the built-in ones are such files, which every run
 writes into its folder as study.toml, to copy and edit. A run that was ended in any way goes on where it was when the same command is

@@ -6,16 +6,17 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use interplay::burn::Backend;
 use interplay::eval::tasks::{Accuracy, FORMS, Form, Item, accuracy, read, scores};
-use interplay::eval::{Estimate, Runner};
+use interplay::eval::{Estimate, Runner, Scale};
 use interplay::load::{Tokenizer, text};
 use interplay::plan::Plan;
 use interplay::session::Session;
 use serde_json::{Value, json};
 
 use crate::cell::{Labels, Ran, bits};
-use crate::output::{say, sayln};
+use crate::output::sayln;
 use crate::report::table::Table;
 use crate::result::{Provenance, SCHEMA_VERSION};
+use crate::rules::Rules;
 use crate::subject::open_model;
 use crate::watched::{Shown, Watched};
 
@@ -143,7 +144,10 @@ fn print(request: &Request<'_>, session: &mut Session, outcomes: &[Outcome]) -> 
     let machine = &request.plan.machine.name;
     sayln!("{format}, {sparsity}, order {order}, on {machine}, datapath {} ({})", ran.datapath, ran.runs);
     let mut table = Table::new("", ["task", "items", "accuracy", "normalised", "FP32", "FP32 normalised"]);
-    let percent = |e: Estimate| format!("{:.2} ± {:.2} %", 100.0 * e.mean, 100.0 * e.stderr);
+    let percent = |e: Estimate| {
+        let stderr = e.stderr.map_or_else(String::new, |stderr| format!(" ± {:.2}", 100.0 * stderr));
+        format!("{:.2}{stderr} %", 100.0 * e.mean)
+    };
     for Outcome { task, found } in outcomes {
         let Some(Found { accuracy, fp32 }) = found else {
             table.row([task, "n/a", "n/a", "n/a", "n/a", "n/a"]);
@@ -152,7 +156,7 @@ fn print(request: &Request<'_>, session: &mut Session, outcomes: &[Outcome]) -> 
         let columns = [accuracy.raw, accuracy.normalised, fp32.raw, fp32.normalised].map(percent);
         table.row([(*task).to_owned(), accuracy.items.to_string()].into_iter().chain(columns));
     }
-    say(format_args!("{table}"));
+    table.print();
     sayln!("accuracy: largest log-likelihood; normalised: largest log-likelihood a character; ± one standard error");
     Ok(())
 }
@@ -164,7 +168,7 @@ fn object(
     checksums: BTreeMap<String, String>,
 ) -> Result<Value> {
     let ran = Ran::of(session)?;
-    let metric = |e: Estimate| json!({"value": e.mean, "stderr": e.stderr});
+    let metric = |e: Estimate| json!({"value": e.mean, "stderr": e.stderr, "stderr_scale": Scale::Linear});
     let both = |a: &Accuracy| json!({"accuracy": metric(a.raw), "accuracy_norm": metric(a.normalised)});
     let tasks = outcomes.iter().map(|Outcome { task, found }| {
         json!({
@@ -174,7 +178,7 @@ fn object(
             "fp32": found.as_ref().map(|found| both(&found.fp32)),
         })
     });
-    Ok(json!({
+    let mut object = json!({
         "schema_version": SCHEMA_VERSION,
         "model": request.model,
         "data": request.folder.display().to_string(),
@@ -190,5 +194,9 @@ fn object(
         "version": env!("CARGO_PKG_VERSION"),
         "provenance": Provenance::current(),
         "checksums": checksums,
-    }))
+    });
+    if let Some(plan) = Rules::of(&request.plan)? {
+        object["plan"] = json!(plan);
+    }
+    Ok(object)
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::commands::cost::machine_of;
 use crate::commands::eval::Configuration;
-use crate::output::{say, sayln};
+use crate::output::sayln;
 use crate::report::table::Table;
 use crate::subject::open_model;
 use crate::watched;
@@ -114,7 +114,7 @@ fn print_table(args: &Args, input: &[usize], operations: &[Operation]) {
             table.row([operation.operation.clone(), shape]);
         }
     }
-    say(format_args!("{table}"));
+    table.print();
     let macs: u64 = operations.iter().map(|operation| operation.macs).sum();
     sayln!(
         "{} on an input of {input:?}: {} operations, {products} products, {macs} MACs",

@@ -34,6 +34,8 @@ pub struct Kind {
     pub figure: fn(&Frame) -> Result<Figure>,
     /// `caption.md` without its title.
     pub caption: fn(&Frame) -> Result<String>,
+    /// The answer in a few plain sentences, for the terminal.
+    pub summary: fn(&Frame) -> Vec<String>,
     /// A smaller specification with as many cells, to find out what each takes.
     pub shrink: fn(&mut Spec),
 }

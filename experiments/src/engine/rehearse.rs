@@ -15,7 +15,7 @@ use super::kind::{Done, Kind, Planned};
 use super::run::Options;
 use super::store::Store;
 use crate::commands::trace::one_sequence;
-use crate::output::sayln;
+use crate::output::fill;
 use crate::progress::{Progress, clock, peak_resident};
 use crate::report::table::Table;
 use crate::subject::{Data, Subject};
@@ -65,14 +65,15 @@ pub fn print(
         };
         table.row([cell.label.clone(), cell.work.clone(), cell.amount.to_string(), text]);
     }
-    sayln!("{table}");
-    sayln!(
+    table.print();
+    let effort = format!(
         "about {} on {jobs} worker{}, from one small cell of each kind of work; {} of memory",
         clock(whole / u32::try_from(jobs).unwrap_or(1)),
         if jobs == 1 { "" } else { "s" },
         peak.map_or_else(|| "an unknown amount".to_owned(), |bytes| format!("about {} MiB", bytes >> 20))
     );
-    sayln!("nothing was written; further cells may follow from results where a study has several steps");
+    fill(0, &effort);
+    fill(0, "nothing was written; further cells may follow from results where a study has several steps");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -86,8 +87,6 @@ fn one_of_each(probes: Vec<Planned>) -> Vec<Planned> {
 fn paces(kind: &'static Kind, small: &Bench, probes: &[Planned]) -> Result<BTreeMap<String, Pace>> {
     let mut worker = Worker::new(small);
     let mut paces = BTreeMap::new();
-    let mut kinds = BTreeSet::new();
-    let probes: Vec<&Planned> = probes.iter().filter(|probe| kinds.insert(&probe.work)).collect();
     let mut progress = Progress::new(probes.iter().map(|probe| probe.work.clone()), false);
     for probe in probes {
         progress.start(&probe.work, &format!("trying {}", probe.label));

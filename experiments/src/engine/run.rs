@@ -33,7 +33,7 @@ pub struct Options {
     pub restart: bool,
     /// Only say what there is to do.
     pub dry_run: bool,
-    /// Print the cells as JSON lines instead of the caption.
+    /// Print the cells as JSON lines instead of the summary.
     pub json: bool,
     /// Where models run.
     pub backend: Backend,
@@ -153,8 +153,8 @@ fn finish(
         if options.json {
             crate::output::say(format_args!("{}", written.lines));
         } else {
-            crate::output::say(format_args!("{}", written.caption));
             sayln!("wrote {shown}: {}", write::FILES.join(", "));
+            write::say(kind.title, &written.summary, &options.out);
         }
     }
     if let Some(code) = interrupt::code() {

@@ -11,7 +11,7 @@ use super::bench::Bench;
 use super::frame::Frame;
 use super::kind::Kind;
 use super::store::{Mark, Store};
-use crate::output::write_atomic;
+use crate::output::{self, sayln, write_atomic};
 use crate::result::{Provenance, SCHEMA_VERSION};
 use crate::studies;
 use crate::subject::Subject;
@@ -45,7 +45,7 @@ impl Facts {
     /// Those of a run in this process, of a study of any kind.
     pub fn new<'a>(about: &About<'_>, seeds: &[u64], subjects: impl Iterator<Item = &'a Subject> + Clone) -> Self {
         let provenance = Provenance::current();
-        let checksums: BTreeMap<&String, &String> = subjects.clone().flat_map(|s| &s.checksums).collect();
+        let checksums: BTreeMap<String, &String> = subjects.clone().flat_map(of_model).collect();
         let mut caveats: Vec<&str> = subjects.filter_map(|s| s.caveat.as_deref()).collect();
         caveats.dedup();
         Self(json!({
@@ -102,12 +102,21 @@ impl Facts {
     }
 }
 
+/// The checksums of a model and its data, by names that say whose they are: models may have inputs of one name.
+fn of_model(subject: &Subject) -> impl Iterator<Item = (String, &String)> {
+    let prefix = format!("{}/", subject.model_name);
+    subject.checksums.iter().map(move |(name, sum)| {
+        let whose = if name.starts_with(&prefix) { name.clone() } else { format!("{prefix}{name}") };
+        (whose, sum)
+    })
+}
+
 /// What was written, for the terminal.
 pub struct Written {
     /// `results.jsonl`.
     pub lines: String,
-    /// `caption.md`.
-    pub caption: String,
+    /// The answer, a sentence or two an entry.
+    pub summary: Vec<String>,
     /// Rows of `data.csv`.
     pub rows: usize,
 }
@@ -127,19 +136,28 @@ pub fn all(kind: &Kind, store: &Store, facts: &Facts, results: Vec<Option<Value>
     let folder = store.folder();
     write_atomic(&folder.join("results.jsonl"), lines.as_bytes())?;
     write_atomic(&folder.join("data.csv"), frame.csv()?.as_bytes())?;
-    let caption = drawn(kind, folder, &frame)?;
+    drawn(kind, folder, &frame)?;
     facts.write(folder, results.len(), planned)?;
-    Ok(Written { lines, caption, rows: frame.rows().count() })
+    Ok(Written { lines, summary: (kind.summary)(&frame), rows: frame.rows().count() })
 }
 
-/// Draws `figure.svg` and writes `caption.md` from the table alone; gives the caption.
+/// Draws `figure.svg` and writes `caption.md` from the table alone.
 ///
 /// # Errors
 /// The table is not of this study or version, or a file cannot be written.
-pub fn drawn(kind: &Kind, folder: &Path, frame: &Frame) -> Result<String> {
+pub fn drawn(kind: &Kind, folder: &Path, frame: &Frame) -> Result<()> {
     let figure = (kind.figure)(frame)?.svg();
     let caption = format!("# {}\n\n{}\n\n{}", kind.title, kind.question, (kind.caption)(frame)?);
     write_atomic(&folder.join("figure.svg"), figure.as_bytes())?;
-    write_atomic(&folder.join("caption.md"), caption.as_bytes())?;
-    Ok(caption)
+    Ok(write_atomic(&folder.join("caption.md"), caption.as_bytes())?)
+}
+
+/// Says what a run found and where its report is: the last lines on the terminal.
+pub fn say(title: &str, summary: &[String], folder: &Path) {
+    sayln!("{title}");
+    summary.iter().for_each(|sentence| output::fill(2, sentence));
+    if summary.iter().any(|sentence| sentence.contains('→')) {
+        sayln!("  S→Q: pruned, then quantised. Q→S: quantised, then pruned.");
+    }
+    sayln!("report: {}", folder.join("caption.md").display());
 }

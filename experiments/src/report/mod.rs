@@ -15,3 +15,4 @@ pub mod scale;
 pub mod scene;
 pub mod style;
 pub mod table;
+pub mod wrap;

@@ -1,7 +1,6 @@
 //! Numbers as tables print them, and differences that are known better than their terms.
 
-use interplay::eval::Estimate;
-use interplay_formats::math::exp;
+use interplay::eval::{Estimate, Scale};
 
 /// The mean of paired differences with its standard error.
 pub struct Paired {
@@ -23,10 +22,7 @@ pub fn spread(value: f64, stderr: f64, digits: usize) -> String {
 /// A metric minus and plus one standard error; none where that is not known. The error of a perplexity is one of its
 /// logarithm.
 pub fn interval(metric: &str, value: f64, stderr: f64) -> Option<(f64, f64)> {
-    let (low, high) = match metric {
-        "perplexity" => (value * exp(-stderr), value * exp(stderr)),
-        _ => (value - stderr, value + stderr),
-    };
+    let (low, high) = Scale::of(metric).interval(value, stderr);
     (low.is_finite() && high.is_finite()).then_some((low, high))
 }
 
@@ -54,7 +50,7 @@ impl Paired {
     pub fn of(a: &[f64], b: &[f64]) -> Self {
         let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| b - a).collect();
         let estimate = Estimate::of(&differences);
-        Self { mean: estimate.mean, stderr: if differences.len() > 1 { estimate.stderr } else { f64::NAN } }
+        Self { mean: estimate.mean, stderr: estimate.stderr.unwrap_or(f64::NAN) }
     }
 }
 

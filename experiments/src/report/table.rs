@@ -1,6 +1,17 @@
 //! Plain text tables: the first column to the left, the others to the right, unless they are text.
 
-use std::fmt;
+use super::wrap::wrapped;
+use crate::output;
+
+/// Blanks before a column.
+const GAP: usize = 2;
+/// What a column of words keeps on a terminal that is too narrow for its words.
+const LETTERS: usize = 8;
+
+/// Characters of a line with columns of these widths.
+fn wide(widths: &[usize]) -> usize {
+    widths.iter().map(|width| width + GAP).sum()
+}
 
 /// A table of text cells.
 #[derive(Debug, Default)]
@@ -51,6 +62,75 @@ impl Table {
         format!("**{}**\n\n{}{}{rows}", self.title, line(&self.header), line(&rule))
     }
 
+    /// Prints the table, on a terminal in lines that fit it.
+    pub fn print(&self) {
+        output::say(format_args!("{}", self.within(output::width())));
+    }
+
+    /// The table in lines of at most so many characters; none is as wide as it comes. Words go on in further lines of their cell; columns of
+    /// numbers go on below, each part behind the first column.
+    pub fn within(&self, characters: Option<usize>) -> String {
+        let (widths, columns) = (self.widths(), (0..self.header.len()).collect::<Vec<_>>());
+        let title = wrapped(&self.title, characters.unwrap_or(usize::MAX)).join("\n");
+        let mut text = if title.is_empty() { title } else { title + "\n" };
+        match characters.filter(|&characters| wide(&widths) > characters) {
+            None => text += &self.part(&columns, &widths),
+            Some(characters) if self.text => text += &self.part(&columns, &self.narrowed(widths, characters)),
+            Some(characters) => {
+                let mut left = &columns[1.min(columns.len())..];
+                while !left.is_empty() {
+                    let fits = |count: &usize| {
+                        let others: usize = left[..*count].iter().map(|&i| widths[i] + GAP).sum();
+                        widths[0] + GAP + others <= characters
+                    };
+                    let (these, rest) = left.split_at((2..=left.len()).take_while(fits).last().unwrap_or(1));
+                    text += &self.part(&[&columns[..1], these].concat(), &widths);
+                    text += if rest.is_empty() { "" } else { "\n" };
+                    left = rest;
+                }
+            }
+        }
+        text
+    }
+
+    /// Some columns, a cell in as many lines as it takes in its column's width.
+    fn part(&self, columns: &[usize], widths: &[usize]) -> String {
+        let row_text = |row: &[String]| {
+            let mut text = String::new();
+            let cells: Vec<Vec<String>> = columns.iter().map(|&i| wrapped(&row[i], widths[i])).collect();
+            for line in 0..cells.iter().map(Vec::len).max().unwrap_or(1) {
+                for (&i, cell) in columns.iter().zip(&cells) {
+                    let (cell, width) = (cell.get(line).map_or("", String::as_str), widths[i]);
+                    text += &match self.is_left(i) {
+                        true if self.text && i + 1 == widths.len() => format!("  {cell}"),
+                        true => format!("  {cell:<width$}"),
+                        false => format!("  {cell:>width$}"),
+                    };
+                }
+                text.push('\n');
+            }
+            text
+        };
+        let rule: usize = columns.iter().map(|&i| widths[i] + GAP).sum();
+        let rows: String = self.rows.iter().map(|row| row_text(row)).collect();
+        format!("{}  {}\n{rows}", row_text(&self.header), "-".repeat(rule.saturating_sub(GAP)))
+    }
+
+    /// Widths that a line of so many characters holds: the widest columns give way, to their longest word and then to a few letters.
+    fn narrowed(&self, mut widths: Vec<usize>, characters: usize) -> Vec<usize> {
+        let word = |text: &String| text.split(' ').map(|word| word.chars().count()).max().unwrap_or(0);
+        let longest = |i: usize| self.rows.iter().map(|row| word(&row[i])).chain([word(&self.header[i])]).max();
+        let words: Vec<usize> = (0..widths.len()).map(|i| longest(i).unwrap_or(0)).collect();
+        for least in [words, vec![LETTERS; widths.len()]] {
+            while wide(&widths) > characters {
+                let wider = (0..widths.len()).filter(|&i| widths[i] > least[i]);
+                let Some(widest) = wider.max_by_key(|&i| widths[i]) else { break };
+                widths[widest] -= 1;
+            }
+        }
+        widths
+    }
+
     fn is_left(&self, column: usize) -> bool {
         column == 0 || self.text
     }
@@ -64,29 +144,6 @@ impl Table {
     }
 }
 
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let widths = self.widths();
-        let write_row = |f: &mut fmt::Formatter<'_>, cells: &[String]| {
-            for (i, (cell, &width)) in cells.iter().zip(&widths).enumerate() {
-                match i {
-                    _ if self.text && i + 1 == widths.len() => write!(f, "  {cell}")?,
-                    _ if self.text => write!(f, "  {cell:<width$}")?,
-                    0 => write!(f, "  {cell:<width$}")?,
-                    _ => write!(f, "  {cell:>width$}")?,
-                }
-            }
-            writeln!(f)
-        };
-        if !self.title.is_empty() {
-            writeln!(f, "{}", self.title)?;
-        }
-        write_row(f, &self.header)?;
-        writeln!(f, "  {}", "-".repeat(widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1)))?;
-        self.rows.iter().try_for_each(|row| write_row(f, row))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::Table;
@@ -97,9 +154,25 @@ mod tests {
         t.row(["2:4 S→Q", "9.37", "10.5"]);
         t.row(["dense", "5.1"]);
         let expected = "perplexity\n           int8  mxfp4\n  --------------------\n  2:4 S→Q  9.37   10.5\n  dense     5.1       \n";
-        assert_eq!(t.to_string(), expected);
+        assert_eq!(t.within(None), expected);
         assert!(t.markdown().contains("| 2:4 S→Q | 9.37 |  10.5 |"), "{}", t.markdown());
+        assert_eq!(t.within(Some(27)), expected);
+        let parts = "perplexity\n           int8\n  -------------\n  2:4 S→Q  9.37\n  dense     5.1\n\n           mxfp4\n  --------------\n  2:4 S→Q   10.5\n  dense         \n";
+        assert_eq!(t.within(Some(20)), parts);
         let words = t.text().markdown();
         assert!(words.contains("| 2:4 S→Q | 9.37 | 10.5  |") && !words.contains("-: |"), "{words}");
+    }
+
+    #[test]
+    fn words_go_on_in_their_column() {
+        let mut t = Table::new("", ["name", "what it does"]).text();
+        t.row(["wanda", "prune by magnitude and input"]);
+        let whole =
+            "  name   what it does\n  -----------------------------------\n  wanda  prune by magnitude and input\n";
+        assert_eq!(t.within(None), whole);
+        let narrow =
+            "  name   what it does\n  -------------------\n  wanda  prune by\n         magnitude\n         and input\n";
+        assert_eq!(t.within(Some(21)), narrow);
+        assert!(t.within(Some(5)).contains("magnitud\n         e"), "{}", t.within(Some(5)));
     }
 }

@@ -43,6 +43,7 @@ pub const KIND: Kind = Kind {
     frame,
     figure: figure::draw,
     caption: tables::caption,
+    summary: tables::summary,
     shrink: fewer_inputs,
 };
 

@@ -37,6 +37,7 @@ pub const KIND: Kind = Kind {
     frame: show::frame,
     figure: show::figure,
     caption: show::caption,
+    summary: show::summary,
     shrink: fewer_inputs,
 };
 

@@ -35,6 +35,7 @@ pub const KIND: Kind = Kind {
     frame,
     figure: show::figure,
     caption: show::caption,
+    summary: show::summary,
     shrink: fewer_steps,
 };
 
@@ -220,7 +221,7 @@ fn read(result: &Value) -> Result<(Key, Evaluated)> {
     let (key, mut evaluated): (Key, Evaluated) = (typed(&result["choice"])?, typed(result)?);
     if let Some(trained) = result.get("trained") {
         evaluated.cell.metric.value = trained["metric"]["value"].as_f64().unwrap_or(f64::INFINITY);
-        evaluated.cell.metric.stderr = trained["metric"]["stderr"].as_f64().unwrap_or(f64::INFINITY);
+        evaluated.cell.metric.stderr = trained["metric"]["stderr"].as_f64();
         let losses = trained["losses"].as_array().into_iter().flatten();
         evaluated.losses = losses.map(|loss| loss.as_f64().unwrap_or(f64::INFINITY)).collect();
     }
@@ -261,7 +262,7 @@ fn frame(results: &[Value]) -> Result<Frame> {
             result["steps"].as_u64().map_or_else(String::new, |steps| steps.to_string()),
             c.metric.name.clone(),
             field(c.metric.value),
-            field(c.metric.stderr),
+            field(c.metric.stderr.unwrap_or(f64::NAN)),
             field(c.fp32.value),
             fall.as_ref().map_or_else(String::new, |fall| field(fall.mean)),
             fall.as_ref().map_or_else(String::new, |fall| field(fall.stderr)),

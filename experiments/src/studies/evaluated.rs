@@ -256,7 +256,7 @@ pub fn values(one: &Evaluated) -> Vec<String> {
         c.runs.clone(),
         c.metric.name.clone(),
         field(c.metric.value),
-        field(c.metric.stderr),
+        field(c.metric.stderr.unwrap_or(f64::NAN)),
         field(c.fp32.value),
         field(top1),
         f.values.to_string(),

@@ -35,6 +35,7 @@ pub const KIND: Kind = Kind {
     frame,
     figure: show::figure,
     caption: show::caption,
+    summary: show::summary,
     shrink: fewer_steps,
 };
 
@@ -217,7 +218,7 @@ fn measure(worker: &mut Worker<'_>, key: &Key) -> Result<Value> {
         rows.push(Judged {
             format: point.format.name.to_owned(),
             before: Some(before.value),
-            stderr: after.as_ref().map(|metric| metric.stderr),
+            stderr: after.as_ref().and_then(|metric| metric.stderr),
             after: after.map(|metric| metric.value),
         });
     }
@@ -261,7 +262,7 @@ fn frame(results: &[Value]) -> Result<Frame> {
                 run.metric.clone(),
                 number(row.before),
                 number(row.after),
-                number(row.stderr),
+                field(row.stderr.unwrap_or(f64::NAN)),
                 number(run.dense_after),
             ];
             frame.push(KIND.name, values)?;

@@ -113,6 +113,21 @@ mod tests {
         }
     }
 
+    /// A few plain sentences each, without the marks of Markdown and without numbers that are not there.
+    #[test]
+    fn answers_of_committed_tables_are_short_and_plain() {
+        for (folder, _) in committed() {
+            let frame = Frame::parse(&std::fs::read(folder.join("data.csv")).unwrap()).unwrap();
+            let Some(name) = frame.study() else { continue };
+            let summary = (kind(name).unwrap().summary)(&frame);
+            assert!((1..=8).contains(&summary.len()), "{name}: {summary:#?}");
+            for sentence in &summary {
+                let marks = ["**", "`", "|", "NaN", "  "].into_iter().find(|mark| sentence.contains(mark));
+                assert!(marks.is_none() && sentence.ends_with('.') && sentence.len() < 600, "{name}: {sentence}");
+            }
+        }
+    }
+
     #[test]
     fn committed_figures_are_those_of_their_tables() {
         for (folder, figure) in committed() {

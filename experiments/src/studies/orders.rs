@@ -32,6 +32,7 @@ pub const KIND: Kind = Kind {
     frame,
     figure: draw,
     caption: tables::caption,
+    summary: tables::summary,
     shrink: fewer_inputs,
 };
 

@@ -40,6 +40,7 @@ pub const KIND: Kind = Kind {
     frame,
     figure: figure::draw,
     caption: tables::caption,
+    summary: tables::summary,
     shrink: fewer_inputs,
 };
 
@@ -222,7 +223,7 @@ fn there(one: &Placed, on: &OnMachine) -> Evaluated {
             here.cell.energy_pj = Energy { total: taken.energy_pj, prices };
         }
         None => {
-            let nothing = Metric { value: f64::NAN, stderr: f64::NAN, ..here.cell.metric.clone() };
+            let nothing = Metric { value: f64::NAN, stderr: None, ..here.cell.metric.clone() };
             here.losses = Vec::new();
             (here.cell.datapath, here.cell.runs) = ("refused".to_owned(), String::new());
             (here.cell.metric, here.cell.more) = (nothing, Vec::new());

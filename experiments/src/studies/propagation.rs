@@ -40,6 +40,7 @@ pub const KIND: Kind = Kind {
     frame,
     figure,
     caption,
+    summary,
     shrink: fewer_inputs,
 };
 
@@ -249,6 +250,15 @@ fn caption(frame: &Frame) -> Result<String> {
         let _ = writeln!(text, "{}\n", verdict(model, &rows));
     }
     Ok(text)
+}
+
+/// The answer in plain words, one entry a model.
+fn summary(frame: &Frame) -> Vec<String> {
+    let said = |model: &str| {
+        let rows: Vec<Row> = frame.rows().filter(|row| row.text("model") == model).collect();
+        verdict(model, &rows)
+    };
+    distinct(frame.rows(), "model").into_iter().map(said).collect()
 }
 
 fn configurations<'a>(rows: &[Row<'a>]) -> Vec<(&'a str, &'a str)> {

@@ -31,6 +31,7 @@ pub const KIND: Kind = Kind {
     frame: frame::frame,
     figure: figure::draw,
     caption: tables::caption,
+    summary: tables::summary,
     shrink,
 };
 

@@ -41,6 +41,7 @@ pub const KIND: Kind = Kind {
     frame,
     figure,
     caption,
+    summary,
     shrink,
 };
 
@@ -314,12 +315,10 @@ fn caption(frame: &Frame) -> Result<String> {
          `figure.svg`: above, root mean squares of the terms over all products of a layer, as a share of the layer's output, for the first format and pattern; \
          below, how much larger the correction of Q→S is than that of S→Q. Inputs are the FP32 model's.\n\n",
     );
-    let sum = |column: &str| frame.rows().map(|row| row.number(column)).sum::<f64>();
-    let (checked, held) = (sum("exact_checked"), sum("exact_held"));
-    let _ =
-        writeln!(text, "The identity was checked in exact integers on {checked:.0} products and held on {held:.0}.\n");
-    if held < checked {
-        let _ = writeln!(text, "**The identity failed: this is a defect of this program.**\n");
+    let (said, holds) = identity(frame);
+    let _ = writeln!(text, "{said}\n");
+    if !holds {
+        let _ = writeln!(text, "**{FAILED}**\n");
     }
     for model in distinct(frame.rows(), "model") {
         let rows: Vec<Row> = frame.rows().filter(|row| row.text("model") == model).collect();
@@ -329,6 +328,40 @@ fn caption(frame: &Frame) -> Result<String> {
         "*bound used* is the mean error as a share of the theorem's bound, the sum of the four magnitudes.\n",
     );
     Ok(text)
+}
+
+/// What is said where the identity does not hold.
+const FAILED: &str = "The identity failed: this is a defect of this program.";
+
+/// On how many products the identity was checked and held, and whether it held on all.
+fn identity(frame: &Frame) -> (String, bool) {
+    let sum = |column: &str| frame.rows().map(|row| row.number(column)).sum::<f64>();
+    let (checked, held) = (sum("exact_checked"), sum("exact_held"));
+    let said = format!("The identity was checked in exact integers on {checked:.0} products and held on {held:.0}.");
+    (said, held >= checked)
+}
+
+/// The answer in plain words: whether the identity holds, and in how many layers each term is the largest, one entry a model and order.
+fn summary(frame: &Frame) -> Vec<String> {
+    let (said, holds) = identity(frame);
+    let mut all = vec![if holds { said } else { format!("{said} {FAILED}") }];
+    for model in distinct(frame.rows(), "model") {
+        for (order, name) in [("sq", "S→Q"), ("qs", "Q→S")] {
+            let rows: Vec<Row> = frame.rows().filter(|row| row.is(&[("model", model), ("order", order)])).collect();
+            let largest = |row: &Row| {
+                let sizes = TERM_COLUMNS.map(|column| row.number(column));
+                (0..sizes.len()).max_by(|&a, &b| sizes[a].total_cmp(&sizes[b]))
+            };
+            let count = |term: usize| rows.iter().filter(|row| largest(row) == Some(term)).count();
+            let terms = TERM_COLUMNS
+                .iter()
+                .enumerate()
+                .map(|(term, column)| format!("{} in {}", column.trim_end_matches("_rms"), count(term)));
+            let terms = terms.collect::<Vec<_>>().join(", ");
+            all.push(format!("{model}, {name}: of {} layers and settings, the largest term is {terms}.", rows.len()));
+        }
+    }
+    all
 }
 
 /// The terms of each configuration, pooled over layers: each layer's as a share of its output, in root mean square over layers.

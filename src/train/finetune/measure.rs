@@ -7,21 +7,23 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::Error;
-use crate::eval::{Classification, Estimate, logits, perplexity};
+use crate::eval::{Classification, Estimate, Scale, logits, perplexity};
 use crate::load::hf::checkpoint;
 use crate::models::Weights;
 use crate::plan::Plan;
 use crate::session::Session;
 
-/// A metric with its standard error; a perplexity's is that of the mean loss.
+/// A metric with its standard error.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Score {
     /// `perplexity`, `cross_entropy`, `top1`.
     pub name: &'static str,
     /// The value.
     pub value: f64,
-    /// The standard error.
-    pub stderr: f64,
+    /// The standard error; none of a single window or image.
+    pub stderr: Option<f64>,
+    /// The scale on which it is one.
+    pub stderr_scale: Scale,
 }
 
 /// The metrics of one set of weights.
@@ -55,16 +57,17 @@ impl HeldOut {
     }
 
     fn scores(&self, session: &mut Session) -> Result<Vec<Score>, Error> {
-        let score = |name, Estimate { mean, stderr }| Score { name, value: mean, stderr };
+        let score = |name, value, stderr| Score { name, value, stderr, stderr_scale: Scale::of(name) };
+        let mean = |name, Estimate { mean, stderr }| score(name, mean, stderr);
         Ok(match self {
             Self::Windows(windows) => {
                 let found = perplexity(session, windows)?;
-                vec![Score { name: "perplexity", value: found.value(), stderr: found.nll().stderr }]
+                vec![score("perplexity", found.value(), found.nll().stderr)]
             }
             Self::Images(pixels, labels) => {
                 let logits = logits(session, pixels)?;
                 let judged = Classification::of(&logits, labels, &logits)?;
-                vec![score("cross_entropy", judged.cross_entropy), score("top1", judged.top1)]
+                vec![mean("cross_entropy", judged.cross_entropy), mean("top1", judged.top1)]
             }
         })
     }

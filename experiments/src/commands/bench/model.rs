@@ -8,7 +8,7 @@ use interplay::eval::{for_each_logits, input};
 use interplay::models::{Checkpoint, Input};
 use serde::Serialize;
 
-use crate::output::{say, sayln};
+use crate::output::sayln;
 use crate::progress::Progress;
 use crate::report::table::Table;
 use crate::subject::{Checksums, open_model};
@@ -100,7 +100,7 @@ fn print(row: &Row) {
         mb(row.weights_bytes),
         row.peak_resident_bytes.map_or_else(|| "n/a".to_owned(), mb),
     ]);
-    say(format_args!("{table}"));
+    table.print();
 }
 
 /// One input of a model, what it is counted in, and how many of those it is.

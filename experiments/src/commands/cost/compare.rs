@@ -5,7 +5,7 @@ use interplay_hw::cost::{Cost, CycleModel, cost};
 use serde_json::json;
 
 use super::{Chosen, work::Work};
-use crate::output::{say, sayln};
+use crate::output::sayln;
 use crate::report::table::Table;
 
 /// Prints the totals of every model that fits the machine; the others with the reason why they do not.
@@ -54,7 +54,7 @@ pub fn run(work: &Work, chosen: &Chosen, as_json: bool) -> Result<()> {
             percent(losses.waiting),
         ]);
     }
-    say(format_args!("{table}"));
+    table.print();
     sayln!("\n{}", super::show::LOSSES);
     for (model, cost) in &counted {
         sayln!("\n{}: {}\n  valid for: {}\n  leaves out: {}", model.name, model.about, model.valid, model.omits);

@@ -5,7 +5,7 @@ use interplay_hw::cost::{Band, Cost, Figures, LayerCost, area};
 use serde_json::{Value, json};
 
 use super::{Chosen, work::Work};
-use crate::output::{say, sayln};
+use crate::output::sayln;
 use crate::report::table::Table;
 use crate::result::Provenance;
 
@@ -87,7 +87,7 @@ pub fn table(work: &Work, chosen: &Chosen, cost: &Cost) {
     }
     let head = ["all", "", "", "", ""].map(str::to_owned);
     table.row(head.into_iter().chain(row(&cost.total)));
-    say(format_args!("{table}"));
+    table.print();
     sayln!("\n{LOSSES}");
     totals(work, chosen, cost);
 }

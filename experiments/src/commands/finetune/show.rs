@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
+use interplay::eval::Scale;
 use serde_json::Value;
 
 use super::Args;
@@ -30,7 +31,7 @@ pub(super) fn print(args: &Args, card: &Value, out: &Path) -> Result<()> {
         word("order"),
         settings["datapath"].as_str().unwrap_or("auto")
     );
-    sayln!("{:<28}{:>24}{:>24}", "held-out", "before", "after");
+    sayln!("{:<28}{:>24}{:>24}", "held-out, ± 1 s.e.", "before", "after");
     for (plan, label) in [("fp32", "dense, FP32"), ("plan", "under the plan")] {
         for (index, score) in card["before"][plan].as_array().into_iter().flatten().enumerate() {
             let name = score["name"].as_str().unwrap_or_default();
@@ -42,11 +43,15 @@ pub(super) fn print(args: &Args, card: &Value, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A score with its standard error, a perplexity's in per cent of it.
+/// A score with its standard error, which makes an interval of a perplexity; the value alone where there is none.
 fn interval(name: &str, score: &Value) -> String {
-    let (value, stderr) = (score["value"].as_f64().unwrap_or(f64::NAN), score["stderr"].as_f64().unwrap_or(f64::NAN));
-    match name {
-        "perplexity" => format!("{value:.3} ± {:.1} %", 100.0 * stderr),
-        _ => format!("{value:.4} ± {stderr:.4}"),
+    let value = score["value"].as_f64().unwrap_or(f64::NAN);
+    match (score["stderr"].as_f64(), Scale::of(name)) {
+        (None, _) => format!("{value:.4}"),
+        (Some(stderr), Scale::Linear) => format!("{value:.4} ± {stderr:.4}"),
+        (Some(stderr), Scale::Log) => {
+            let (low, high) = Scale::Log.interval(value, stderr);
+            format!("{value:.2} [{low:.2}, {high:.2}]")
+        }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Listed;
 use crate::commands::define::Declared;
-use crate::output::{say, sayln};
+use crate::output::sayln;
 use crate::report::table::Table;
 use crate::studies;
 
@@ -19,9 +19,6 @@ use crate::studies;
 const BOUND: &str = "S→Q bound";
 const BOUNDED: &str =
     "where yes, pruning by magnitude and then rounding never errs by more\nthan the two alone, added up (theorem 3.5)";
-
-/// Characters of a source in the table of formats, so that a line has 110.
-const SOURCE: usize = 8;
 
 /// Prints the list; those of formats and datapaths end with the `declared` ones. A `word` picks records by name.
 ///
@@ -47,7 +44,7 @@ pub fn run(what: Listed, word: Option<&str>, as_json: bool, declared: &Declared)
     if as_json {
         sayln!("{}", serde_json::to_string_pretty(&json)?);
     } else {
-        say(format_args!("{table}"));
+        table.print();
         if let Listed::Formats = what {
             sayln!("\n{BOUND}: {BOUNDED}");
         }
@@ -74,7 +71,7 @@ fn formats(declared: &[&'static Format]) -> Result<(Table, Value)> {
             card.scale.map_or_else(|| "-".to_owned(), scale),
             card.scale_rule.map_or("-", ScaleRule::name).to_owned(),
             if card.laws.theorem_3_5 { "yes" } else { "-" }.to_owned(),
-            shortened(card.source, SOURCE),
+            card.source.to_owned(),
         ]);
     }
     Ok((table, serde_json::to_value(&cards)?))
@@ -103,15 +100,6 @@ fn scale(scale: Scale) -> String {
         Scale::Code(scalar) => scalar.name.to_owned(),
         _ => format!("{scale}"),
     }
-}
-
-/// The beginning of a text.
-fn shortened(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    let beginning: String = text.chars().take(most - 1).collect();
-    beginning.trim_end_matches([' ', ',', ';', ':']).to_owned() + "\u{2026}"
 }
 
 fn rules() -> (Table, Value) {

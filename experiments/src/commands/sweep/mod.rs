@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use serde::{Serialize, Serializer};
 
 use crate::commands::cost::prices_of;
-use crate::output::{say, say_json, sayln, write_atomic, write_whole};
+use crate::output::{say_json, sayln, write_atomic, write_whole};
 use crate::progress::Progress;
 use crate::report::csv::field;
 use crate::report::table::Table;
@@ -225,7 +225,7 @@ struct ShownPoint<'a> {
     front: bool,
 }
 
-fn csv(file: &File, costs: &Costs, out: &mut std::fs::File) -> Result<()> {
+fn csv(file: &File, costs: &Costs, out: &std::fs::File) -> Result<()> {
     let mut out = BufWriter::new(out);
     let axes = file.axes().join(",");
     writeln!(out, "{axes},cycles,seconds,energy_pj,area_mm2,weights_bits,utilisation,front,error")?;
@@ -262,7 +262,7 @@ fn print(file: &File, costs: &Costs) {
         ];
         table.row(file.labels(*index).into_iter().chain(numbers));
     }
-    say(format_args!("{table}"));
+    table.print();
     let refused = costs.points.iter().filter(|c| c.error.is_some()).count();
     sayln!("{} points, {} on the front of {}", costs.points.len(), front.len(), file.minimise.join(", "));
     if let Some(first) = costs.errors.first() {

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::MORE;
 use super::figure::{series, varies_accumulator, varies_alignment, varies_block};
 use crate::engine::frame::{Frame, Row, distinct};
-use crate::report::numbers::number;
+use crate::report::numbers::{number, spread};
 use crate::report::table::Table;
 use crate::studies::evaluated;
 
@@ -65,6 +65,28 @@ pub(super) fn caption(frame: &Frame) -> Result<String> {
         }
     }
     Ok(text)
+}
+
+/// The answer in plain words: the narrowest accumulators and alignments that cost nothing, one entry a model.
+pub(super) fn summary(frame: &Frame) -> Vec<String> {
+    let said = |model: &str| {
+        let rows: Vec<Row> = frame.rows().filter(|row| row.text("model") == model).collect();
+        let dimensions = DIMENSIONS.iter().filter(|dimension| dimension.name != "block").filter_map(|dimension| {
+            let free = |points: &[(f64, Row)]| narrowest(points, |row| row.number("increase_stderr"));
+            let lines = of(dimension, &rows);
+            let least = lines.iter().filter_map(|(format, points)| Some(format!("{} ({format})", free(points)?)));
+            let least: Vec<String> = least.collect();
+            (!least.is_empty()).then(|| format!("{} {}", least.join(", "), dimension.unit))
+        });
+        let dimensions: Vec<String> = dimensions.collect();
+        let front = rows.iter().filter(|row| row.text("front") == "true").count();
+        let first = match dimensions.is_empty() {
+            true => "no width that was tried is without a cost beyond one standard error".to_owned(),
+            false => format!("without a cost beyond one standard error from {} on", dimensions.join(", and from ")),
+        };
+        format!("{model}: {first}; {front} of {} designs are on the front of metric, area and energy.", rows.len())
+    };
+    distinct(frame.rows(), "model").into_iter().map(said).collect()
 }
 
 type Lines<'a> = Vec<(&'a str, Vec<(f64, Row<'a>)>)>;
@@ -147,7 +169,7 @@ fn area(row: &Row) -> String {
 
 fn increase(row: &Row) -> String {
     let (value, stderr) = (row.number("increase_percent"), row.number("increase_stderr"));
-    if value.is_nan() { "no number".to_owned() } else { format!("{value:+.2} ±{stderr:.2}") }
+    if value.is_nan() { "no number".to_owned() } else { spread(value, stderr, 2) }
 }
 
 /// Accuracy, area and energy by one dimension, one row a value, one column a format.

@@ -172,6 +172,11 @@ pub(super) fn caption(frame: &Frame) -> Result<String> {
     Ok(text)
 }
 
+/// The answer in plain words, one entry a model and resource.
+pub(super) fn summary(frame: &Frame) -> Vec<String> {
+    cases(frame).into_iter().map(|(model, resource, rows)| verdict(model, resource, &rows)).collect()
+}
+
 fn table(model: &str, resource: &str, rows: &[Row]) -> Table {
     let first = rows.first();
     let dense = first.map_or(f64::NAN, |row| row.number("dense_value"));

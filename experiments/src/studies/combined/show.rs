@@ -141,6 +141,16 @@ pub(super) fn caption(frame: &Frame) -> Result<String> {
     Ok(text)
 }
 
+/// The answer in plain words: what the correction leaves of the gap, and what the teacher brings.
+pub(super) fn summary(frame: &Frame) -> Vec<String> {
+    let mut said = Vec::new();
+    for model in distinct(frame.rows(), "model") {
+        let gaps = gaps(model, &of(frame, "low-rank", model));
+        said.extend(gaps.lines().map(|line| line.trim_start_matches("- ").to_owned()));
+    }
+    said
+}
+
 /// The sweep over ranks.
 fn ranks(model: &str, rows: &[Row]) -> Table {
     let title = format!("{model}: low-rank correction; dense FP32 {}", number(rows[0].number("fp32_value")));

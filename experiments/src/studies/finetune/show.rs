@@ -140,11 +140,9 @@ pub(super) fn caption(frame: &Frame) -> Result<String> {
         let after = ARMS.iter().map(|arm| spread(&rows, arm.name, "after").text(false));
         let before = [0, 1].map(|arm: usize| spread(&rows, ARMS[arm].name, "before")).map(|s| number(s.mean));
         results.row(std::iter::once(name.clone()).chain(after).chain(before));
-        let [sq, qs, common_sq, common_qs] = ARMS.each_ref().map(|arm| arm.name);
-        let pairs = [(sq, qs), (common_qs, qs), (common_sq, common_qs), (sq, common_sq)];
-        let found = pairs.map(|(a, b)| difference(&rows, a, b));
+        let found = differences(&rows);
         parts.row(std::iter::once(name.clone()).chain(found.map(|s| s.text(true))));
-        let _ = writeln!(words, "- {name}: {}", verdict(found[0], found[2], spread(&rows, sq, "after").mean));
+        let _ = writeln!(words, "- {}", said(&name, &rows));
     }
     let _ = writeln!(text, "{}\n{}", results.markdown(), parts.markdown());
     text.push_str(&words);
@@ -152,6 +150,23 @@ pub(super) fn caption(frame: &Frame) -> Result<String> {
     let ours: Vec<Setup> = frame.rows().map(setup).collect();
     text.push_str(&published::markdown(&published::beside(&ours)));
     Ok(text)
+}
+
+/// The paper's gap, and the gradients', the order's and the rounding's parts of it.
+fn differences(rows: &[Row]) -> [Spread; 4] {
+    let [sq, qs, common_sq, common_qs] = ARMS.each_ref().map(|arm| arm.name);
+    [(sq, qs), (common_qs, qs), (common_sq, common_qs), (sq, common_sq)].map(|(a, b)| difference(rows, a, b))
+}
+
+/// What one case says, by its name.
+fn said(name: &str, rows: &[Row]) -> String {
+    let [gap, _, order, _] = differences(rows);
+    format!("{name}: {}", verdict(gap, order, spread(rows, ARMS[0].name, "after").mean))
+}
+
+/// The answer in plain words, one entry a case.
+pub(super) fn summary(frame: &Frame) -> Vec<String> {
+    cases(frame).iter().map(|(name, rows)| said(name, rows)).collect()
 }
 
 /// A run as a published number is held against it.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use interplay::compress::{Layer, Recipe};
 use interplay::compression::{Compressed, LayerReport, Options, Outcome, Stream, compress};
-use interplay::eval::{Estimate, input, perplexity};
+use interplay::eval::{input, perplexity};
 use interplay::models::Checkpoint;
 use interplay::plan::{LayerConfig, Plan, Preset};
 use interplay::session::{Session, compare};
@@ -194,23 +194,21 @@ fn put(layer: &Layer, on: On, format: &'static Format) -> Result<Layer> {
 }
 
 fn second(session: &mut Session, opened: &Opened) -> Result<Metric> {
-    let found = perplexity(&mut Watched::new(session), &opened.second.1)?;
-    Ok(Metric { name: "perplexity".into(), value: found.value(), stderr: found.nll().stderr })
+    Ok(Metric::perplexity(&perplexity(&mut Watched::new(session), &opened.second.1)?))
 }
 
 fn scores(session: &mut Session, opened: &Opened, files: &tasks::Files) -> Result<Vec<TaskScore>> {
     let Some(tokenizer) = opened.subject.model.tokenizer.as_ref().filter(|_| !files.is_empty()) else {
         return Ok(Vec::new());
     };
-    let metric = |name: &str, e: Estimate| Metric { name: name.to_owned(), value: e.mean, stderr: e.stderr };
     let found = tasks::evaluate(session, tokenizer, files)?;
     let scores = files.iter().zip(found).filter_map(|((form, _), found)| {
         let found = found?;
         Some(TaskScore {
             task: form.name.to_owned(),
             items: found.items,
-            accuracy: metric("accuracy", found.raw),
-            accuracy_norm: metric("accuracy_norm", found.normalised),
+            accuracy: Metric::new("accuracy", found.raw),
+            accuracy_norm: Metric::new("accuracy_norm", found.normalised),
         })
     });
     Ok(scores.collect())

@@ -10,7 +10,7 @@ use super::entries::Point;
 use super::texts::Opened;
 use super::{Request, STUDY, TITLE, tables, verdict, write};
 use crate::commands::tasks;
-use crate::engine::write::{About, Facts};
+use crate::engine::write::{About, Facts, say};
 use crate::interrupt;
 use crate::output::sayln;
 use crate::progress::Progress;
@@ -144,20 +144,19 @@ fn print(request: &Request, models: &[Model]) -> Result<()> {
         }
         return Ok(());
     }
-    for model in models {
-        for table in tables::main(request, model) {
-            sayln!("{table}");
-        }
-        for sentence in verdict::sentences(request, model) {
-            sayln!("{sentence}");
-        }
-        for note in &model.notes {
-            sayln!("note: {note}");
-        }
-    }
     sayln!(
         "wrote {}: results.jsonl, data.csv, layers.csv, timings.csv, figure.svg, caption.md, run.json",
         request.out.display()
     );
+    let summary: Vec<String> = models.iter().flat_map(|model| summary(request, model)).collect();
+    say(TITLE, &summary, &request.out);
     Ok(())
+}
+
+/// The best recipe of each format and pattern, and who is right about the order.
+fn summary(request: &Request, model: &Model) -> Vec<String> {
+    let mut said = tables::best(request, model);
+    said.extend(verdict::sentences(request, model));
+    said.extend(model.notes.iter().map(|note| format!("{}: note: {note}", model.name)));
+    said
 }

@@ -6,7 +6,7 @@ use super::bench::Measured;
 use super::entries::{NONE, Point, TABLE};
 use super::run::Model;
 use super::{Request, layers, pqp};
-use crate::report::numbers::{Paired, in_order, number};
+use crate::report::numbers::{Paired, in_order, number, spread};
 use crate::report::table::Table;
 use crate::result::Metric;
 
@@ -17,8 +17,8 @@ enum Text {
     Second,
 }
 
-/// The tables of the terminal: all but the long ones.
-pub(super) fn main(request: &Request, model: &Model) -> Vec<Table> {
+/// All tables of one model.
+pub(super) fn all(request: &Request, model: &Model) -> Vec<Table> {
     let mut tables = Vec::new();
     for pattern in in_order(model.cells.iter().filter(|m| in_table(m)).map(|m| m.cell.sparsity.clone())) {
         if pattern == "dense" {
@@ -39,14 +39,28 @@ pub(super) fn main(request: &Request, model: &Model) -> Vec<Table> {
     }
     tables.extend(learned(model));
     tables.push(published(model));
+    tables.push(methods(model));
     tables
 }
 
-/// All tables of one model.
-pub(super) fn all(request: &Request, model: &Model) -> Vec<Table> {
-    let mut tables = main(request, model);
-    tables.push(methods(model));
-    tables
+/// The recipe that loses least on the first text, a sentence a format and pattern.
+pub(super) fn best(request: &Request, model: &Model) -> Vec<String> {
+    let mut said = Vec::new();
+    for pattern in in_order(model.cells.iter().filter(|m| in_table(m)).map(|m| m.cell.sparsity.clone())) {
+        for format in request.formats.iter().filter(|_| pattern != "dense") {
+            let of = |m: &&Measured| in_table(m) && m.cell.format == format.name && m.cell.sparsity == pattern;
+            let cells = model.cells.iter().filter(of);
+            if let Some(best) = cells.min_by(|a, b| a.cell.metric.value.total_cmp(&b.cell.metric.value)) {
+                let (value, fp32) = (number(best.cell.metric.value), number(best.cell.fp32.value));
+                let (name, recipe) = (&model.name, best.recipe());
+                said.push(format!(
+                    "{name}: {recipe} loses least in {} at {pattern}: perplexity {value}, dense FP32 {fp32}.",
+                    format.name
+                ));
+            }
+        }
+    }
+    said
 }
 
 fn in_table(m: &Measured) -> bool {
@@ -128,7 +142,7 @@ fn title(model: &Model, format: &str, pattern: &str, text: Text) -> String {
 /// By how many percent `b` is worse than `a`, with the standard error of the paired difference of losses.
 pub(super) fn gap(a: &Measured, b: &Measured) -> String {
     let paired = Paired::of(&a.losses, &b.losses);
-    format!("{:+.2} ±{:.2}", math::exp_m1(paired.mean) * 100.0, paired.stderr * 100.0)
+    spread(math::exp_m1(paired.mean) * 100.0, paired.stderr * 100.0, 2)
 }
 
 /// Zero-shot accuracy, one row a recipe.
@@ -139,7 +153,10 @@ fn tasks(model: &Model) -> Option<Table> {
     }
     let title = format!("{}: zero-shot accuracy, %", model.name);
     let mut table = Table::new(title, ["recipe".to_owned()].into_iter().chain(names.iter().cloned()));
-    let percent = |m: &Metric| format!("{:.1} ±{:.1}", 100.0 * m.value, 100.0 * m.stderr);
+    let percent = |m: &Metric| {
+        let stderr = m.stderr.map_or_else(String::new, |stderr| format!(" ±{:.1}", 100.0 * stderr));
+        format!("{:.1}{stderr}", 100.0 * m.value)
+    };
     for m in &model.cells {
         let score = |name: &String| m.cell.tasks.iter().find(|t| t.task == *name);
         let texts = names.iter().map(|name| score(name).map_or_else(String::new, |t| percent(&t.accuracy)));

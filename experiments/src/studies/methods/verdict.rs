@@ -6,7 +6,7 @@ use super::bench::Measured;
 use super::entries::Point;
 use super::run::Model;
 use super::{Request, pqp};
-use crate::report::numbers::Paired;
+use crate::report::numbers::{Paired, spread};
 
 /// How many standard errors hold 95 % of the means of so few windows that differ by nothing: Student's t from one degree of freedom.
 const STUDENT: [f64; 10] = [12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23];
@@ -50,7 +50,7 @@ impl Difference {
             1 => format!("worse than {other}"),
             _ => format!("no different from {other} at 95 %"),
         };
-        format!("{verb} {relation} ({:+.2} ±{:.2} %)", self.percent, self.stderr)
+        format!("{verb} {relation} ({} %)", spread(self.percent, self.stderr, 2))
     }
 }
 
@@ -105,7 +105,7 @@ fn order(model: &Model, quantiser: &str, found: &[(&'static str, Difference)]) -
     }
     let with = |sign: i32| -> Vec<String> {
         let matching = found.iter().filter(|(_, d)| d.sign() == sign);
-        matching.map(|(name, d)| format!("{name} ({:+.2} ±{:.2} %)", d.percent, d.stderr)).collect()
+        matching.map(|(name, d)| format!("{name} ({} %)", spread(d.percent, d.stderr, 2))).collect()
     };
     let (prune_first, round_first, even) = (with(1), with(-1), with(0));
     let verdict = match (prune_first.is_empty(), round_first.is_empty()) {

@@ -34,6 +34,7 @@ pub(super) fn all(request: &Request, models: &[Model], facts: &Facts) -> Result<
 }
 
 fn csv(models: &[Model]) -> String {
+    let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
     let mut out = String::from(
         "model,recipe,pruner,quantiser,order,format,sparsity,data,perplexity,stderr,fp32,data2,perplexity2,stderr2,fp32_2,\
          measured_sparsity,output_error,on_grid,values_bits,scales_bits,metadata_bits,other_bits,total_bits,cycles,energy_pj,\
@@ -54,15 +55,15 @@ fn csv(models: &[Model]) -> String {
             c.sparsity,
             field(&c.data),
             c.metric.value,
-            c.metric.stderr,
+            number(c.metric.stderr),
             c.fp32.value,
             field(&other.data),
             other.metric.value,
-            other.metric.stderr,
+            number(other.metric.stderr),
             other.fp32.value,
             how.sparsity,
             how.output_error,
-            how.on_grid.map_or_else(String::new, |share| share.to_string()),
+            number(how.on_grid),
             f.values,
             f.scales,
             f.metadata,

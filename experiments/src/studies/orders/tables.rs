@@ -54,36 +54,78 @@ fn setup(row: Row<'_>) -> Setup<'_> {
     }
 }
 
+/// The answer in plain words, one entry a model.
+pub(super) fn summary(frame: &Frame) -> Vec<String> {
+    let models = distinct(frame.rows(), "model").into_iter();
+    let said = models.map(|model| {
+        let rows: Vec<Row> = frame.rows().filter(|row| row.text("model") == model).collect();
+        format!("{model}: {}{}", orders(&rows), smallest(&rows))
+    });
+    said.collect()
+}
+
+/// The least that a model can be stored in without losing much; nothing where every cell loses more.
+fn smallest(rows: &[Row]) -> String {
+    let good = rows.iter().filter(|row| row.number("value") <= 1.01 * row.number("fp32_value"));
+    let Some(row) = good.min_by(|a, b| linear_bits(**a).total_cmp(&linear_bits(**b))) else { return String::new() };
+    let order = match row.text("order") {
+        "sq" => " S→Q",
+        "qs" => " Q→S",
+        _ => "",
+    };
+    format!(
+        " The smallest within 1 % of FP32's {}: {} {}{order}, {:.1} KiB.",
+        row.text("metric").replace('_', " "),
+        row.text("format"),
+        row.text("sparsity"),
+        linear_bits(*row) / 8192.0
+    )
+}
+
 /// What the table says, in words: which pairs of orders differ by more than two standard errors, and which way.
 fn verdict(rows: &[Row]) -> String {
+    let model = rows.first().map_or("", |row| row.text("model"));
+    let over =
+        rows.iter().filter(|r| r.text("order") == "sq" && r.number("excess") > 2.0 * r.number("excess_stderr")).count();
+    let all = rows.iter().filter(|r| r.text("order") == "sq" && !r.number("excess").is_nan()).count();
+    format!(
+        "**{model}**: {} S→Q exceeds the orthogonality bound by more than two standard errors in {over} of {all} cells.\n",
+        orders(rows)
+    )
+}
+
+/// How the orders compare, and the pair that differs most.
+fn orders(rows: &[Row]) -> String {
     let pairs: Vec<&Row> = rows.iter().filter(|row| !row.number("gap_percent").is_nan()).collect();
+    if pairs.is_empty() {
+        return "there is no pair of orders to compare.".to_owned();
+    }
     let beyond = |row: &&&Row, sign: f64| sign * row.number("gap_percent") > 2.0 * row.number("gap_stderr");
     let (worse, better) =
         (pairs.iter().filter(|r| beyond(r, 1.0)).count(), pairs.iter().filter(|r| beyond(r, -1.0)).count());
-    let largest = pairs.iter().max_by(|a, b| a.number("gap_percent").total_cmp(&b.number("gap_percent")));
     let mut text = format!(
-        "**{}**: of {} pairs, Q→S is worse by more than two standard errors in {worse} and better in {better}.",
-        rows.first().map_or("", |row| row.text("model")),
+        "of {} pairs, Q→S is worse by more than two standard errors in {worse} and better in {better}.",
         pairs.len()
     );
-    if let Some(row) = largest {
+    if pairs.iter().any(|row| row.number("gap_stderr").is_nan()) {
+        text.push_str(" Which is which cannot be told, because one input has no standard error.");
+    }
+    if let Some(row) = largest(&pairs) {
         let _ = write!(
             text,
-            " The largest gap is {:+.2} % ± {:.2} ({}, {}).",
-            row.number("gap_percent"),
-            row.number("gap_stderr"),
+            " The largest gap is {} % ({}, {}).",
+            spread(row, "gap_percent", "gap_stderr"),
             row.text("format"),
             row.text("sparsity")
         );
     }
-    let over =
-        rows.iter().filter(|r| r.text("order") == "sq" && r.number("excess") > 2.0 * r.number("excess_stderr")).count();
-    let all = rows.iter().filter(|r| r.text("order") == "sq" && !r.number("excess").is_nan()).count();
-    let _ = writeln!(
-        text,
-        " S→Q exceeds the orthogonality bound by more than two standard errors in {over} of {all} cells."
-    );
     text
+}
+
+/// The pair whose orders differ most, whichever is better.
+fn largest<'a, 'b>(pairs: &[&'b Row<'a>]) -> Option<&'b Row<'a>> {
+    let size = |row: &Row| row.number("gap_percent").abs();
+    pairs.iter().copied().max_by(|a, b| size(a).total_cmp(&size(b)))
 }
 
 /// All tables of one model's rows.
@@ -172,4 +214,21 @@ fn by_pattern(rows: &[Row], title: &str, text: impl Fn(&Row) -> String) -> Table
         table.row([pattern.to_owned()].into_iter().chain(texts));
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_gap_is_the_largest_either_way() {
+        let mut frame = Frame::new(&["model", "format", "sparsity", "order", "gap_percent", "gap_stderr"]);
+        for (format, gap) in [("int8", "2"), ("mxfp4", "-9.5"), ("hbfp6", "")] {
+            frame.push("orders", ["m", format, "2:4", "qs", gap, "1"]).unwrap();
+        }
+        let rows: Vec<Row> = frame.rows().collect();
+        assert!(orders(&rows).contains("of 2 pairs") && orders(&rows).contains("-9.50 ±1.00 % (mxfp4, 2:4)"));
+        assert!(verdict(&rows).starts_with("**m**: of 2 pairs"));
+        assert_eq!(orders(&rows[2..]), "there is no pair of orders to compare.");
+    }
 }

@@ -50,6 +50,15 @@ pub(super) fn caption(frame: &Frame) -> Result<String> {
     Ok(text)
 }
 
+/// The answer in plain words: what of the advice holds for each model.
+pub(super) fn summary(frame: &Frame) -> Vec<String> {
+    let said = |model: &str| {
+        let rows: Vec<Row> = frame.rows().filter(|row| row.text("model") == model).collect();
+        [order(&rows), orders_on_front(&rows)].map(|check| format!("{model}: {check}"))
+    };
+    distinct(frame.rows(), "model").into_iter().flat_map(said).collect()
+}
+
 fn setting(rows: &[Row]) -> String {
     let Some(first) = rows.first() else { return String::new() };
     let size = evaluated::size(*first);

@@ -55,7 +55,7 @@ fn row(of: &Measured, pattern: &ByPattern) -> Vec<String> {
     let extreme =
         |part: Option<&(f64, &str)>| part.map_or([String::new(), String::new()], |p| [field(p.0), p.1.to_owned()]);
     let (lowest, highest) = (shares.iter().min_by(by_share), shares.iter().max_by(by_share));
-    let stderr = |values: Vec<f64>| if of.drawn { Estimate::of(&values).stderr } else { f64::NAN };
+    let stderr = |values: Vec<f64>| if of.drawn { Estimate::of(&values).stderr.unwrap_or(f64::NAN) } else { f64::NAN };
     let positions: u64 = of.parts.iter().map(|part| part.positions).sum();
     let disagreement = share(pattern.disagreeing.iter().sum(), positions);
     let texts = [

@@ -54,6 +54,22 @@ pub(super) fn caption(frame: &Frame) -> Result<String> {
     Ok(text)
 }
 
+/// The answer in plain words: how far masks differ, one entry a source, and why.
+pub(super) fn summary(frame: &Frame) -> Vec<String> {
+    let rows: Vec<Row> = frame.rows().collect();
+    let pattern = rows.first().map_or("", |row| row.text("sparsity"));
+    let said = |source: &str| {
+        let own = [("source", source), ("size", "own"), ("sparsity", pattern)];
+        let mut own: Vec<&Row> = rows.iter().filter(|row| row.is(&own)).collect();
+        own.sort_by(|a, b| a.number("disagreement").total_cmp(&b.number("disagreement")));
+        let end = |row: &Row| format!("{} % ({})", percent(row.number("disagreement")), row.text("format"));
+        let (least, most) = (end(own.first()?), end(own.last()?));
+        Some(format!("{source}: rounding changes the {pattern} mask in {least} to {most} of the positions."))
+    };
+    let sources = distinct(rows.iter().copied(), "source").into_iter().filter_map(said);
+    sources.chain(ties(&rows).map(|text| text.replace("**", ""))).collect()
+}
+
 fn percent(share: f64) -> String {
     if share.is_nan() { String::new() } else { format!("{:.2}", 100.0 * share) }
 }

@@ -51,6 +51,15 @@ pub(super) fn caption(frame: &Frame) -> Result<String> {
     Ok(text)
 }
 
+/// The answer in plain words, one entry a theorem.
+pub(super) fn summary(frame: &Frame) -> Vec<String> {
+    let (counted, searched) = (part(frame, "counted"), part(frame, "search"));
+    let paragraphs = [s_first(&counted), q_first(&counted, &searched), bounds(&counted)];
+    let first =
+        |text: String| text.replace("**", "").split_inclusive(". ").next().unwrap_or_default().trim_end().to_owned();
+    paragraphs.map(first).into()
+}
+
 /// Theorem 3.5 in words.
 fn s_first(rows: &[Row]) -> String {
     let claimed: Vec<Row> = rows.iter().filter(|row| row.text("reason").is_empty()).copied().collect();
