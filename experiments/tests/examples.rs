@@ -37,7 +37,7 @@ const LEFT_OUT: [(&str, &str); 32] = [
     ("h100.safetensors", YOURS),
     ("gemm.safetensors", YOURS),
     ("a100.safetensors", YOURS),
-    ("model-mxfp8.safetensors --output model-again", YOURS),
+    ("model-mxfp8.safetensors --out model-again", YOURS),
     ("lm-qs", "needs what a training of minutes leaves"),
     ("lm-wanda-mxfp4 --data", YOURS),
     ("interplay merge", "needs parts that take minutes"),

@@ -231,7 +231,7 @@ fn nothing_unfinished_is_left() -> Result<(), Failed> {
     };
     for (signal, code) in SIGNALS {
         let child = start(folder.path(), &["quantize", "--format", "nvfp4", "--input", "in", "--out", "out"])?;
-        until("a temporary file", || names().iter().any(|name| name.starts_with(".tmp")))?;
+        until("a temporary file", || names().iter().any(|name| name.starts_with(".interplay-")))?;
         send(&child, signal)?;
         let (got, words) = ended(child, "quantize")?;
         assert_eq!(got, Some(code), "{words}");

@@ -13,6 +13,7 @@ mod tokenizer;
 use arbitrary::{Arbitrary, Result, Unstructured};
 
 use error::Error;
+use interplay_formats as formats;
 
 /// Any bytes as a GGUF file, and files that are nearly right.
 pub fn gguf(data: &[u8]) {

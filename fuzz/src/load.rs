@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unused_imports)]
 
+#[path = "../../src/load/bounded.rs"]
+mod bounded;
 #[path = "../../src/load/byte_level.rs"]
 mod byte_level;
 #[path = "../../src/load/bytes.rs"]

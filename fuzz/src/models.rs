@@ -23,6 +23,12 @@ enum Scaling {
     Llama3 { factor: f64, low: f64, high: f64, context: f64 },
 }
 
+mod parts {
+    pub fn wrong_epsilon(_: &str, value: f64) -> Option<String> {
+        (value <= 0.0 || !value.is_finite()).then(String::new)
+    }
+}
+
 struct Rotary;
 
 impl Rotary {

@@ -176,12 +176,15 @@ fn half(recipe: &str) -> Result<tempfile::TempDir, Failed> {
 fn uncounted() -> Result<(), Failed> {
     let recipe = RECIPES[0];
     let want = whole(recipe)?;
-    for name in ["block-0001.safetensors", "block-0001.partial", "streams-0002.partial"] {
+    for name in ["block-0001.safetensors", ".interplay-1-0.partial"] {
         let folder = half(recipe)?;
         fs::write(folder.path().join(name), &want["block-0001.safetensors"][..1000])?;
         assert_eq!(Folder::open(folder.path(), recipe)?.blocks(), 1);
         go_on(folder.path(), recipe)?;
-        assert!(files(folder.path())? == want, "{name} has changed the run");
+        let mut got = files(folder.path())?;
+        // What another process left is removed by the next one, not by the one in which this test runs.
+        got.retain(|file, _| file.as_str() != name || want.contains_key(file));
+        assert!(got == want, "{name} has changed the run");
     }
     Ok(())
 }
