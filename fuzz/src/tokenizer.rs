@@ -9,7 +9,7 @@ const NUMBERS: [&str; 7] = ["0", "1", "2", "5", "100", "4294967295", "-1"];
 const BEHAVIOURS: [&str; 5] = ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"];
 /// Tables that are none.
 const TABLES: [&str; 4] = ["", "AAAA", "BAAAAAAAAAA=", "/P///w=="];
-const KINDS: [&str; 29] = [
+const NORMALIZERS: &[&str] = &[
     "NFC",
     "NFD",
     "NFKC",
@@ -17,16 +17,18 @@ const KINDS: [&str; 29] = [
     "Nmt",
     "Lowercase",
     "StripAccents",
-    "BertPreTokenizer",
-    "Whitespace",
-    "WhitespaceSplit",
-    "UnicodeScripts",
-    "ByteFallback",
-    "Fuse",
     "Strip",
     "Replace",
     "Prepend",
     "Precompiled",
+    "BertNormalizer",
+    "ByteLevel",
+];
+const PRE_TOKENIZERS: &[&str] = &[
+    "BertPreTokenizer",
+    "Whitespace",
+    "WhitespaceSplit",
+    "UnicodeScripts",
     "Split",
     "FixedLength",
     "Digits",
@@ -34,12 +36,9 @@ const KINDS: [&str; 29] = [
     "CharDelimiterSplit",
     "Metaspace",
     "ByteLevel",
-    "BertNormalizer",
-    "BPEDecoder",
-    "WordPiece",
-    "CTC",
-    "Sequenc",
 ];
+const DECODERS: &[&str] =
+    &["ByteFallback", "Fuse", "Strip", "Replace", "Metaspace", "ByteLevel", "BPEDecoder", "WordPiece", "CTC"];
 
 /// A whole file.
 pub fn any(u: &mut Unstructured) -> Result<Vec<u8>> {
@@ -66,38 +65,15 @@ fn chain(u: &mut Unstructured, list: &str) -> Result<String> {
 
 /// A part that the chain may have; each has the fields of all, of which it takes its own.
 fn part(u: &mut Unstructured, list: &str) -> Result<String> {
-    let kinds: &[&str] = match list {
-        "normalizers" => &[
-            "NFC",
-            "NFD",
-            "NFKC",
-            "NFKD",
-            "Nmt",
-            "Lowercase",
-            "StripAccents",
-            "Strip",
-            "Replace",
-            "Prepend",
-            "Precompiled",
-            "BertNormalizer",
-            "ByteLevel",
-        ],
-        "pretokenizers" => &[
-            "BertPreTokenizer",
-            "Whitespace",
-            "WhitespaceSplit",
-            "UnicodeScripts",
-            "Split",
-            "FixedLength",
-            "Digits",
-            "Punctuation",
-            "CharDelimiterSplit",
-            "Metaspace",
-            "ByteLevel",
-        ],
-        _ => &["ByteFallback", "Fuse", "Strip", "Replace", "Metaspace", "ByteLevel", "BPEDecoder", "WordPiece", "CTC"],
+    // Now and then a part of another chain, or of none.
+    let others: &[&[&str]] = &[NORMALIZERS, PRE_TOKENIZERS, DECODERS, &["Sequenc"]];
+    let kinds = match list {
+        _ if u.ratio(1, 32)? => u.choose(others)?,
+        "normalizers" => NORMALIZERS,
+        "pretokenizers" => PRE_TOKENIZERS,
+        _ => DECODERS,
     };
-    let kind = if u.ratio(1, 32)? { u.choose(&KINDS)? } else { u.choose(kinds)? };
+    let kind = u.choose(kinds)?;
     let (form, pattern, text) = (u.choose(&["String", "Regex"])?, u.choose(&PATTERNS)?, u.choose(&TEXTS)?);
     let (behaviour, flags) = (u.choose(&BEHAVIOURS)?, u.arbitrary::<[bool; 2]>()?);
     let number = u.choose(&NUMBERS)?;

@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_name_stays_in_its_folder() {
-        for name in ["", " ", ".", "..", "../../x", "/tmp/x", "a/b", "..\\\\x", "C:x", "a\\nb"] {
+        for name in ["", " ", ".", "..", "../../x", "/x", "a/b", "..\\\\x", "C:x", "a\\nb"] {
             let error = parse(FILE, Size::Default, &format!("name = \"{name}\"")).unwrap_err().to_string();
             assert!(error.contains("cannot name a folder"), "{name}: {error}");
         }

@@ -58,12 +58,11 @@ pub struct Args {
 }
 
 /// What a point costs: numbers alone, since a grid may have millions of points.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy, Serialize)]
 struct Costed {
     /// Which of the errors says why there is no cost, where there is none.
+    #[serde(skip)]
     error: Option<u32>,
-    /// Whether no other point is better in every objective.
-    front: bool,
     /// Energy in pJ.
     energy_pj: f64,
     /// Time in seconds.
@@ -76,6 +75,8 @@ struct Costed {
     area_mm2: f64,
     /// Bits of the stored weights.
     weights_bits: u64,
+    /// Whether no other point is better in every objective.
+    front: bool,
 }
 
 /// What all points cost, by index.
@@ -199,13 +200,7 @@ impl Serialize for Points<'_> {
         serializer.collect_seq(costs.points.iter().enumerate().map(|(index, costed)| ShownPoint {
             point: file.labels(index),
             error: costs.error(costed),
-            energy_pj: costed.energy_pj,
-            seconds: costed.seconds,
-            cycles: costed.cycles,
-            utilisation: costed.utilisation,
-            area_mm2: costed.area_mm2,
-            weights_bits: costed.weights_bits,
-            front: costed.front,
+            costed,
         }))
     }
 }
@@ -216,13 +211,8 @@ struct ShownPoint<'a> {
     point: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
-    energy_pj: f64,
-    seconds: f64,
-    cycles: u64,
-    utilisation: f64,
-    area_mm2: f64,
-    weights_bits: u64,
-    front: bool,
+    #[serde(flatten)]
+    costed: &'a Costed,
 }
 
 fn csv(file: &File, costs: &Costs, out: &std::fs::File) -> Result<()> {
